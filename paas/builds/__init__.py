@@ -1,0 +1,1 @@
+"""BuildConfig and Build: from a commit to an image with a known digest, by a Kaniko Job."""
