@@ -1,0 +1,1 @@
+"""Projects: what a namespace with the project label is given."""
