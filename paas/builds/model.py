@@ -37,6 +37,8 @@ OptimizationPolicy = Annotated[
 StreamTag = Annotated[
     str, Field(max_length=190, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
 ]
+ANNOTATION_PAUSED: Final = "paas.dev/paused"
+"""On a BuildConfig: `true` means that no Build of it is made."""
 
 
 def _below(field: str) -> tuple[str, str]:
@@ -268,8 +270,8 @@ class WebHookTrigger(Model):
         *unsupported("allowEnv"),
         (
             "!has(self.secret)",
-            "secret in plain text is not supported yet; put it in a Secret under the key WebHookSecretKey and "
-            "name that in secretReference",
+            "secret in plain text is not supported yet; put it in a Secret under the key WebHookSecretKey "
+            "and name that in secretReference",
         ),
         (
             "has(self.secretReference)",

@@ -1,0 +1,249 @@
+"""The one way a Build comes to be, for server, CLI and operator alike.
+
+A trigger has an id, and the same id never makes two Builds: the live list of the BuildConfig's Builds
+and the last ids in its status are looked through first. Then the Build is POSTed under the next number.
+Two makers at once aim at the same name; the API server lets one win, and the loser looks again.
+
+The Build is a frozen copy of the BuildConfig and of the request: `frozen` is pure, `instantiate` does
+the talking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from paas.builds.model import (
+    ANNOTATION_PAUSED,
+    BuildConfigSpec,
+    BuildSpec,
+    FrozenGit,
+    FrozenSource,
+    GitRevision,
+    Person,
+    Revision,
+    SourceType,
+    Trigger,
+    TriggerType,
+)
+from paas.kube import meta, names
+from paas.kube.cluster import AlreadyExists, Cluster, NotFound
+from paas.kube.resources import BUILD, BUILDCONFIG, Key, Manifest
+
+ATTEMPTS: Final = 100
+"""Numbers tried before giving up: as many makers would have to win the race in a row."""
+
+
+class InstantiateError(Exception):
+    """No Build was made; the message says why and what to do."""
+
+
+class BuildConfigNotFound(InstantiateError):
+    """There is no such BuildConfig."""
+
+
+class BuildRefused(InstantiateError):
+    """The BuildConfig or the request does not allow a Build."""
+
+
+class BuildSuperseded(InstantiateError):
+    """A retry is not made because a later Build exists already."""
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What is to be built and who asked. `trigger_id` identifies the cause: a push's reflog entry, a
+    webhook's delivery, a person's click. For a hosted source `commit` and `dockerfile` are required."""
+
+    trigger_id: str
+    trigger_type: TriggerType
+    trigger_message: str = ""
+    user: str | None = None
+    commit: str | None = None
+    ref: str | None = None
+    author: Person | None = None
+    committer: Person | None = None
+    commit_message: str | None = None
+    dockerfile: str | None = None
+    buildpack: str | None = None
+    content_key: str | None = None
+    no_cache: bool | None = None
+    """Overrides the strategy's noCache for this Build alone."""
+    retry_of: Mapping[str, Any] | None = None
+    """A lost Build: its spec is repeated, unless a later Build of the same BuildConfig exists."""
+
+
+@dataclass(frozen=True)
+class Instantiated:
+    """The Build of a request; `created` is False when the trigger had made it before."""
+
+    build: Manifest
+    created: bool
+
+
+async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, manager: str) -> Instantiated:
+    """Make the Build that `request` asks for, or find the one that its trigger made before.
+
+    Raises BuildConfigNotFound, BuildRefused, BuildSuperseded (all InstantiateError) and what the
+    cluster raises.
+    """
+    for _ in range(ATTEMPTS):
+        config = await cluster.get(BUILDCONFIG, key)
+        if config is None or config["metadata"].get("deletionTimestamp"):
+            raise BuildConfigNotFound(
+                f"buildconfig {key.name!r} does not exist in project {key.namespace!r}; "
+                f"list them with: paas get bc -n {key.namespace}"
+            )
+        selector = f"{names.LABEL_BUILDCONFIG}={key.name}"
+        builds = await cluster.list(BUILD, key.namespace, labels=selector)
+        uid = config["metadata"]["uid"]
+        own = [build for build in builds if build["spec"]["buildConfigUid"] == uid]
+        for build in own:
+            if build["spec"]["trigger"]["id"] == request.trigger_id:
+                return Instantiated(build, created=False)
+        pruned = pruned_build(config, request.trigger_id)
+        if pruned is not None:
+            return Instantiated(_shadow(config, pruned, request), created=False)
+        if request.retry_of is not None:
+            lost = int(request.retry_of["spec"]["number"])
+            later = max((int(build["spec"]["number"]) for build in own), default=0)
+            if later > lost:
+                raise BuildSuperseded(f"{key.name}-{later} is later than the lost {key.name}-{lost}")
+        number = next_number(config, builds)
+        try:
+            return Instantiated(await cluster.create(frozen(config, request, number), manager=manager), True)
+        except AlreadyExists:
+            continue  # another maker took the number between our list and our POST
+        except NotFound:
+            continue  # the project or the BuildConfig's kind is going away: the next get says so
+    raise BuildRefused(f"no free build number for {key.name!r} after {ATTEMPTS} attempts; try again")
+
+
+def next_number(config: Manifest, builds: Iterable[Manifest]) -> int:
+    """One more than any number ever used: also Builds of a deleted namesake hold their names."""
+    last = int((config.get("status") or {}).get("lastVersion") or 0)
+    return max([last, *(int(build["spec"]["number"]) for build in builds)]) + 1
+
+
+def pruned_build(config: Manifest, trigger_id: str) -> str | None:
+    """Name of the Build that this trigger made, as the BuildConfig remembers it."""
+    for record in (config.get("status") or {}).get("triggers") or ():
+        if record["id"] == trigger_id:
+            return str(record["build"])
+    return None
+
+
+def frozen(config: Manifest, request: BuildRequest, number: int) -> Manifest:
+    """The Build of a request: pure. Raises BuildRefused when the BuildConfig does not allow it."""
+    name = config["metadata"]["name"]
+    if (config["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true":
+        raise BuildRefused(
+            f"buildconfig {name!r} is paused; let builds run again with: "
+            f"kubectl annotate bc/{name} {ANNOTATION_PAUSED}-"
+        )
+    trigger = Trigger(
+        id=request.trigger_id,
+        type=request.trigger_type,
+        message=request.trigger_message[:1024],
+        user=request.user[:1024] if request.user else None,
+    )
+    if request.retry_of is not None:
+        old = BuildSpec.model_validate(request.retry_of["spec"])
+        again = {"number": number, "trigger": trigger, "retry_of": request.retry_of["metadata"]["name"]}
+        return _manifest(config, old.model_copy(update=again))
+    try:
+        wanted = BuildConfigSpec.model_validate(config["spec"])
+    except ValidationError as problem:
+        raise BuildRefused(f"buildconfig {name!r} cannot be built: {first_problem(problem)}") from problem
+    return _manifest(config, _spec(config, wanted, request, trigger, number))
+
+
+def first_problem(problem: ValidationError) -> str:
+    """The first thing that is wrong with a spec, with its field."""
+    error = problem.errors()[0]
+    return f"spec.{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+
+
+def _spec(
+    config: Manifest, wanted: BuildConfigSpec, request: BuildRequest, trigger: Trigger, number: int
+) -> BuildSpec:
+    name = config["metadata"]["name"]
+    source = wanted.source
+    if source.kind is SourceType.HOSTED and not (request.commit and request.dockerfile):
+        raise BuildRefused(
+            f"the repository of buildconfig {name!r} is hosted here and has nothing to build yet; "
+            f"push to it first: git push paas HEAD"
+        )
+    strategy = wanted.strategy
+    if request.no_cache is not None:
+        docker = strategy.docker_strategy.model_copy(update={"no_cache": request.no_cache})
+        strategy = strategy.model_copy(update={"docker_strategy": docker})
+    message = request.commit_message[:8192] if request.commit_message else None
+    return BuildSpec(
+        number=number,
+        build_config=name,
+        build_config_uid=config["metadata"]["uid"],
+        trigger=trigger,
+        source=FrozenSource(
+            type=source.kind,
+            git=FrozenGit(uri=source.git.uri, ref=request.ref or source.git.ref),
+            context_dir=source.context_dir,
+            dockerfile=source.dockerfile,
+            source_secret=source.source_secret,
+        ),
+        revision=Revision(
+            git=GitRevision(
+                commit=request.commit,
+                ref=request.ref,
+                author=request.author,
+                committer=request.committer,
+                message=message,
+            )
+        ),
+        strategy=strategy,
+        dockerfile=request.dockerfile if source.kind is SourceType.HOSTED else None,
+        buildpack=request.buildpack,
+        content_key=request.content_key,
+        output=wanted.output,
+        run_policy=wanted.run_policy,
+        resources=wanted.resources,
+        completion_deadline_seconds=wanted.completion_deadline_seconds,
+        node_selector=wanted.node_selector,
+    )
+
+
+def _manifest(config: Manifest, spec: BuildSpec) -> Manifest:
+    labels = meta.labels(
+        part_of=meta.part_of(config),
+        **{names.LABEL_BUILDCONFIG: spec.build_config, names.LABEL_BUILD_NUMBER: str(spec.number)},
+    )
+    return {
+        "apiVersion": BUILD.api_version,
+        "kind": BUILD.kind,
+        "metadata": {
+            "name": f"{spec.build_config}-{spec.number}",
+            "namespace": config["metadata"]["namespace"],
+            "labels": labels,
+            "ownerReferences": [meta.owner_reference(config)],
+        },
+        "spec": spec.dump(),
+    }
+
+
+def _shadow(config: Manifest, name: str, request: BuildRequest) -> Manifest:
+    """What is still known of a Build that was pruned: its name, number and commit."""
+    return {
+        "apiVersion": BUILD.api_version,
+        "kind": BUILD.kind,
+        "metadata": {"name": name, "namespace": config["metadata"]["namespace"]},
+        "spec": {
+            "number": int(name.rpartition("-")[2]),
+            "buildConfig": config["metadata"]["name"],
+            "buildConfigUid": config["metadata"]["uid"],
+            "trigger": {"id": request.trigger_id, "type": str(request.trigger_type)},
+            "revision": {"git": {"commit": request.commit}},
+        },
+    }
