@@ -1,0 +1,1 @@
+"""DeploymentConfig: revisions of a pod template with resolved images, rolled out by a Deployment."""
