@@ -498,7 +498,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind(
         resource=BUILD,
         singular="build",
-        short_names=("build",),
+        short_names=(),
         spec=BuildSpec,
         status=BuildStatus,
         columns=(

@@ -7,6 +7,8 @@ put on every string, list and map, without which CEL rules do not fit the API se
 
 from __future__ import annotations
 
+from typing import Any
+
 from paas.kube.model import Kind, Model
 from paas.kube.names import GROUP, VERSION
 from paas.kube.resources import Manifest
@@ -69,7 +71,7 @@ def _root(kind: Kind) -> Manifest:
     names = (
         (
             f"self.metadata.name.size() <= {kind.name_limit}",
-            f"metadata.name must be at most {kind.name_limit} characters: its children's names are made of it",
+            f"metadata.name must be at most {kind.name_limit} characters: children's names are made of it",
         ),
         (
             f"self.metadata.name.matches('{NAME_PATTERN}')",
@@ -138,13 +140,20 @@ def _common(schema: Manifest) -> Manifest:
     if description := schema.get("description"):
         node["description"] = " ".join(str(description).split("\n\n")[0].split())
     if schema.get("default") is not None:
-        node["default"] = schema["default"]
+        node["default"] = _without_nulls(schema["default"])
     if "const" in schema:
         node["enum"] = [schema["const"]]
     elif "enum" in schema:
         node["enum"] = schema["enum"]
     node |= {k: v for k, v in schema.items() if k.startswith("x-kubernetes-")}
     return node
+
+
+def _without_nulls(value: Any) -> Any:
+    """A default as the API server accepts it: absent instead of null."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return value
 
 
 def _union(schema: Manifest, defs: Manifest) -> Manifest:
