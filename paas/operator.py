@@ -23,12 +23,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from paas.builds.controller import BuildsController
 from paas.deployments.controller import DeploymentsController
 from paas.images.controller import ImagesController
-from paas.kube import metrics
+from paas.kube import logs, metrics
 from paas.kube.cluster import Cluster
 from paas.kube.lease import Lease, LeaseLost
 from paas.kube.names import SYSTEM_NAMESPACE
 from paas.kube.resources import Key
-from paas.kube.runtime import Manager
+from paas.kube.runtime import Manager, selector_of
 from paas.kube.settings import Settings, load
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
@@ -70,9 +70,7 @@ def kopf_settings(manager: Manager) -> kopf.OperatorSettings:
     for resource, labels in manager.selectors.items():
         if labels:  # memory: pods and Jobs of others are never read
             selector = ",".join(f"{name}={value}" for name, value in labels.items())
-            settings.watching.label_selectors[f"{resource.plural}.{resource.version}.{resource.group}"] = (
-                selector
-            )
+            settings.watching.label_selectors[selector_of(resource)] = selector
     return settings
 
 
@@ -149,11 +147,7 @@ async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None) 
 
 
 def main() -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=os.environ.get("PAAS_LOG_LEVEL", "INFO"),
-        format='{"time":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}',
-    )
+    logs.to_stderr()
     logging.getLogger("kopf").setLevel(logging.WARNING)
     sys.exit(asyncio.run(run(load())))
 

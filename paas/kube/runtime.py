@@ -263,6 +263,12 @@ class Runner:
         self.queue.add(key, after=max(pause * random.uniform(0.75, 1.25), at_least))  # noqa: S311
 
 
+def selector_of(resource: Resource) -> tuple[str, ...]:
+    """How kopf names a resource: (group, version, plural), or (version, plural) of the core group."""
+    core = (resource.version, resource.plural)
+    return (resource.group, *core) if resource.group else core
+
+
 class Manager:
     """All controllers of the process over one view; registers the watches with kopf."""
 
@@ -291,10 +297,7 @@ class Manager:
     def _register(
         self, registry: kopf.OperatorRegistry, resource: Resource, labels: Mapping[str, str] | None
     ) -> None:
-        given = (resource.group, resource.version, resource.plural) if resource.group else (
-            resource.version,
-            resource.plural,
-        )  # fmt: skip
+        given = selector_of(resource)
 
         # All indexers have run over the first LIST before any event handler is called: so the view is
         # complete before the first key is worked on.

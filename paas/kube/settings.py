@@ -63,12 +63,18 @@ class Settings(Model):
     """Address under which build pods reach the registry."""
     registry_pull: str = "registry.paas.internal:5000"
     """Address under which nodes reach the registry."""
-    registry_service: str = "paas-registry"
+    registry_service: str = "registry.paas.internal:5000"
     """`service` of the registry's token authentication."""
     server_url: str = "https://paas.paas.internal"
     """The server as seen from inside the cluster."""
     ca_file: Path = Path("/etc/paas/ca.crt")
     """PEM of the platform's CA, by which registry and server are verified."""
+    credentials_key_file: Path = Path("/etc/paas-keys/credentials.key")
+    """Secret of which the credentials of builds and projects are derived (HMAC-SHA256); operator and server."""
+    registry_token_key_file: Path = Path("/etc/paas-keys/registry-token.key")
+    """PEM of the private key that signs registry tokens; server only."""
+    ca_key_file: Path = Path("/etc/paas-keys/ca.key")
+    """PEM of the platform CA's private key, for certificates of custom hosts; operator only."""
     platform_image: str = "registry.paas.internal:5000/paas/platform:latest"
     """This software's own image; `fetch` runs in it."""
     repositories: Path = Path("/var/lib/paas/repositories")

@@ -1,0 +1,62 @@
+# `make help` lists what there is; `make check test` is what CI runs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CACHE ?= $(or $(PAAS_CACHE),/var/cache/paas)
+export PAAS_CACHE := $(CACHE)
+BIN := .venv/bin
+SYNCED := .venv/.synced
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+$(SYNCED): requirements-dev.txt pyproject.toml scripts/bootstrap
+	@scripts/bootstrap
+	@touch $@
+
+.PHONY: demo
+demo: $(SYNCED) ## a cluster, the platform, a project and a git push, from nothing to an HTTPS answer
+	@scripts/demo
+
+.PHONY: check
+check: $(SYNCED) ## lint, types, layers, generated files, and the pure tests
+	$(BIN)/ruff format --check paas tests benchmarks
+	$(BIN)/ruff check paas tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m paas.apps.kinds --check
+	scripts/check-requirements
+	scripts/check-certificates
+	$(BIN)/pytest -m "not integration and not e2e"
+
+.PHONY: test
+test: test-unit test-integration test-e2e ## everything: pure, on a real API server, on the whole cluster
+
+.PHONY: test-unit
+test-unit: $(SYNCED) ## pure tests, seconds
+	$(BIN)/pytest -m "not integration and not e2e"
+
+.PHONY: test-integration
+test-integration: $(SYNCED) ## controllers and server against a real etcd and kube-apiserver
+	$(BIN)/pytest -m integration tests/integration
+
+.PHONY: test-e2e
+test-e2e: $(SYNCED) ## the whole path on an embedded cluster of its own
+	$(BIN)/pytest -m e2e tests/e2e
+
+.PHONY: bench
+bench: $(SYNCED) ## push to live, leg by leg; figures go to benchmarks/results
+	$(BIN)/python -m benchmarks.push_to_live
+
+.PHONY: crds
+crds: $(SYNCED) ## write crds/ from the models
+	$(BIN)/python -m paas.apps.kinds
+
+.PHONY: format
+format: $(SYNCED) ## put the code in its form
+	$(BIN)/ruff format paas tests benchmarks
+	$(BIN)/ruff check --fix paas tests benchmarks
+
+.PHONY: lock
+lock: $(SYNCED) ## resolve the dependencies anew into requirements*.txt
+	scripts/lock
