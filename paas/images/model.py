@@ -56,7 +56,7 @@ class TagReference(Model):
     """A tag that a person sets, instead of one that builds push."""
 
     name: TagName
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=16)] | None = None
+    annotations: Annotated[dict[str, Reference], Field(max_length=16)] | None = None
     from_: ObjectReference | None = Field(default=None, alias="from")
     reference: bool | None = None
     generation: int | None = None

@@ -30,5 +30,6 @@ def is_reserved(name: str) -> bool:
 
 def is_project(namespace: dict[str, Any] | None) -> bool:
     """Whether a Namespace (JSON data, or None) is a project."""
-    labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
-    return bool(labels.get(names.LABEL_PROJECT) == "true" and not is_reserved(str(namespace["metadata"]["name"])))  # type: ignore[index]
+    metadata = (namespace or {}).get("metadata") or {}
+    labelled = (metadata.get("labels") or {}).get(names.LABEL_PROJECT) == "true"
+    return labelled and not is_reserved(str(metadata["name"]))

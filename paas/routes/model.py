@@ -98,7 +98,8 @@ class RouteTls(Model):
             "self.termination == 'edge'",
             "tls.termination passthrough and reencrypt are not supported yet; use edge",
         ),
-        *unsupported("certificate", "key", "caCertificate", "destinationCACertificate", "externalCertificate"),
+        *unsupported("certificate", "key", "caCertificate"),
+        *unsupported("destinationCACertificate", "externalCertificate"),
     )
 
 

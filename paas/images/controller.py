@@ -1,0 +1,53 @@
+"""Watches ImageStreams and Builds, and keeps each stream's history.
+
+A Build wakes the stream that it feeds, so it is merged when it completes, and also when the stream is
+made only later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from paas.images.history import target
+from paas.images.plan import Observed, plan
+from paas.kube.plan import Plan
+from paas.kube.resources import BUILD, IMAGESTREAM, NAMESPACE, Key, Manifest
+from paas.kube.runtime import Controller, Watch, itself
+from paas.kube.settings import Settings
+from paas.kube.view import View
+from paas.projects.model import is_project
+
+
+def _fed(build: Manifest, view: View) -> Iterable[Key]:
+    to = target(build)
+    if to is not None:
+        yield Key(build["metadata"]["namespace"], to.stream)
+
+
+def _of_project(namespace: Manifest, view: View) -> Iterable[Key]:
+    for stream in view.list(IMAGESTREAM, namespace["metadata"]["name"]):
+        yield Key(stream["metadata"]["namespace"], stream["metadata"]["name"])
+
+
+class ImagesController(Controller[Observed]):
+    """Keeps the status of ImageStreams."""
+
+    name = "paas-images"
+    watches = (Watch(IMAGESTREAM, itself), Watch(BUILD, _fed), Watch(NAMESPACE, _of_project))
+
+    async def gather(self, key: Key) -> Observed | None:
+        stream = self.view.get(IMAGESTREAM, key)
+        if stream is None or stream["metadata"].get("deletionTimestamp"):
+            return None
+        if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
+            return None
+        builds = []
+        for build in self.view.list(BUILD, key.namespace):
+            to = target(build)
+            if to is not None and to.stream == key.name:
+                builds.append(build)
+        return Observed(stream=stream, builds=tuple(builds))
+
+    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+        return plan(observed, now=now, settings=settings)

@@ -1,0 +1,96 @@
+"""The decision about one ImageStream: which completed Builds its tags have yet to learn of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from paas.images.history import merge
+from paas.images.model import ImageStreamStatus, TagHistory
+from paas.images.reference import stream_repository
+from paas.kube import conditions
+from paas.kube.conditions import Wanted
+from paas.kube.names import Condition, Reason
+from paas.kube.plan import Action, Event, Plan, Status
+from paas.kube.resources import IMAGESTREAM, Manifest, key_of
+from paas.kube.settings import Settings
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The stream, and all Builds of its project that feed it, in any phase."""
+
+    stream: Manifest
+    builds: tuple[Manifest, ...] = ()
+
+
+def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+    """Merge what is new; write the status only when it differs; tell of each tag that moved."""
+    stream = observed.stream
+    metadata = stream["metadata"]
+    key, generation = key_of(stream), int(metadata.get("generation") or 0)
+    stored = _stored(stream)
+    repository = f"{settings.registry_pull}/{stream_repository(key.namespace, key.name)}"
+    tags = merge(stored.tags, observed.builds, repository=repository, generation=generation)
+    wanted = ImageStreamStatus(
+        observed_generation=generation,
+        docker_image_repository=repository,
+        tags=tags,
+        tag_names=_names(tags),
+        updated=max((history.items[0].created for history in tags if history.items), default=None),
+        conditions=tuple(
+            conditions.merge(
+                [condition.dump() for condition in stored.conditions],
+                [_ready(tags, repository)],
+                generation=generation,
+                now=now,
+            )
+        ),
+    )
+    if wanted == stored:
+        return Plan()
+    actions: list[Action] = [Status(IMAGESTREAM, key, metadata["uid"], wanted.dump())]
+    before = {history.tag: history for history in stored.tags}
+    for history in tags:
+        known = before.get(history.tag)
+        top = history.items[0] if history.items else None
+        if top is not None and (known is None or not known.items or known.items[0].image != top.image):
+            actions.append(
+                Event(
+                    IMAGESTREAM,
+                    key,
+                    metadata["uid"],
+                    Reason.TAG_UPDATED,
+                    f"{history.tag} is now {top.image} ({top.build})",
+                )
+            )
+    return Plan.of(actions)
+
+
+def _stored(stream: Manifest) -> ImageStreamStatus:
+    try:
+        return ImageStreamStatus.model_validate(stream.get("status") or {})
+    except ValidationError:
+        # The schema guards the status; one that nevertheless cannot be read is made anew from the Builds.
+        return ImageStreamStatus()
+
+
+def _names(tags: tuple[TagHistory, ...]) -> str:
+    text = ",".join(history.tag for history in tags)
+    return text if len(text) <= 1024 else f"{text[:1020]}..."
+
+
+def _ready(tags: tuple[TagHistory, ...], repository: str) -> Wanted:
+    current = [history for history in tags if history.items]
+    if current:
+        names = ", ".join(f"{history.tag} from {history.items[0].build}" for history in current[:5])
+        more = f" and {len(current) - 5} more" if len(current) > 5 else ""
+        return Wanted(Condition.READY, "True", Reason.RECONCILED, f"holds {names}{more}")
+    return Wanted(
+        Condition.READY,
+        "False",
+        Reason.NO_IMAGES,
+        f"no build has pushed to {repository} yet; push a commit, or run `paas start-build` to make one",
+    )
