@@ -1,0 +1,180 @@
+"""The apps/v1 Deployment of a DeploymentConfig: what it shall be, and what it says of itself.
+
+It is named like the DeploymentConfig and follows its replicas. Nothing unseen goes into the pods but two
+labels: which DeploymentConfig and which revision they are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from paas.deployments.model import DeploymentConfigSpec
+from paas.deployments.revision import Revision
+from paas.kube import meta, names
+from paas.kube.resources import DEPLOYMENT, Manifest
+
+DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
+"""Of the Deployment's Progressing condition."""
+UNREMARKABLE: Final = frozenset({"ContainerCreating", "PodInitializing"})
+"""Waiting reasons of containers that are just being started."""
+
+
+class Progress(StrEnum):
+    """How far the Deployment is with a revision."""
+
+    ABSENT = "Absent"  # it does not have this revision, or not as it shall be
+    UNOBSERVED = "Unobserved"  # it has, and its controller has not reported on it yet
+    RUNNING = "Running"
+    COMPLETE = "Complete"  # all pods are of this revision and available
+    TIMED_OUT = "TimedOut"  # its controller saw no progress for the deadline
+
+
+def selector(dc: Manifest, spec: DeploymentConfigSpec) -> dict[str, str]:
+    """Labels by which the pods are found; the default does not depend on the template."""
+    return dict(spec.selector or {names.LABEL_DEPLOYMENTCONFIG: dc["metadata"]["name"]})
+
+
+def deployment(dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> Manifest:
+    """The Deployment that runs this revision, without the note that `meta.desired` adds."""
+    name = dc["metadata"]["name"]
+    own = {names.LABEL_DEPLOYMENTCONFIG: name, names.LABEL_REVISION: str(revision.number)}
+    frozen = revision.data.template
+    pod_meta = frozen.get("metadata") or {}
+    rolling = spec.strategy.rolling_params
+    return {
+        "apiVersion": DEPLOYMENT.api_version,
+        "kind": DEPLOYMENT.kind,
+        "metadata": {
+            "name": name,
+            "namespace": dc["metadata"]["namespace"],
+            "labels": meta.labels(
+                part_of=meta.part_of(dc),
+                **{names.LABEL_NAME: name, names.LABEL_DEPLOYMENTCONFIG: name},
+            ),
+            "ownerReferences": [meta.owner_reference(dc)],
+        },
+        "spec": {
+            "replicas": spec.replicas,
+            "selector": {"matchLabels": selector(dc, spec)},
+            "template": {
+                "metadata": {**pod_meta, "labels": {**(pod_meta.get("labels") or {}), **own}},
+                "spec": frozen.get("spec") or {},
+            },
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": rolling.max_surge, "maxUnavailable": rolling.max_unavailable},
+            },
+            "minReadySeconds": spec.min_ready_seconds,
+            "revisionHistoryLimit": spec.revision_history_limit,
+            "progressDeadlineSeconds": rolling.timeout_seconds,
+            "paused": spec.paused,
+        },
+    }
+
+
+def revision_of(live: Mapping[str, Any] | None) -> int | None:
+    """The revision that a Deployment has in its pod template, or None."""
+    labels = (((live or {}).get("spec") or {}).get("template") or {}).get("metadata", {}).get("labels") or {}
+    text = str(labels.get(names.LABEL_REVISION, ""))
+    return int(text) if text.isdecimal() else None
+
+
+def progress(live: Manifest | None, wanted: Manifest) -> Progress:
+    """How far `live` is with `wanted` (as made by `deployment`).
+
+    Whether it has been applied is told by the note on it, not by comparing the whole: a value that the
+    API server writes in another form must not keep a rollout from ever being judged.
+    """
+    if live is None:
+        return Progress.ABSENT
+    noted = (live["metadata"].get("annotations") or {}).get(names.ANNOTATION_DESIRED)
+    due = meta.desired(wanted)["metadata"]["annotations"][names.ANNOTATION_DESIRED]
+    if noted != due or revision_of(live) != revision_of(wanted):
+        return Progress.ABSENT
+    status = live.get("status") or {}
+    if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
+        return Progress.UNOBSERVED
+    replicas = int(wanted["spec"]["replicas"])
+    if all(int(status.get(f) or 0) == replicas for f in ("replicas", "updatedReplicas", "availableReplicas")):
+        return Progress.COMPLETE
+    progressing = condition(live, "Progressing")
+    if progressing.get("status") == "False" and progressing.get("reason") == DEADLINE_REASON:
+        return Progress.TIMED_OUT
+    return Progress.RUNNING
+
+
+def condition(live: Mapping[str, Any] | None, type_: str) -> Mapping[str, Any]:
+    """A condition of the Deployment; empty when it has none of this type."""
+    for found in ((live or {}).get("status") or {}).get("conditions") or ():
+        if found.get("type") == type_:
+            return found  # type: ignore[no-any-return]
+    return {}
+
+
+def counts(live: Mapping[str, Any] | None) -> dict[str, int]:
+    """The Deployment's numbers of pods, under the names that the DeploymentConfig's status has."""
+    status = (live or {}).get("status") or {}
+    fields = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")
+    return {field: int(status.get(field) or 0) for field in fields}
+
+
+def trouble(live: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]]) -> str | None:
+    """Why pods do not become ready, in one line, as far as it can be seen; None when it cannot."""
+    failure = condition(live, "ReplicaFailure")
+    if failure.get("status") == "True":
+        return f"pods cannot be created: {_line(failure.get('message'))}"
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        for complaint in _complaints(pod):
+            return f"pod {pod['metadata']['name']}: {complaint}"
+    return None
+
+
+def _complaints(pod: Mapping[str, Any]) -> Iterator[str]:
+    status = pod.get("status") or {}
+    probed = {
+        container["name"]
+        for container in (pod.get("spec") or {}).get("containers") or ()
+        if container.get("readinessProbe")
+    }
+    if status.get("reason") == "Evicted":
+        yield f"evicted: {_line(status.get('message'))}"
+    for found in status.get("conditions") or ():
+        if found.get("type") == "PodScheduled" and found.get("status") == "False":
+            yield f"not scheduled: {_line(found.get('message'))}"
+    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    for container in states:
+        yield from _of_container(container)
+    for container in status.get("containerStatuses") or ():
+        if "running" in (container.get("state") or {}) and not container.get("ready"):
+            why = "its readiness probe fails" if container["name"] in probed else "it is not ready"
+            yield f"container {container['name']} runs, but {why}"
+
+
+def _of_container(container: Mapping[str, Any]) -> Iterator[str]:
+    name, state = container.get("name"), container.get("state") or {}
+    waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+    last = (container.get("lastState") or {}).get("terminated") or {}
+    if waiting.get("reason") and waiting["reason"] not in UNREMARKABLE:
+        detail = _exit(last) if last else _line(waiting.get("message"))
+        yield f"container {name}: {waiting['reason']}" + (f": {detail}" if detail else "")
+    elif int(ended.get("exitCode") or 0) != 0:
+        yield f"container {name}: {_exit(ended)}"
+    elif last and not container.get("ready"):
+        yield f"container {name} was restarted {container.get('restartCount') or 1} times: {_exit(last)}"
+
+
+def _exit(terminated: Mapping[str, Any]) -> str:
+    reason = terminated.get("reason")
+    text = f"exit code {terminated.get('exitCode')}"
+    if reason and reason != "Error":
+        text = f"{reason}, {text}"
+    message = _line(terminated.get("message"), last=True)
+    return f"{text}: {message}" if message else text
+
+
+def _line(text: Any, *, last: bool = False) -> str:
+    """The first (or last) line that says something, not longer than 300 characters."""
+    lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
+    return lines[-1 if last else 0][:300] if lines else ""
