@@ -23,6 +23,7 @@ from paas.builds.model import (
     FrozenGit,
     FrozenSource,
     GitRevision,
+    InvalidSource,
     Person,
     Revision,
     SourceType,
@@ -56,7 +57,8 @@ class BuildSuperseded(InstantiateError):
 @dataclass(frozen=True)
 class BuildRequest:
     """What is to be built and who asked. `trigger_id` identifies the cause: a push's reflog entry, a
-    webhook's delivery, a person's click. For a hosted source `commit` and `dockerfile` are required."""
+    webhook's delivery, a person's click. For a hosted source `commit`, and `dockerfile` or `invalid`, are
+    required; for an external one `fetch` finds all of them out."""
 
     trigger_id: str
     trigger_type: TriggerType
@@ -70,6 +72,8 @@ class BuildRequest:
     dockerfile: str | None = None
     buildpack: str | None = None
     content_key: str | None = None
+    invalid: InvalidSource | None = None
+    """Why this source cannot be built: the Build is made nevertheless, fails at once and says so."""
     no_cache: bool | None = None
     """Overrides the strategy's noCache for this Build alone."""
     retry_of: Mapping[str, Any] | None = None
@@ -172,12 +176,14 @@ def _spec(
 ) -> BuildSpec:
     name = config["metadata"]["name"]
     source = wanted.source
-    if source.kind is SourceType.HOSTED and not (request.commit and request.dockerfile):
+    if source.kind is SourceType.HOSTED and not request.commit:
         raise BuildRefused(
             f"the repository of buildconfig {name!r} is hosted here and has nothing to build yet; "
             f"push to it first: git push paas HEAD"
         )
     strategy = wanted.strategy
+    if source.kind is SourceType.HOSTED and not (request.dockerfile or request.invalid):
+        raise BuildRefused(f"the source of buildconfig {name!r} was not prepared; start the build with paas")
     if request.no_cache is not None:
         docker = strategy.docker_strategy.model_copy(update={"no_cache": request.no_cache})
         strategy = strategy.model_copy(update={"docker_strategy": docker})
@@ -207,6 +213,7 @@ def _spec(
         dockerfile=request.dockerfile if source.kind is SourceType.HOSTED else None,
         buildpack=request.buildpack,
         content_key=request.content_key,
+        invalid=request.invalid,
         output=wanted.output,
         run_policy=wanted.run_policy,
         resources=wanted.resources,

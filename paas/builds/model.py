@@ -26,6 +26,7 @@ ShortName = Annotated[str, Field(max_length=63)]
 Text = Annotated[str, Field(max_length=1024)]
 LongText = Annotated[str, Field(max_length=8192)]
 Commit = Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+ContentKey = Annotated[str, Field(max_length=80)]
 RelativePath = Annotated[str, Field(max_length=512, pattern=r"^([^/\x00-\x1f-][^\x00-\x1f]*)?$")]
 """A path below the source: not absolute, not starting like an option; `..` is ruled out by `_below`."""
 Quantity = Annotated[Any, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
@@ -402,6 +403,13 @@ class Trigger(Model):
     user: Text | None = None
 
 
+class InvalidSource(Model):
+    """What is wrong with the source of a Build, found when it was made."""
+
+    reason: ShortName
+    message: LongText
+
+
 class BuildSpec(Model):
     """One frozen build. Nothing of it can change but `cancelled`, from false to true."""
 
@@ -416,8 +424,10 @@ class BuildSpec(Model):
     """Frozen Dockerfile, rendered or the repository's own; absent when the source is external."""
     buildpack: ShortName | None = None
     """Name of the buildpack that rendered the Dockerfile, if one did."""
-    content_key: ShortName | None = None
-    """Hash of everything that goes into the image; equal keys give equal images."""
+    content_key: ContentKey | None = None
+    """Hash of everything that goes into the image; see `sources.content_key`."""
+    invalid: InvalidSource | None = None
+    """Why the source cannot be built: such a Build fails at once and says so."""
     output: Output
     run_policy: Annotated[str, Field(max_length=32)] = "Serial"
     resources: Resources | None = None
@@ -451,7 +461,7 @@ class BuildStatus(Model):
     """By digest, at the address that nodes pull from."""
     commit: Annotated[str, Field(max_length=64)] | None = None
     """The commit that was built, also when the spec left it to the head of the branch."""
-    content_key: ShortName | None = None
+    content_key: ContentKey | None = None
     buildpack: ShortName | None = None
     log_snippet: LongText | None = None
     """The last lines of what failed."""
