@@ -4,7 +4,7 @@ Whoever has the key (operator and server) can make and check them; nothing is wr
 says nothing about another. A build's password is of its UID, so it cannot outlive the Build: whoever checks
 it looks the Build up first and refuses one that has ended.
 
-The key is at least 32 random bytes, kept in Secret `paas-system/credentials` (entry `key`).
+The key is at least 32 characters of randomness, mounted as `Settings.credentials_key_file`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ SOURCE: Final = "source"
 PLATFORM_USER: Final = "platform"
 BUILD_USER_PREFIX: Final = "build:"
 PROJECT_USER_PREFIX: Final = "project:"
+
+
+def key_of(text: str) -> bytes:
+    """The key as the key file's text says it."""
+    return text.strip().encode()
 
 
 def build_credential(key: bytes, build_uid: str, purpose: str) -> str:
@@ -60,7 +65,7 @@ def matches(expected: str, presented: str) -> bool:
 
 def _password(key: bytes, *parts: str) -> str:
     if len(key) < 32:
-        raise ValueError("the platform's credential key must have at least 32 bytes")
+        raise ValueError("the platform's credential key must have at least 32 characters")
     # Lengths keep the parts apart whatever they contain.
     message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
     return hmac.new(key, b"paas.dev/credential/v1" + message, hashlib.sha256).hexdigest()
