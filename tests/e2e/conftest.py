@@ -1,0 +1,41 @@
+"""One embedded cluster for all e2e tests, in an instance of its own beside any other.
+
+PAAS_E2E_KEEP=1 leaves it running at the end, so that the next run finds it; the instance is `paas up`ed
+anyway, which brings a running one to the version of this checkout.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from paas.node import paths
+from tests.e2e.platform import Instance, Person, new_person, unused_name
+
+NAME = os.environ.get("PAAS_E2E_NAME", "e2e")
+
+
+@pytest.fixture(scope="session")
+def instance() -> Iterator[Instance]:
+    made = Instance(NAME, 28080, 28443, 26443, paths.state_root() / NAME)
+    ran = made.up()
+    print(ran.said)
+    ran.ok()
+    yield made
+    if os.environ.get("PAAS_E2E_KEEP") != "1":
+        made.down("--purge").ok()
+
+
+@pytest.fixture
+def person(instance: Instance, tmp_path: Path) -> Person:
+    """Somebody new with a project of their own."""
+    return new_person(instance, unused_name("p"), tmp_path / "home")
+
+
+@pytest.fixture
+def another(instance: Instance, tmp_path: Path) -> Callable[[str], Person]:
+    """Further people, each with a project of their own."""
+    return lambda prefix: new_person(instance, unused_name(prefix), tmp_path / prefix)
