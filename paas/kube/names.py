@@ -104,6 +104,7 @@ class Reason(StrEnum):
     NO_IMAGES = "NoImagesYet"
     # DeploymentConfig
     WAITING_FOR_IMAGE = "WaitingForImage"  # an image trigger's tag has no image yet
+    WAITING_FOR_ROLLOUT = "WaitingForRollout"  # no trigger starts it: a person must (rollout latest)
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_COMPLETE = "RolloutComplete"
     ROLLOUT_FAILED = "RolloutFailed"
@@ -124,3 +125,7 @@ class Reason(StrEnum):
     SERVICE_NOT_FOUND = "ServiceNotFound"
     CERTIFICATE_ISSUED = "CertificateIssued"
     DEFAULT_CERTIFICATE = "DefaultCertificate"
+    CERTIFICATE_PENDING = "CertificatePending"  # being made by the platform's authority
+    CERTIFICATE_UNAVAILABLE = "CertificateUnavailable"  # the platform's authority may not sign for the host
+    NO_TLS = "NoTLS"  # the Route asks for plain http
+    PORT_NOT_FOUND = "PortNotFound"  # the Service has no such port

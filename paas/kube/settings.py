@@ -59,6 +59,12 @@ class Settings(Model):
     """Ports under which the ingress controller is reached from outside."""
     ingress_class: str = "traefik"
     dialect: Literal["ingress"] = "ingress"
+    redirect_middleware: str = "paas-redirect@file"
+    """Traefik's name of the middleware that sends plain http to https on the external port."""
+    ingress_namespaces: tuple[str, ...] = ("kube-system", "traefik")
+    """Where the ingress controller may run: pods of projects are reached from there."""
+    build_networks: tuple[str, ...] = ()
+    """CIDRs of private addresses that builds may reach besides the world (a registry, a git host)."""
     registry_push: str = "registry.paas.internal:5000"
     """Address under which build pods reach the registry."""
     registry_pull: str = "registry.paas.internal:5000"

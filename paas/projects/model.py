@@ -16,8 +16,9 @@ KINDS: Final[tuple[Kind, ...]] = ()
 RESERVED_NAMES: Final = frozenset({"default", "openshift", "kubernetes", "kube", "paas"})
 RESERVED_PREFIXES: Final = ("openshift-", "kubernetes-", "kube-", "paas-")
 
-ANNOTATION_STALLED: Final = "paas.dev/stalled"
-"""On a project's Namespace: why it could not be given all that a project is given; absent when it was."""
+ANNOTATION_STATUS: Final = "paas.dev/project-status"
+"""On a project's Namespace: `ready`, or `preparing: …` or `stalled: …` with what is missing."""
+READY: Final = "ready"
 
 PUSHER_ROLE: Final = "paas-pusher"
 """ClusterRole that a project's `pusher` is bound to, shipped with the platform."""
@@ -28,8 +29,18 @@ def is_reserved(name: str) -> bool:
     return name in RESERVED_NAMES or name.startswith(RESERVED_PREFIXES)
 
 
+def is_labelled(namespace: dict[str, Any] | None) -> bool:
+    """Whether somebody asks for this Namespace (JSON data, or None) to be a project."""
+    metadata = (namespace or {}).get("metadata") or {}
+    return (metadata.get("labels") or {}).get(names.LABEL_PROJECT) == "true"
+
+
 def is_project(namespace: dict[str, Any] | None) -> bool:
     """Whether a Namespace (JSON data, or None) is a project."""
+    return namespace is not None and is_labelled(namespace) and not is_reserved(namespace["metadata"]["name"])
+
+
+def status_of(namespace: dict[str, Any] | None) -> str:
+    """What the Namespace says about the project's state; empty when nothing yet."""
     metadata = (namespace or {}).get("metadata") or {}
-    labelled = (metadata.get("labels") or {}).get(names.LABEL_PROJECT) == "true"
-    return labelled and not is_reserved(str(metadata["name"]))
+    return str((metadata.get("annotations") or {}).get(ANNOTATION_STATUS) or "")

@@ -1,0 +1,94 @@
+"""Watches Namespaces and what projects are given, and gives again what was taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+
+from paas.kube import names
+from paas.kube.credentials import key_of, project_credential
+from paas.kube.plan import Effect, Plan
+from paas.kube.resources import (
+    LIMITRANGE,
+    NAMESPACE,
+    NETWORKPOLICY,
+    ROLEBINDING,
+    SERVICEACCOUNT,
+    Key,
+    Manifest,
+    Resource,
+)
+from paas.kube.runtime import Controller, Watch, itself
+from paas.kube.settings import Settings
+from paas.kube.view import View
+from paas.projects.gifts import NAMES
+from paas.projects.model import is_labelled
+from paas.projects.plan import GrantPull, Observed, plan
+
+_OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
+
+
+def _its_namespace(child: Manifest, view: View) -> Iterable[Key]:
+    yield Key("", child["metadata"]["namespace"])
+
+
+class ProjectsController(Controller[Observed]):
+    """Gives every project what it is due."""
+
+    name = "paas-projects"
+    watches = (
+        Watch(NAMESPACE, itself),
+        Watch(SERVICEACCOUNT, _its_namespace),
+        Watch(ROLEBINDING, _its_namespace, labels=_OURS),
+        Watch(LIMITRANGE, _its_namespace, labels=_OURS),
+        Watch(NETWORKPOLICY, _its_namespace, labels=_OURS),
+    )
+    workers = 4
+
+    @cached_property
+    def _credentials_key(self) -> bytes:
+        return key_of(self.settings.credentials_key_file.read_text())
+
+    async def gather(self, key: Key) -> Observed | None:
+        namespace = self.view.get(NAMESPACE, key)
+        if not is_labelled(namespace) or namespace is None or namespace["metadata"].get("deletionTimestamp"):
+            return None
+        children: dict[tuple[Resource, str], Manifest] = {}
+        for resource, name in NAMES:
+            child = Key(key.name, name)
+            # The watches see only what is ours, and Secrets are never watched: what they do not show may
+            # nevertheless exist under the name.
+            live = self.view.get(resource, child) or await self.cluster.get(resource, child)
+            if live is not None:
+                children[resource, name] = live
+        return Observed(
+            namespace=namespace,
+            pull_password=project_credential(self._credentials_key, namespace["metadata"]["uid"]),
+            children=children,
+            default_account=self.view.get(SERVICEACCOUNT, Key(key.name, "default")),
+        )
+
+    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+        return plan(observed, now=now, settings=settings)
+
+    async def effect(self, effect: Effect) -> None:
+        match effect:
+            case GrantPull(namespace, account):
+                await self._grant_pull(Key(namespace, account))
+            case _:
+                await super().effect(effect)
+
+    async def _grant_pull(self, key: Key) -> None:
+        live = await self.cluster.get(SERVICEACCOUNT, key)
+        if live is None:
+            return
+        secrets = live.get("imagePullSecrets") or []
+        if any(ref.get("name") == names.PULL_SECRET for ref in secrets):
+            return
+        patch = {
+            # The list is replaced as a whole: the version makes sure that nobody's entry gets lost.
+            "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
+            "imagePullSecrets": [*secrets, {"name": names.PULL_SECRET}],
+        }
+        await self.cluster.patch(SERVICEACCOUNT, key, patch, manager=self.name)

@@ -1,0 +1,92 @@
+"""The decision about one project: what it has yet to be given, and what its Namespace says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from paas.kube import names
+from paas.kube.meta import apply_if_needed, desired, owned_by
+from paas.kube.names import Reason
+from paas.kube.plan import Action, Apply, Effect, Event, Plan
+from paas.kube.resources import NAMESPACE, Manifest, Resource, key_of, resource_of
+from paas.kube.settings import Settings
+from paas.projects.gifts import gifts
+from paas.projects.model import ANNOTATION_STATUS, READY, is_project, status_of
+
+POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
+BASELINE: Final = "baseline"
+
+
+@dataclass(frozen=True)
+class GrantPull(Effect):
+    """Add the pull Secret to those of a ServiceAccount that is not ours, leaving all else as it is."""
+
+    namespace: str
+    service_account: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The Namespace with the project label; what exists under the names of the gifts, whoever made it."""
+
+    namespace: Manifest
+    pull_password: str = field(repr=False)
+    children: Mapping[tuple[Resource, str], Manifest] = field(default_factory=dict)
+    default_account: Manifest | None = None
+    """ServiceAccount `default`; the cluster makes it a moment after the Namespace."""
+
+
+def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+    """Give what is missing; take over nothing; say on the Namespace how far it is."""
+    namespace = observed.namespace
+    if not is_project(namespace):
+        name = namespace["metadata"]["name"]
+        status = f"stalled: the name {name} is reserved; make a project of another name"
+        return _said(namespace, status, Reason.INVALID_SPEC)
+    actions: list[Action] = []
+    taken: list[str] = []
+    wanted = gifts(namespace, pull_password=observed.pull_password, settings=settings)
+    for manifest in wanted:
+        resource, name = resource_of(manifest), manifest["metadata"]["name"]
+        live = observed.children.get((resource, name))
+        if live is not None and not owned_by(live, namespace["metadata"]["uid"]):
+            taken.append(f"{resource.kind} {name}")
+        elif (apply := apply_if_needed(manifest, live)) is not None:
+            actions.append(apply)
+    account = observed.default_account
+    if account is not None and not _pulls(account):
+        actions.append(GrantPull(namespace["metadata"]["name"], "default"))
+    if taken:
+        status = (
+            f"stalled: {', '.join(taken)} exist but were not made by the platform; "
+            f"delete them, and the platform makes its own"
+        )
+    elif account is None:
+        status = "preparing: ServiceAccount default does not exist yet"
+    else:
+        status = READY
+    return Plan((*actions, *_said(namespace, status, Reason.NAME_TAKEN if taken else None).actions))
+
+
+def _pulls(account: Manifest) -> bool:
+    return any(ref.get("name") == names.PULL_SECRET for ref in account.get("imagePullSecrets") or ())
+
+
+def _said(namespace: Manifest, status: str, problem: Reason | None = None) -> Plan:
+    """The Namespace with our part of it: the status, and the pod security level unless an administrator
+    chose another. A problem is also told as an Event."""
+    metadata = namespace["metadata"]
+    level = (metadata.get("labels") or {}).get(POD_SECURITY)
+    secured = level is not None or not is_project(namespace)
+    if status_of(namespace) == status and secured:
+        return Plan()
+    ours: Manifest = {"name": metadata["name"], "annotations": {ANNOTATION_STATUS: status}}
+    if level in (None, BASELINE) and is_project(namespace):
+        ours["labels"] = {POD_SECURITY: BASELINE}
+    apply = Apply(desired({"apiVersion": "v1", "kind": "Namespace", "metadata": ours}), uid=metadata["uid"])
+    if problem is None:
+        return Plan((apply,))
+    return Plan((apply, Event(NAMESPACE, key_of(namespace), metadata["uid"], problem, status, "Warning")))

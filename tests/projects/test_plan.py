@@ -1,0 +1,284 @@
+"""What a project is given, in tables and as a property."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paas.kube.names import ANNOTATION_DESIRED, PULL_SECRET
+from paas.kube.plan import Apply, Event, Plan
+from paas.kube.resources import (
+    LIMITRANGE,
+    NETWORKPOLICY,
+    ROLEBINDING,
+    SECRET,
+    SERVICEACCOUNT,
+    Manifest,
+    resource_of,
+)
+from paas.kube.settings import Settings
+from paas.projects.gifts import NAMES
+from paas.projects.model import ANNOTATION_STATUS, is_project, is_reserved, status_of
+from paas.projects.plan import POD_SECURITY, GrantPull, Observed, plan
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SETTINGS = Settings(registry_pull="registry.test:5000", build_networks=("192.168.7.0/24",))
+
+
+def namespace(name: str = "demo", **labels: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": name,
+            "uid": f"{name}-uid",
+            "labels": {"paas.dev/project": "true", "kubernetes.io/metadata.name": name, **labels},
+        },
+    }
+
+
+def account(name: str = "default", *secrets: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"namespace": "demo", "name": name, "uid": f"sa-{name}"},
+        **({"imagePullSecrets": [{"name": secret} for secret in secrets]} if secrets else {}),
+    }
+
+
+def observed(**changes) -> Observed:
+    return replace(Observed(namespace(), "s3cret", {}, account()), **changes)
+
+
+def planned(world: Observed) -> Plan:
+    return plan(world, now=NOW, settings=SETTINGS)
+
+
+def applied(result: Plan, world: Observed) -> Observed:
+    """The world after a plan, as the API server would have it."""
+    children = dict(world.children)
+    for action in result.actions:
+        match action:
+            case Apply(manifest) if manifest["kind"] == "Namespace":
+                metadata = dict(world.namespace["metadata"])
+                for part in ("labels", "annotations"):
+                    metadata[part] = {**metadata.get(part, {}), **manifest["metadata"].get(part, {})}
+                world = replace(world, namespace={**world.namespace, "metadata": metadata})
+            case Apply(manifest, uid):
+                key = resource_of(manifest), manifest["metadata"]["name"]
+                live = children.get(key)
+                assert uid == (live["metadata"]["uid"] if live else None), "only what was seen is forced"
+                children[key] = {
+                    **manifest,
+                    "metadata": {**manifest["metadata"], "uid": uid or f"uid-{key[1]}"},
+                }
+            case GrantPull("demo", "default"):
+                before = world.default_account or {}
+                secrets = [*before.get("imagePullSecrets", ()), {"name": PULL_SECRET}]
+                world = replace(world, default_account={**before, "imagePullSecrets": secrets})
+            case Event():
+                pass
+            case _:
+                pytest.fail(f"a project's plan has no {action}")
+    return replace(world, children=children)
+
+
+def given_all() -> Observed:
+    world = observed()
+    return applied(planned(world), world)
+
+
+def test_a_new_project_is_given_everything_and_says_so():
+    world = given_all()
+    assert set(world.children) == set(NAMES)
+    assert status_of(world.namespace) == "ready"
+    assert world.namespace["metadata"]["labels"][POD_SECURITY] == "baseline"
+    assert world.default_account["imagePullSecrets"] == [{"name": "paas-registry"}]
+    assert planned(world) == Plan()
+
+
+def test_everything_is_owned_by_the_namespace_so_that_it_can_be_told_from_foreign_objects():
+    for child in given_all().children.values():
+        (owner,) = child["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("Namespace", "demo-uid", True)
+        assert "blockOwnerDeletion" not in owner
+
+
+def test_the_pull_secret_is_a_docker_config_for_the_address_that_nodes_use():
+    secret = given_all().children[SECRET, "paas-registry"]
+    assert secret["type"] == "kubernetes.io/dockerconfigjson"
+    config = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))
+    entry = config["auths"]["registry.test:5000"]
+    assert (entry["username"], entry["password"]) == ("project:demo", "s3cret")
+    assert base64.b64decode(entry["auth"]) == b"project:demo:s3cret"
+
+
+def test_the_password_never_shows_when_an_observation_is_printed():
+    assert "s3cret" not in repr(observed())
+
+
+def test_another_password_or_address_is_taken_over():
+    world = replace(given_all(), pull_password="other")
+    (action,) = planned(world).actions
+    assert isinstance(action, Apply)
+    assert (action.manifest["kind"], action.uid) == ("Secret", "uid-paas-registry")
+
+
+def test_pusher_may_instantiate_and_nobody_else_is_bound():
+    binding = given_all().children[ROLEBINDING, "paas-pusher"]
+    assert binding["roleRef"]["name"] == "paas-pusher"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "pusher", "namespace": "demo"}]
+
+
+def test_given_accounts_mount_no_token():
+    for name in ("builder", "pusher"):
+        assert given_all().children[SERVICEACCOUNT, name]["automountServiceAccountToken"] is False
+
+
+def test_builds_reach_dns_the_platform_and_the_world_but_no_private_address():
+    spec = given_all().children[NETWORKPOLICY, "paas-builds"]["spec"]
+    assert spec["podSelector"] == {"matchExpressions": [{"key": "paas.dev/build", "operator": "Exists"}]}
+    assert "ingress" not in spec
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    dns, rest = spec["egress"]
+    assert {(port["protocol"], port["port"]) for port in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
+    blocks = {to["ipBlock"]["cidr"]: to["ipBlock"].get("except", []) for to in rest["to"] if "ipBlock" in to}
+    assert {"169.254.0.0/16", "10.0.0.0/8"} <= set(blocks["0.0.0.0/0"])
+    assert "fc00::/7" in blocks["::/0"]
+    assert "192.168.7.0/24" in blocks
+
+
+def test_pods_are_reached_from_their_project_and_from_the_ingress_controller():
+    spec = given_all().children[NETWORKPOLICY, "paas-isolation"]["spec"]
+    (rule,) = spec["ingress"]
+    same, ingress = rule["from"]
+    assert same == {"podSelector": {}}
+    (expression,) = ingress["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["kube-system", "paas-system", "traefik"]
+
+
+def test_a_container_that_says_nothing_has_a_memory_limit():
+    (limit,) = given_all().children[LIMITRANGE, "paas-defaults"]["spec"]["limits"]
+    assert limit["default"]["memory"] == "1Gi"
+
+
+@pytest.mark.parametrize(("resource", "name"), NAMES)
+def test_a_foreign_object_under_a_name_is_never_touched_and_told_once(resource, name):
+    foreign = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"namespace": "demo", "name": name, "uid": "foreign"},
+    }
+    world = observed(children={(resource, name): foreign})
+    result = planned(world)
+    assert all(
+        (resource_of(action.manifest), action.manifest["metadata"]["name"]) != (resource, name)
+        for action in result.actions
+        if isinstance(action, Apply)
+    )
+    after = applied(result, world)
+    assert after.children[resource, name] is foreign
+    assert set(after.children) == set(NAMES)  # the rest is given all the same
+    assert status_of(after.namespace).startswith(f"stalled: {resource.kind} {name} exist")
+    assert [action.reason for action in result.actions if isinstance(action, Event)] == ["NameTaken"]
+    assert planned(after) == Plan()
+
+
+@pytest.mark.parametrize(("resource", "name"), NAMES)
+def test_what_somebody_takes_away_is_given_again(resource, name):
+    world = given_all()
+    left = {key: child for key, child in world.children.items() if key != (resource, name)}
+    (action,) = planned(replace(world, children=left)).actions
+    assert isinstance(action, Apply)
+    assert (action.manifest["kind"], action.uid) == (resource.kind, None)
+
+
+def test_what_somebody_changed_is_put_right():
+    world = given_all()
+    policy = world.children[NETWORKPOLICY, "paas-isolation"]
+    opened = {**policy, "spec": {**policy["spec"], "ingress": [{}]}}
+    changed = replace(world, children={**world.children, (NETWORKPOLICY, "paas-isolation"): opened})
+    (action,) = planned(changed).actions
+    assert isinstance(action, Apply)
+    assert action.uid == "uid-paas-isolation"
+
+
+def test_other_pull_secrets_of_the_default_account_stay():
+    world = observed(default_account=account("default", "theirs"))
+    after = applied(planned(world), world)
+    assert after.default_account["imagePullSecrets"] == [{"name": "theirs"}, {"name": "paas-registry"}]
+
+
+def test_before_the_default_account_exists_the_project_is_being_prepared():
+    world = observed(default_account=None)
+    after = applied(planned(world), world)
+    assert status_of(after.namespace).startswith("preparing")
+    done = replace(after, default_account=account())
+    assert status_of(applied(planned(done), done).namespace) == "ready"
+
+
+@pytest.mark.parametrize("level", ["restricted", "privileged"])
+def test_an_administrators_pod_security_level_stays(level):
+    world = observed(namespace=namespace(**{POD_SECURITY: level}))
+    after = applied(planned(world), world)
+    assert after.namespace["metadata"]["labels"][POD_SECURITY] == level
+    assert planned(after) == Plan()
+
+
+@pytest.mark.parametrize("name", ["paas", "default", "kube-system", "openshift-x", "paas-system"])
+def test_a_reserved_name_is_no_project(name):
+    assert is_reserved(name)
+    assert not is_project(namespace(name))
+    world = observed(namespace=namespace(name))
+    after = applied(planned(world), world)
+    assert not after.children
+    assert "reserved" in status_of(after.namespace)
+    assert POD_SECURITY not in after.namespace["metadata"]["labels"]
+    assert planned(after) == Plan()
+
+
+def test_names_that_only_look_reserved_are_projects():
+    assert is_project(namespace("kubectl"))
+    assert is_project(namespace("paasta"))
+    assert not is_project(None)
+    assert not is_project({"metadata": {"name": "x"}})
+
+
+children_strategy = st.dictionaries(
+    st.sampled_from(NAMES), st.sampled_from(["foreign", "ours", "ours, changed", "ours, of an older version"])
+)
+
+
+@given(
+    children_strategy,
+    st.sampled_from([None, account(), account("default", "theirs"), account("default", PULL_SECRET)]),
+    st.sampled_from([{}, {POD_SECURITY: "baseline"}, {POD_SECURITY: "restricted"}]),
+    st.sampled_from(["demo", "kube-system"]),
+    st.sampled_from([None, "ready", "preparing: x", "stalled: x"]),
+)
+def test_a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, name, said):
+    whole = given_all().children
+    children = {}
+    for key, kind in kinds.items():
+        child = whole[key]
+        metadata = dict(child["metadata"])
+        if kind == "foreign":
+            metadata.pop("ownerReferences")
+        if kind == "ours, of an older version":
+            metadata["annotations"] = {ANNOTATION_DESIRED: "older"}
+        child = {**child, "metadata": metadata}
+        if kind == "ours, changed":
+            child = {part: value for part, value in child.items() if part not in ("spec", "data", "subjects")}
+        children[key] = child
+    one = namespace(name, **labels)
+    if said:
+        one["metadata"]["annotations"] = {ANNOTATION_STATUS: said}
+    world = Observed(one, "s3cret", children, default_account)
+    after = applied(planned(world), world)
+    assert planned(after) == Plan()
