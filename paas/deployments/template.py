@@ -31,14 +31,22 @@ def normal(template: Mapping[str, Any]) -> Manifest:
     return {"metadata": kept, "spec": cleaned.get("spec") or {}}
 
 
-def containers(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def containers(
+    template: Mapping[str, Any], *, fields: tuple[str, ...] = ("initContainers", "containers")
+) -> Iterator[Mapping[str, Any]]:
     """Init containers, then containers; whatever is malformed is skipped (the API server will say)."""
     spec = template.get("spec") or {}
-    for field in ("initContainers", "containers"):
+    for field in fields:
         listed = spec.get(field)
         for container in listed if isinstance(listed, list) else ():
             if isinstance(container, Mapping) and isinstance(container.get("name"), str):
                 yield container
+
+
+def main_image(template: Mapping[str, Any]) -> str | None:
+    """Of the first container that is no init container."""
+    first = next(containers(template, fields=("containers",)), {})
+    return str(first["image"]) if first.get("image") else None
 
 
 def images(template: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,370 @@
+"""Commands about rollouts: rollout {latest,status,history,undo}, unpin, set env."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from paas.kube.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
+from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
+from paas.terminal.output import Format, Table, age, document
+from paas.terminal.problem import ExitCode, Problem, not_found, usage
+from paas.terminal.session import MANAGER, Output, Session, command
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="DeploymentConfig: shop or dc/shop.")]
+ATTEMPTS = 5
+
+
+def register(app: typer.Typer) -> None:
+    rollout = typer.Typer(no_args_is_help=True, help="Start, watch, list and undo rollouts.")
+    app.add_typer(rollout, name="rollout")
+    command(rollout, "latest")(latest)
+    command(rollout, "status")(status)
+    command(rollout, "history")(history)
+    command(rollout, "undo")(undo)
+    command(app, "unpin")(unpin)
+    setting = typer.Typer(no_args_is_help=True, help="Change a part of an application.")
+    app.add_typer(setting, name="set")
+    command(setting, "env")(set_env)
+
+
+async def _get(session: Session, given: str) -> tuple[Key, Manifest]:
+    key = Key(await session.project(), plain_name(given, DEPLOYMENTCONFIG_WORDS))
+    found = await (await session.cluster()).get(DEPLOYMENTCONFIG, key)
+    if found is None:
+        raise not_found("deploymentconfig", key.name, key.namespace, hint=f"paas get dc -n {key.namespace}")
+    return key, found
+
+
+def _token() -> str:
+    """Text not used before, by which the controller knows a new request from an old one."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+async def latest(session: Session, name: Name) -> ExitCode | None:
+    """Roll out the newest template and images now, whatever the triggers say.
+
+    Example: paas rollout latest shop
+    """
+    from paas.deployments.model import latest_patch
+
+    key, _ = await _get(session, name)
+    await (await session.cluster()).patch(DEPLOYMENTCONFIG, key, latest_patch(_token()), manager=MANAGER)
+    session.print(f'deploymentconfig "{key.name}" rolls out its newest template and images')
+    session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
+    return None
+
+
+async def status(
+    session: Session,
+    name: Name,
+    *,
+    watch: Annotated[bool, typer.Option(help="Wait until the rollout is over.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait; exit 124 after.")] = 900,
+) -> ExitCode | None:
+    """Tell how the current rollout is going; exit 1 when it failed.
+
+    Example: paas rollout status shop
+    """
+    from paas.kube.observe import observe
+
+    key, config = await _get(session, name)
+    said = ""
+    try:
+        async with asyncio.timeout(timeout):
+            async for found in observe(
+                await session.cluster(), DEPLOYMENTCONFIG, key.namespace, name=key.name
+            ):
+                if key.name not in found:
+                    raise not_found("deploymentconfig", key.name, key.namespace)
+                config = found[key.name]
+                line, code = verdict(config)
+                if line != said:
+                    said = line
+                    (session.say if code is None else session.print)(line)
+                if code is not None or not watch:
+                    return _after(session, key, config, code)
+    except TimeoutError:
+        raise Problem(
+            f'the rollout of "{key.name}" is not over after {timeout:g} s',
+            why=said,
+            hint=f"paas status {key.name} -n {key.namespace}",
+            code=ExitCode.TIMEOUT,
+        ) from None
+    return None
+
+
+def verdict(config: Mapping[str, Any]) -> tuple[str, ExitCode | None]:
+    """One line about the current rollout, and the exit code once it is over (None: not yet)."""
+    state = config.get("status") or {}
+    name, rollout, wanted = (
+        config["metadata"]["name"],
+        state.get("rollout"),
+        config["spec"].get("replicas", 1),
+    )
+    ready = next((c for c in state.get("conditions") or () if c["type"] == "Ready"), None)
+    message = str((ready or {}).get("message") or "")
+    behind = state.get("observedGeneration", 0) < config["metadata"].get("generation", 0)
+    if not rollout:
+        return f"{name}: no rollout yet" + (f": {message}" if message else ""), None
+    what = f"{name} revision {rollout['revision']}: {rollout['phase']}"
+    counts = (
+        f"{state.get('updatedReplicas') or 0} of {wanted} updated, {state.get('readyReplicas') or 0} ready"
+    )
+    if behind:
+        return f"{name}: the latest change has not been seen yet", None
+    if rollout["phase"] == "Complete":
+        return f"{what}, {counts}", ExitCode.OK
+    if rollout["phase"] == "Failed":
+        why = rollout.get("message") or rollout.get("reason") or message
+        return f"{what}: {why}" if why else what, ExitCode.FAILED
+    return f"{what}, {counts}", None
+
+
+def _after(session: Session, key: Key, config: Manifest, code: ExitCode | None) -> ExitCode | None:
+    state = config.get("status") or {}
+    if hold := state.get("hold"):
+        session.say(
+            f"held at revision {hold['revision']} ({hold.get('withheld') or 0} newer images withheld); "
+            f"let it go on: paas unpin {key.name} -n {key.namespace}"
+        )
+    if code is ExitCode.FAILED:
+        active = state.get("activeRevision")
+        session.say(f"revision {active} keeps serving" if active else "nothing serves yet")
+        session.say(f"hint: paas logs {key.name} -n {key.namespace}; kubectl get events -n {key.namespace}")
+    return code
+
+
+async def history(
+    session: Session,
+    name: Name,
+    *,
+    revision: Annotated[int | None, typer.Option(help="Show this revision's template.")] = None,
+    output: Output = Format.TABLE,
+) -> ExitCode | None:
+    """List the revisions that can be gone back to, and how their rollouts ended.
+
+    Example: paas rollout history shop
+    """
+    key, config = await _get(session, name)
+    revisions = await _revisions(session, key, config)
+    if revision is not None:
+        revisions = [r for r in revisions if r.get("revision") == revision]
+        if not revisions:
+            raise not_found("revision", str(revision), key.namespace, hint=f"paas rollout history {key.name}")
+        if output is Format.TABLE:
+            output = Format.YAML
+    if output in (Format.TABLE, Format.WIDE):
+        for line in history_table(config, revisions).lines(wide=output is Format.WIDE):
+            session.print(line)
+    else:
+        session.print(document(revisions, output, single=revision is not None))
+    return None
+
+
+async def _revisions(session: Session, key: Key, config: Manifest) -> list[Manifest]:
+    """The ControllerRevisions of a DeploymentConfig, oldest first."""
+    selector = f"paas.dev/deploymentconfig={key.name}"
+    found = await (await session.cluster()).list(CONTROLLERREVISION, key.namespace, labels=selector)
+    uid = config["metadata"]["uid"]
+    own = [r for r in found if any(o["uid"] == uid for o in r["metadata"].get("ownerReferences") or ())]
+    return sorted(own, key=lambda r: int(r.get("revision") or 0))
+
+
+def history_table(
+    config: Mapping[str, Any], revisions: Sequence[Manifest], now: datetime | None = None
+) -> Table:
+    """REVISION, STATUS, BUILD, COMMIT, CAUSE, AGE; the serving one is marked."""
+    from paas.deployments.revision import history_row
+
+    state = config.get("status") or {}
+    ended = {
+        run["revision"]: run for run in (*(state.get("history") or ()), state.get("rollout") or {}) if run
+    }
+    table = Table(
+        ["REVISION", "STATUS", "BUILD", "COMMIT", "CAUSE", "AGE", "IMAGE"], wide=frozenset({"IMAGE"})
+    )
+    for manifest in revisions:
+        row = history_row(manifest)
+        number = row["revision"]
+        phase = (ended.get(number) or {}).get("phase") or "-"
+        marks = ["serving"] if number == state.get("activeRevision") else []
+        marks += ["held"] if number == (state.get("hold") or {}).get("revision") else []
+        table.rows.append(
+            [
+                str(number),
+                phase + (f" ({', '.join(marks)})" if marks else ""),
+                row["build"],
+                (row["commit"] or "")[:7],
+                row["causes"],
+                age(row["created"], now),
+                ", ".join(row["images"].values()),
+            ]
+        )
+    return table
+
+
+async def undo(
+    session: Session,
+    name: Name,
+    *,
+    to_revision: Annotated[
+        int | None, typer.Option(help="Revision to go back to; default the one before.")
+    ] = None,
+) -> ExitCode | None:
+    """Go back to a revision and hold it there, until new source comes or `unpin`.
+
+    Example: paas rollout undo shop --to-revision 11
+    """
+    from paas.deployments.model import DeploymentConfigSpec, rollback_patch
+    from paas.deployments.pin import baseline
+
+    key, config = await _get(session, name)
+    revisions = await _revisions(session, key, config)
+    target = target_revision(config, revisions, to_revision, key)
+    cluster = await session.cluster()
+    streams = {s["metadata"]["name"]: s for s in await cluster.list(IMAGESTREAM, key.namespace)}
+    newest = baseline(DeploymentConfigSpec.model_validate(config["spec"]), streams=streams)
+    patch = rollback_patch(to_revision=target, baseline=newest, requested_at=_token())
+    await cluster.patch(DEPLOYMENTCONFIG, key, patch, manager=MANAGER)
+    session.print(f'deploymentconfig "{key.name}" goes back to revision {target} and is held there')
+    session.say("a push of new source, or an edited template, lets it go on; other new images are withheld")
+    session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
+    session.say(f"      paas unpin {key.name} -n {key.namespace}   (let go by hand)")
+    return None
+
+
+def target_revision(
+    config: Mapping[str, Any], revisions: Sequence[Manifest], wanted: int | None, key: Key
+) -> int:
+    """The revision to go back to: `wanted`, else the newest before the serving one that was Complete.
+
+    Raises Problem when there is none.
+    """
+    state = config.get("status") or {}
+    numbers = [int(r["revision"]) for r in revisions]
+    hint = f"paas rollout history {key.name} -n {key.namespace}"
+    if wanted is not None:
+        if wanted not in numbers:
+            raise not_found("revision", str(wanted), key.namespace, hint=hint)
+        return wanted
+    active = state.get("activeRevision")
+    if active is None:
+        raise Problem(
+            f'"{key.name}" has no revision to go back to', why="none has been complete yet", hint=hint
+        )
+    phases = {run["revision"]: run.get("phase") for run in state.get("history") or ()}
+    before = [n for n in numbers if n < active and phases.get(n, "Complete") == "Complete"]
+    if not before:
+        raise Problem(f'"{key.name}" has no complete revision before {active}', hint=hint)
+    return max(before)
+
+
+async def unpin(session: Session, name: Name) -> ExitCode | None:
+    """Let go of a rollback: triggers roll out again what was withheld.
+
+    Example: paas unpin shop
+    """
+    from paas.deployments.model import unpin_patch
+
+    key, config = await _get(session, name)
+    if not config["spec"].get("rollback"):
+        session.print(f'deploymentconfig "{key.name}" is not held')
+        return None
+    await (await session.cluster()).patch(DEPLOYMENTCONFIG, key, unpin_patch(), manager=MANAGER)
+    session.print(f'deploymentconfig "{key.name}" is let go')
+    session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
+    return None
+
+
+async def set_env(
+    session: Session,
+    name: Name,
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE | NAME-]...", help="Set, or remove with '-'.")
+    ] = None,
+    *,
+    container: Annotated[
+        str | None, typer.Option("--container", "-c", help="Default: all containers.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print the variables.")] = False,
+) -> ExitCode | None:
+    """Set environment variables of an application; this rolls out a new revision.
+
+    Example: paas set env shop GREETING=hello OLD-
+    """
+    from paas.kube.cluster import Conflict
+
+    wanted = dict(change_of(change) for change in changes or ())
+    cluster = await session.cluster()
+    for attempt in range(1, ATTEMPTS + 1):
+        key, config = await _get(session, name)
+        containers = config["spec"]["template"]["spec"].get("containers") or []
+        chosen = [c for c in containers if container in (None, c["name"])]
+        if not chosen:
+            raise not_found(
+                "container", container or "", hint=f"one of: {', '.join(c['name'] for c in containers)}"
+            )
+        if list_ or not wanted:
+            for line in _listed(chosen):
+                session.print(line)
+            return None
+        changed = [
+            {**c, "env": changed_env(c.get("env") or [], wanted)} if c in chosen else c for c in containers
+        ]
+        if changed == containers:
+            session.print(f'deploymentconfig "{key.name}" unchanged')
+            return None
+        # the version makes the API server refuse when somebody changed the list since we read it
+        patch = {
+            "metadata": {"resourceVersion": config["metadata"]["resourceVersion"]},
+            "spec": {"template": {"spec": {"containers": changed}}},
+        }
+        try:
+            await cluster.patch(DEPLOYMENTCONFIG, key, patch, manager=MANAGER)
+        except Conflict:
+            if attempt == ATTEMPTS:
+                raise
+            continue
+        session.print(f'deploymentconfig "{key.name}" updated')
+        triggers = [t.get("type") for t in config["spec"].get("triggers") or ()]
+        follow = "status" if "ConfigChange" in triggers else "latest"
+        session.say(f"next: paas rollout {follow} {key.name} -n {key.namespace}")
+        return None
+    return None
+
+
+def change_of(text: str) -> tuple[str, str | None]:
+    """`NAME=value` as (name, value), `NAME-` as (name, None). Raises Problem (usage)."""
+    match = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_.-]*?)(?:=(.*)|(-))", text, re.DOTALL)
+    if match is None:
+        raise usage(f'"{text}" changes no variable', hint="NAME=VALUE sets one, NAME- removes one")
+    return match[1], None if match[3] else match[2]
+
+
+def changed_env(env: Sequence[Mapping[str, Any]], changes: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """`env` with the changes: known names keep their place, new ones come last."""
+    result = []
+    left = dict(changes)
+    for entry in env:
+        if entry["name"] not in changes:
+            result.append(dict(entry))
+        elif (value := left.pop(entry["name"], None)) is not None:
+            result.append({"name": entry["name"], "value": value})
+    return result + [{"name": name, "value": value} for name, value in left.items() if value is not None]
+
+
+def _listed(containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for container in containers:
+        if len(containers) > 1:
+            lines.append(f"# container {container['name']}")
+        for entry in container.get("env") or ():
+            value = entry.get("value", "") if "valueFrom" not in entry else "(from a reference)"
+            lines.append(f"{entry['name']}={value}")
+    return lines

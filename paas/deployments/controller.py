@@ -1,0 +1,133 @@
+"""The deployments controller: what wakes a DeploymentConfig, and how its snapshot is taken.
+
+Pods are not watched (a cluster has many): those of a rollout that takes its time are read live, and the
+plan asks to be looked at again. The one other live read is for who holds a name, because only our own
+Deployments and ControllerRevisions are watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+from paas.deployments import revision, triggers
+from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
+from paas.deployments.world import World, understand
+from paas.kube import meta, names
+from paas.kube.cluster import ApiError
+from paas.kube.plan import Plan
+from paas.kube.resources import (
+    CONTROLLERREVISION,
+    DEPLOYMENT,
+    DEPLOYMENTCONFIG,
+    HPA,
+    IMAGESTREAM,
+    POD,
+    Key,
+    Manifest,
+)
+from paas.kube.runtime import Controller, Watch, itself, owner
+from paas.kube.settings import Settings
+from paas.kube.view import View
+
+OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
+"""Label of the children; narrows the watches, so that others' Deployments take no memory here."""
+REFUSALS: Final = frozenset({400, 403, 422, 500})
+"""Answers to a dry run that are about what was sent: server-side apply reports an unknown field as 500."""
+
+
+def users_of_stream(stream: Manifest, view: View) -> Iterable[Key]:
+    """DeploymentConfigs with a trigger on a tag of this stream."""
+    namespace, name = stream["metadata"]["namespace"], stream["metadata"]["name"]
+    for dc in view.list(DEPLOYMENTCONFIG, namespace):
+        if name in stream_names(dc):
+            yield Key(namespace, dc["metadata"]["name"])
+
+
+def target_of_autoscaler(hpa: Manifest, view: View) -> Iterable[Key]:
+    """The DeploymentConfig whose Deployment an autoscaler targets."""
+    target = _target(hpa)
+    if target is not None:
+        yield Key(hpa["metadata"]["namespace"], target)
+
+
+def stream_names(dc: Manifest) -> Iterator[str]:
+    """Names of the ImageStreams that triggers of a DeploymentConfig (as stored) name."""
+    for trigger in (dc.get("spec") or {}).get("triggers") or ():
+        tag = ((trigger.get("imageChangeParams") or {}).get("from") or {}).get("name")
+        if isinstance(tag, str):
+            yield tag.partition(":")[0]
+
+
+def _target(hpa: Manifest) -> str | None:
+    target = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
+    if target.get("kind") != DEPLOYMENT.kind or not str(target.get("apiVersion")).startswith("apps/"):
+        return None
+    return str(target.get("name"))
+
+
+class DeploymentsController(Controller[Observed]):
+    """Reconciles DeploymentConfigs."""
+
+    name: ClassVar[str] = "paas-deployments"
+    watches: ClassVar[tuple[Watch, ...]] = (
+        Watch(DEPLOYMENTCONFIG, itself),
+        Watch(DEPLOYMENT, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
+        Watch(CONTROLLERREVISION, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
+        Watch(IMAGESTREAM, users_of_stream),
+        Watch(HPA, target_of_autoscaler),
+    )
+
+    async def gather(self, key: Key) -> Observed | None:
+        dc = self.view.get(DEPLOYMENTCONFIG, key)
+        if dc is None or dc["metadata"].get("deletionTimestamp"):
+            return None
+        uid = dc["metadata"]["uid"]
+        streams = {name: self.view.get(IMAGESTREAM, Key(key.namespace, name)) for name in stream_names(dc)}
+        observed = Observed(
+            dc=dc,
+            deployment=self.view.get(DEPLOYMENT, key) or await self.cluster.get(DEPLOYMENT, key),
+            revisions=tuple(self.view.list(CONTROLLERREVISION, key.namespace, owner_uid=uid)),
+            streams={name: stream for name, stream in streams.items() if stream is not None},
+            autoscalers=tuple(hpa for hpa in self.view.list(HPA, key.namespace) if _target(hpa) == key.name),
+        )
+        now = datetime.now(UTC)
+        world = understand(observed, now=now)
+        if isinstance(world, str):
+            return observed
+        observed = await self._with_name_holder(world)
+        if (number := wants_reasons(observed, now=now)) is not None:
+            selector = f"{names.LABEL_DEPLOYMENTCONFIG}={key.name},{names.LABEL_REVISION}={number}"
+            pods = await self.cluster.list(POD, key.namespace, labels=selector)
+            observed = replace(observed, pods=tuple(pods))
+        if (wanted := candidate(observed, now=now)) is not None:
+            observed = replace(observed, refusal=await self._refusal(wanted, observed.deployment))
+        return observed
+
+    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+        return plan_of(observed, now=now)
+
+    async def _with_name_holder(self, world: World) -> Observed:
+        """With whatever has the name of the revision that is due, if one is."""
+        following = world.next_revision
+        if following is None:
+            return world.observed
+        key = Key(world.dc["metadata"]["namespace"], revision.name_of(world.name, following.number))
+        holder = await self.cluster.get(CONTROLLERREVISION, key)
+        if holder is None or meta.owned_by(holder, world.dc["metadata"]["uid"]):
+            return world.observed
+        return replace(world.observed, revisions=(*world.observed.revisions, holder))
+
+    async def _refusal(self, wanted: Manifest, live: Manifest | None) -> str | None:
+        """What the API server says against a Deployment, by a dry run; None when it accepts it."""
+        if live is not None:
+            wanted = {**wanted, "metadata": {**wanted["metadata"], "uid": live["metadata"]["uid"]}}
+        try:
+            await self.cluster.apply(wanted, manager=self.name, force=live is not None, dry_run=True)
+        except ApiError as problem:
+            if problem.status in REFUSALS:
+                return problem.message[:1000]
+            raise
+        return None

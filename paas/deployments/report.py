@@ -1,0 +1,193 @@
+"""The status that people read: conditions, numbers, and why things are as they are.
+
+All of it follows from the durable state and the snapshot; nothing in it is ever decided upon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from paas.deployments import pin, revision, rollout, template, workload
+from paas.deployments.model import DeploymentConfigStatus, Details, Phase
+from paas.deployments.workload import Progress
+from paas.deployments.world import Hindrance, World, foreign, hindrance
+from paas.kube import conditions
+from paas.kube.conditions import Wanted
+from paas.kube.names import Condition, Reason
+from paas.kube.resources import Manifest
+
+
+def status(world: World, state: DeploymentConfigStatus) -> Manifest:
+    """The whole status as it is to be stored."""
+    if state.hold is not None:
+        count = pin.withheld(world.spec, streams=world.observed.streams, revisions=world.revisions)
+        state = state.model_copy(update={"hold": state.hold.model_copy(update={"withheld": count})})
+    state = rollout.forget(state, {r.number for r in world.revisions})
+    generation = int(world.dc["metadata"].get("generation") or 0)
+    selector = workload.selector(world.dc, world.spec)
+    filled: Manifest = state.model_copy(
+        update={
+            "observed_generation": generation,
+            "latest_version": world.latest_version,
+            "details": _details(world),
+            "image": _image(world, state),
+            "selector": ",".join(f"{key}={value}" for key, value in sorted(selector.items())),
+            "conditions": None,
+        }
+    ).dump()
+    filled |= workload.counts(
+        None if foreign(world.observed.deployment, world) else world.observed.deployment
+    )
+    filled["conditions"] = _merged(world.dc, _Outlook(world, state).wanted(), now=world.now)
+    return filled
+
+
+def unreadable(dc: Manifest, problem: str, *, now: datetime) -> Manifest:
+    """The status of an object whose spec cannot be read: as it was, but Stalled."""
+    message = f"{problem}; correct it with: kubectl edit dc {dc['metadata']['name']}"
+    kept = {key: value for key, value in (dc.get("status") or {}).items() if key != "conditions"}
+    wanted = [
+        Wanted(Condition.READY, "False", Reason.INVALID_SPEC, message),
+        Wanted(Condition.STALLED, "True", Reason.INVALID_SPEC, message),
+    ]
+    generation = int(dc["metadata"].get("generation") or 0)
+    return {**kept, "observedGeneration": generation, "conditions": _merged(dc, wanted, now=now)}
+
+
+def _merged(dc: Manifest, wanted: Iterable[Wanted], *, now: datetime) -> list[Manifest]:
+    generation = int(dc["metadata"].get("generation") or 0)
+    before = (dc.get("status") or {}).get("conditions") or ()
+    return conditions.merge(before, wanted, generation=generation, now=now)
+
+
+def _details(world: World) -> Details | None:
+    if world.newest is None:
+        return None
+    causes = world.newest.data.causes
+    return Details(message=revision.describe(causes)[: rollout.MESSAGE_LIMIT], causes=causes)
+
+
+def _image(world: World, state: DeploymentConfigStatus) -> str | None:
+    """Of the first container (not init container) of what runs or is rolled out."""
+    shown = revision.find(world.revisions, rollout.target(state))
+    return template.main_image(shown.data.template) if shown else None
+
+
+def under_way(world: World, state: DeploymentConfigStatus) -> str:
+    """One line about a rollout that is not over, and what keeps it."""
+    live = world.observed.deployment
+    numbers, replicas = workload.counts(live), world.spec.replicas
+    text = (
+        f"revision {rollout.target(state)}: {numbers['updatedReplicas']} of {replicas} pods updated,"
+        f" {numbers['availableReplicas']} available"
+    )
+    trouble = workload.trouble(live, world.observed.pods)
+    return f"{text}; {trouble}; see: paas logs {world.name}" if trouble else text
+
+
+class _Outlook:
+    """The conditions of one world; each property is one statement about it."""
+
+    def __init__(self, world: World, state: DeploymentConfigStatus) -> None:
+        self.world, self.state = world, state
+        self.name = world.name
+        self.progress = world.progress(state)
+        self.hindrance: Hindrance | None = hindrance(world, state)
+        live = None if foreign(world.observed.deployment, world) else world.observed.deployment
+        self.live = live
+        self.numbers = workload.counts(live)
+        self.trouble = workload.trouble(live, world.observed.pods)
+
+    def wanted(self) -> list[Wanted]:
+        stalled = self._stalled()
+        reconciling = None if stalled else self._reconciling()
+        abnormal = [condition for condition in (stalled, reconciling) if condition is not None]
+        return [self._available(), self._progressing(), self._ready(stalled, reconciling), *abnormal]
+
+    def _pods(self) -> str:
+        return f"{self.numbers['availableReplicas']} of {self.world.spec.replicas} pods are available"
+
+    def _under_way(self) -> str:
+        return under_way(self.world, self.state)
+
+    def _available(self) -> Wanted:
+        if workload.condition(self.live, "Available").get("status") == "True":
+            return Wanted(Condition.AVAILABLE, "True", Reason.MINIMUM_REPLICAS_AVAILABLE, self._pods())
+        message = f"{self._pods()}; see: paas status, paas logs {self.name}"
+        return Wanted(Condition.AVAILABLE, "False", Reason.MINIMUM_REPLICAS_UNAVAILABLE, message)
+
+    def _progressing(self) -> Wanted:
+        current = self.state.rollout
+        if self.world.spec.paused and self.hindrance is not None:
+            return Wanted(Condition.PROGRESSING, "Unknown", Reason.PAUSED, self.hindrance.message)
+        if current is None:
+            why = self.hindrance or Hindrance(Reason.IN_PROGRESS, "the first rollout is about to start")
+            return Wanted(Condition.PROGRESSING, "False", why.reason, why.message)
+        if current.phase == Phase.COMPLETE:
+            text = f"revision {current.revision} is rolled out"
+            return Wanted(Condition.PROGRESSING, "True", Reason.ROLLOUT_COMPLETE, text)
+        if current.phase == Phase.FAILED:
+            text = str(current.message)
+            return Wanted(Condition.PROGRESSING, "False", Reason.PROGRESS_DEADLINE_EXCEEDED, text)
+        return Wanted(Condition.PROGRESSING, "True", Reason.ROLLOUT_STARTED, self._under_way())
+
+    def _stalled(self) -> Wanted | None:
+        """Nothing goes on without a person."""
+        if self.hindrance is not None and self.hindrance.stalled:
+            return Wanted(Condition.STALLED, "True", self.hindrance.reason, self.hindrance.message)
+        current = self.state.rollout
+        if current is not None and current.phase == Phase.FAILED:
+            return Wanted(Condition.STALLED, "True", Reason.ROLLOUT_FAILED, str(current.message))
+        if self.world.observed.autoscalers:
+            hpa = self.world.observed.autoscalers[0]["metadata"]["name"]
+            text = (
+                f"HorizontalPodAutoscaler {hpa} scales the Deployment, whose replicas follow this"
+                " DeploymentConfig, so that it has no effect; point it here: kubectl patch hpa"
+                f" {hpa} --type=merge -p '{{\"spec\":{{\"scaleTargetRef\":{{\"apiVersion\":\"paas.dev/v1\","
+                f"\"kind\":\"DeploymentConfig\",\"name\":\"{self.name}\"}}}}}}'"
+            )  # fmt: skip
+            return Wanted(Condition.STALLED, "True", Reason.FOREIGN_AUTOSCALER, text)
+        return None
+
+    def _reconciling(self) -> Wanted | None:
+        """Something goes on, or is waited for."""
+        if self.world.spec.paused:
+            return None
+        if rollout.under_way(self.state):
+            return Wanted(Condition.RECONCILING, "True", Reason.ROLLOUT_STARTED, self._under_way())
+        if self.hindrance is not None:
+            return Wanted(Condition.RECONCILING, "True", self.hindrance.reason, self.hindrance.message)
+        if self.state.rollout is None:
+            text = "the first rollout is about to start"
+            return Wanted(Condition.RECONCILING, "True", Reason.IN_PROGRESS, text)
+        if self.progress != Progress.COMPLETE:
+            detail = f": {self.trouble}" if self.trouble else ""
+            text = f"{self._pods()}{detail}; see: paas logs {self.name}"
+            return Wanted(Condition.RECONCILING, "True", Reason.IN_PROGRESS, text)
+        return None
+
+    def _ready(self, stalled: Wanted | None, reconciling: Wanted | None) -> Wanted:
+        for abnormal in (stalled, reconciling):
+            if abnormal is not None:
+                return Wanted(Condition.READY, "False", abnormal.reason, abnormal.message)
+        current = self.state.rollout
+        if self.world.spec.paused and self.hindrance is not None:
+            complete = current is not None and self.progress == Progress.COMPLETE
+            return Wanted(
+                Condition.READY, "True" if complete else "False", Reason.PAUSED, self.hindrance.message
+            )
+        number = current.revision if current else 0
+        text = f"revision {number} runs: {self._pods()}"
+        if self.state.hold is not None:
+            count = pin.withheld(
+                self.world.spec, streams=self.world.observed.streams, revisions=self.world.revisions
+            )
+            text += (
+                f"; held there by a rollback, {count} newer image{'' if count == 1 else 's'} withheld;"
+                f" let go with: paas unpin {self.name}"
+            )
+            return Wanted(Condition.READY, "True", Reason.ROLLBACK_HELD, text)
+        if self.world.edited_in_vain:
+            text += f"; the template was edited since, roll it out with: paas rollout latest {self.name}"
+        return Wanted(Condition.READY, "True", Reason.RECONCILED, text)

@@ -1,0 +1,140 @@
+"""Rollouts as data: how one starts, ends and gives way, and which revision the Deployment shall run.
+
+The state is the durable part of the status. A rollout that failed leaves the Deployment to the active
+revision, the last one that was Complete; nothing else is remembered of the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from paas.deployments.model import DeploymentConfigStatus, PastRollout, Phase, Rollout, RolloutReason
+from paas.deployments.revision import Revision, describe
+from paas.kube.conditions import parse_time, timestamp
+
+MESSAGE_LIMIT: Final = 1024
+OVER: Final = frozenset({Phase.COMPLETE, Phase.FAILED})
+
+
+def started(
+    state: DeploymentConfigStatus, revision: Revision, *, now: datetime, why: str
+) -> DeploymentConfigStatus:
+    """The rollout of `revision` takes the place of whatever rollout there is."""
+    current = state.rollout
+    if current is not None and current.phase not in OVER:
+        state = _over(
+            state,
+            Phase.FAILED,
+            now=now,
+            reason=RolloutReason.SUPERSEDED,
+            message=f"overtaken by the rollout of revision {revision.number}",
+        )
+    fresh = Rollout(
+        revision=revision.number,
+        phase=Phase.NEW,
+        message=why[:MESSAGE_LIMIT],
+        started_at=timestamp(now),
+        build=revision.build,
+    )
+    cause = describe(revision.data.causes)[:MESSAGE_LIMIT]
+    row = PastRollout(
+        revision=revision.number,
+        phase=Phase.NEW,
+        started_at=fresh.started_at,
+        build=revision.build,
+        cause=cause,
+    )
+    return _with_row(state.model_copy(update={"rollout": fresh}), row)
+
+
+def completed(state: DeploymentConfigStatus, *, now: datetime, message: str) -> DeploymentConfigStatus:
+    """The rollout is over and well: from now on this revision is the one to return to."""
+    over = _over(state, Phase.COMPLETE, now=now, message=message)
+    return over.model_copy(update={"active_revision": over.rollout.revision if over.rollout else None})
+
+
+def failed(state: DeploymentConfigStatus, *, now: datetime, message: str) -> DeploymentConfigStatus:
+    """The rollout is over and not well."""
+    reason = RolloutReason.PROGRESS_DEADLINE_EXCEEDED
+    return _over(state, Phase.FAILED, now=now, reason=reason, message=message)
+
+
+def moved(state: DeploymentConfigStatus, phase: Phase, *, message: str) -> DeploymentConfigStatus:
+    """The rollout is under way."""
+    if state.rollout is None:
+        return state
+    update = {"phase": str(phase), "message": message[:MESSAGE_LIMIT]}
+    return state.model_copy(update={"rollout": state.rollout.model_copy(update=update)})
+
+
+def target(state: DeploymentConfigStatus) -> int | None:
+    """The revision that the Deployment shall run."""
+    rollout = state.rollout
+    if rollout is None:
+        return None
+    if rollout.phase == Phase.FAILED and state.active_revision is not None:
+        return state.active_revision
+    return rollout.revision
+
+
+def under_way(state: DeploymentConfigStatus) -> bool:
+    return state.rollout is not None and state.rollout.phase not in OVER
+
+
+def gave_up(state: DeploymentConfigStatus, number: int) -> bool:
+    """Whether this revision's last rollout failed of itself: it is not tried again until it is asked for."""
+    return any(
+        row.revision == number
+        and row.phase == Phase.FAILED
+        and row.reason == RolloutReason.PROGRESS_DEADLINE_EXCEEDED
+        for row in state.history or ()
+    )
+
+
+def forget(state: DeploymentConfigStatus, kept: Collection[int]) -> DeploymentConfigStatus:
+    """The history without revisions that exist no more."""
+    rows = [row for row in state.history or () if row.revision in kept]
+    return state.model_copy(update={"history": rows or None})
+
+
+def seconds(state: DeploymentConfigStatus, *, now: datetime) -> float:
+    """For how long the current rollout has been going, by our own clock (never negative)."""
+    if state.rollout is None:
+        return 0.0
+    try:
+        return max(0.0, (now - parse_time(state.rollout.started_at)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _over(
+    state: DeploymentConfigStatus,
+    phase: Phase,
+    *,
+    now: datetime,
+    message: str,
+    reason: RolloutReason | None = None,
+) -> DeploymentConfigStatus:
+    rollout = state.rollout
+    if rollout is None:
+        return state
+    end = {
+        "phase": str(phase),
+        "reason": str(reason) if reason else None,
+        "message": message[:MESSAGE_LIMIT],
+        "finished_at": timestamp(now),
+    }
+    row = next(
+        (row for row in state.history or () if row.revision == rollout.revision),
+        PastRollout(revision=rollout.revision, phase=phase, build=rollout.build),
+    )
+    row = row.model_copy(update={**end, "started_at": rollout.started_at})
+    return _with_row(state.model_copy(update={"rollout": rollout.model_copy(update=end)}), row)
+
+
+def _with_row(state: DeploymentConfigStatus, row: PastRollout) -> DeploymentConfigStatus:
+    others = [other for other in state.history or () if other.revision != row.revision]
+    rows = sorted([*others, row], key=lambda r: r.revision, reverse=True)
+    return state.model_copy(update={"history": rows})
