@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-from paas.deployments import revision, triggers
+from paas.deployments import revision
 from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
 from paas.deployments.world import World, understand
 from paas.kube import meta, names
