@@ -72,30 +72,32 @@ class Run:
 async def push_once(person: Person, folder: Path, app: str, text: str, *, number: int) -> Run:
     """Push `text` as build and revision `number`, and watch it come to life."""
     person.commit(folder, python_app(text), f"Say {text}")
-    async with await Cluster.connect(person.instance.kubeconfig) as cluster:
-        async with Timeline(cluster, person.project, app, number=number) as timeline:
-            await asyncio.sleep(0.2)  # the watches are open before the clock starts
-            moments = {"start": time.monotonic()}
-            process = await asyncio.create_subprocess_exec(
-                "git", "push", "paas", "main",
-                cwd=folder, env={**os.environ, **person.env}, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert process.stderr is not None
-            asking = asyncio.create_task(_first_answer(person, app, text))
-            said = []
-            async for line in process.stderr:
-                said.append(line.decode(errors="replace"))
-                if b"----->" in line and "received" not in moments:
-                    moments["received"] = time.monotonic()
-            code = await process.wait()
-            moments["told"] = time.monotonic()
-            if code != 0:
-                raise SystemExit(f"git push ended with {code}:\n{''.join(said)}")
-            moments["answered"] = await asyncio.wait_for(asking, 60)
-            for name in ("app ready", "build complete"):
-                await timeline.until(name, seconds=30)
-            kaniko = await timeline.kaniko_log()
-            return Run(moments | timeline.seen, kaniko)
+    async with (
+        await Cluster.connect(person.instance.kubeconfig) as cluster,
+        Timeline(cluster, person.project, app, number=number) as timeline,
+    ):
+        await asyncio.sleep(0.2)  # the watches are open before the clock starts
+        moments = {"start": time.monotonic()}
+        process = await asyncio.create_subprocess_exec(
+            "git", "push", "paas", "main",
+            cwd=folder, env={**os.environ, **person.env}, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stderr is not None
+        asking = asyncio.create_task(_first_answer(person, app, text))
+        said = []
+        async for line in process.stderr:
+            said.append(line.decode(errors="replace"))
+            if b"----->" in line and "received" not in moments:
+                moments["received"] = time.monotonic()
+        code = await process.wait()
+        moments["told"] = time.monotonic()
+        if code != 0:
+            raise SystemExit(f"git push ended with {code}:\n{''.join(said)}")
+        moments["answered"] = await asyncio.wait_for(asking, 60)
+        for name in ("app ready", "build complete"):
+            await timeline.until(name, seconds=30)
+        kaniko = await timeline.kaniko_log()
+        return Run(moments | timeline.seen, kaniko)
 
 
 async def _first_answer(person: Person, app: str, text: str) -> float:
