@@ -1,0 +1,106 @@
+"""A request's body as it may be trusted: bounded in size, in time and in how far it unpacks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+RATIO: Final = 100
+"""Bytes out for a byte in that gzip may give; lists of object ids give 2."""
+_FREE: Final = 2**20
+"""Bytes out before the ratio counts."""
+_STEP: Final = 2**16
+
+
+class BodyRefused(Exception):
+    """The body is not taken: HTTP status and why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class TooLarge(BodyRefused):
+    """More bytes than allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"the request is larger than {limit} bytes")
+
+
+class Disconnected(Exception):
+    """The client went away before the body was complete."""
+
+
+class Body:
+    """The body of one request, read once, in pieces.
+
+    `limit` is in bytes, before and after unpacking; `idle` and `total` are seconds to wait for the next
+    piece and for all of it. Iterating raises BodyRefused and Disconnected.
+    """
+
+    def __init__(
+        self, receive: Receive, *, encoding: str = "", limit: int, idle: float = 60, total: float = 3600
+    ) -> None:
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
+            raise BodyRefused(415, f"content encoding {encoding[:40]!r} is not taken")
+        self._receive, self._limit, self._idle = receive, limit, idle
+        self._until = time.monotonic() + total
+        self._gzip = zlib.decompressobj(31) if "gzip" in encoding else None
+        self._in = self._out = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for raw in self._pieces():
+            if self._gzip is None:
+                yield raw
+                continue
+            for piece in self._unpacked(self._gzip, raw):
+                yield piece
+        if self._gzip is not None and not self._gzip.eof:
+            raise BodyRefused(400, "the gzip body is cut short")
+
+    async def read(self) -> bytes:
+        """All of it."""
+        return b"".join([piece async for piece in self])
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            wait = min(self._idle, self._until - time.monotonic())
+            try:
+                async with asyncio.timeout(max(0.0, wait)):
+                    message = await self._receive()
+            except TimeoutError:
+                raise BodyRefused(408, "the request did not arrive in time; try again") from None
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            more = message.get("more_body", False)
+            piece = message.get("body", b"")
+            self._in += len(piece)
+            if self._in > self._limit:
+                raise TooLarge(self._limit)
+            if piece:
+                yield piece
+
+    def _unpacked(self, gzip: Any, raw: bytes) -> list[bytes]:
+        pieces, following = [], raw
+        while following:
+            try:
+                piece = gzip.decompress(following, _STEP)
+            except zlib.error as problem:
+                raise BodyRefused(400, "the gzip body cannot be unpacked") from problem
+            self._out += len(piece)
+            if self._out > self._limit:
+                raise TooLarge(self._limit)
+            if self._out > _FREE and self._out > RATIO * self._in:
+                raise BodyRefused(413, "the gzip body unpacks to far more than it is")
+            if gzip.unused_data:
+                raise BodyRefused(400, "something follows the gzip body")
+            pieces.append(piece)
+            following = gzip.unconsumed_tail
+        return pieces

@@ -1,0 +1,149 @@
+"""Running git: argv lists, a closed environment, limits on what a child may use.
+
+No user's or system's configuration reaches a child, hooks do not exist, and nothing that a client
+chose becomes an argument but object ids. Configuration goes by the environment, so that it holds for
+the processes that git starts itself (index-pack, unpack-objects, rev-list).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+STORE_CONFIG: Final[Mapping[str, str]] = {
+    "safe.directory": "*",  # a volume's owner is not always ours
+    "core.hooksPath": "/dev/null",
+    "core.logAllRefUpdates": "always",  # the reflog is the outbox of pushes
+    "core.fsync": "objects,derived-metadata,reference",
+    "core.fsyncMethod": "batch",
+    "core.bigFileThreshold": "16m",  # larger blobs are streamed, never held in memory
+    "core.packedGitLimit": "256m",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "pack.threads": "2",
+    "transfer.hideRefs": "refs/paas",
+    "receive.autogc": "false",
+    "receive.denyDeleteCurrent": "ignore",
+    "receive.fsckObjects": "true",
+    # real histories have these
+    "receive.fsck.zeroPaddedFilemode": "warn",
+    "receive.fsck.badTimezone": "warn",
+    "receive.fsck.missingSpaceBeforeDate": "warn",
+    "protocol.allow": "never",  # a child of ours never connects to anything
+    "tar.umask": "0022",
+}
+CHILD_MEMORY: Final = 512 * 2**20
+"""Bytes of writable memory of a git process that works on what clients sent: a delta may claim to
+become gigabytes."""
+CHILD_CPU: Final = 900
+"""Seconds."""
+
+
+class GitFailed(Exception):
+    """A git child did not do what it was to do; `stderr` is its own account."""
+
+    def __init__(self, argv: Sequence[str], code: int | None, stderr: str) -> None:
+        super().__init__(f"git {argv[0]} ended with {code}: {stderr.strip()[-500:]}")
+        self.code, self.stderr = code, stderr
+
+
+def environment(config: Mapping[str, str], extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of a git child."""
+    settings = {**STORE_CONFIG, **config}
+    env = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_CONFIG_COUNT": str(len(settings)),
+        # whoever writes to a ref without saying who is the platform itself
+        "GIT_COMMITTER_NAME": "paas",
+        "GIT_COMMITTER_EMAIL": "paas",
+    }
+    for number, (key, value) in enumerate(settings.items()):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env | dict(extra or {})
+
+
+async def start(
+    argv: Sequence[str],
+    *,
+    config: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
+    limited: bool = True,
+) -> asyncio.subprocess.Process:
+    """`git *argv` with all three streams piped. `limited` bounds memory and CPU; the limits are in
+    force before the child gets its first byte of input."""
+    log.debug("git %s", list(argv))
+    child = await asyncio.create_subprocess_exec(
+        "git",
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(config or {}, extra),
+        cwd="/",
+        limit=2**18,
+        start_new_session=True,  # a Ctrl-C at the server's terminal is not for the child
+    )
+    if limited:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (CHILD_MEMORY, CHILD_MEMORY))
+            resource.prlimit(child.pid, resource.RLIMIT_CPU, (CHILD_CPU, CHILD_CPU + 10))
+    return child
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    input: bytes = b"",
+    config: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
+    timeout: float = 60,
+) -> bytes:
+    """Standard output of a short git command. Raises GitFailed, TimeoutError."""
+    child = await start(argv, config=config, extra=extra)
+    try:
+        async with asyncio.timeout(timeout):
+            out, err = await child.communicate(input)
+    except BaseException:
+        await stop(child)
+        raise
+    if child.returncode != 0:
+        raise GitFailed(argv, child.returncode, err.decode(errors="replace"))
+    return out
+
+
+async def tail(stream: asyncio.StreamReader) -> str:
+    """The end of what a child says on its standard error, read while it runs so that it never blocks."""
+    kept = b""
+    while data := await stream.read(2**14):
+        kept = (kept + data)[-4096:]
+    return kept.decode(errors="replace").strip()
+
+
+async def stop(child: asyncio.subprocess.Process) -> None:
+    """End a child that is not needed any more, with the processes it started."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, 15)
+        try:
+            async with asyncio.timeout(5):
+                await child.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, 9)
+            await child.wait()

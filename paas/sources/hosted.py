@@ -1,0 +1,90 @@
+"""How a commit of a hosted repository is built: read by dulwich, decided by `prepare`.
+
+A commit that cannot be built is no reason to refuse a push or to make no Build: the Build is made with
+what is wrong, so that it fails at once and says so wherever builds are looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dulwich.objects import Commit, ObjectID
+from pydantic import ValidationError
+
+from paas.builds.model import BuildConfigSpec
+from paas.kube.resources import Manifest
+from paas.sources import narration
+from paas.sources.buildpacks import Buildpack
+from paas.sources.detect import Unbuildable
+from paas.sources.model import CannotBuild, Invalid, NewBuild, Person
+from paas.sources.prepare import prepare
+from paas.sources.repositories import Repository
+from paas.sources.trees import GitTree
+from paas.sources.worker import Prepared
+
+LONGEST_MESSAGE = 8192
+
+
+class Preparer:
+    """Prepares Builds of hosted source with these buildpacks."""
+
+    def __init__(self, packs: Sequence[Buildpack], *, runtime_registry: str) -> None:
+        self._packs, self._runtime_registry = tuple(packs), runtime_registry
+
+    async def __call__(self, repository: Repository, config: Manifest, wanted: NewBuild) -> Prepared:
+        """`wanted` with commit, Dockerfile and content key filled in. Raises CannotBuild."""
+        try:
+            spec = BuildConfigSpec.model_validate(config["spec"])
+        except ValidationError as problem:
+            name = config["metadata"]["name"]
+            raise CannotBuild(
+                f"BuildConfig {name} is not valid: {problem.errors()[0]['msg']}; correct it with: "
+                f"kubectl edit bc/{name} -n {config['metadata']['namespace']}"
+            ) from problem
+        # unpacking trees takes CPU time that other pushes need
+        return await asyncio.to_thread(self._prepare, repository, spec, wanted)
+
+    def _prepare(self, repository: Repository, spec: BuildConfigSpec, wanted: NewBuild) -> Prepared:
+        with contextlib.closing(repository.open()) as repo:
+            commit = repo.object_store[ObjectID(wanted.commit.encode())]
+            if not isinstance(commit, Commit):
+                raise CannotBuild(f"{wanted.commit} is not a commit; push a branch")
+            message = commit.message.decode(errors="replace")
+            build = replace(
+                wanted,
+                author=person(commit.author),
+                committer=person(commit.committer),
+                commit_message=message[:LONGEST_MESSAGE],
+            )
+            subject = message.strip().split("\n", 1)[0]
+            first = narration.received(wanted.ref, wanted.commit, subject, wanted.user or build.author_name)
+            docker = spec.strategy.docker_strategy
+            try:
+                made = prepare(
+                    GitTree(repo.object_store, commit.tree),
+                    self._packs,
+                    runtime_registry=self._runtime_registry,
+                    context_dir=spec.source.context_dir,
+                    dockerfile_path=docker.dockerfile_path,
+                    inline=spec.source.dockerfile,
+                    build_args={arg.name: arg.value for arg in docker.build_args or ()},
+                )
+            except Unbuildable as problem:
+                invalid = Invalid(str(problem.reason), problem.message)
+                return Prepared(
+                    replace(build, invalid=invalid), (first, *narration.problem_lines(problem.message))
+                )
+        build = replace(
+            build, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
+        )
+        found = made.found or ("Builds by its Dockerfile",)
+        return Prepared(build, (first, narration.detected(found[0]), *map(narration.detail, found[1:])))
+
+
+def person(identity: bytes) -> Person:
+    """`Name <address>` taken apart."""
+    name, _, rest = identity.decode(errors="replace").partition("<")
+    return Person(name=name.strip()[:1024], email=rest.partition(">")[0].strip()[:1024])
