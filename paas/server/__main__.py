@@ -1,0 +1,47 @@
+"""`python -m paas.server`: the server of one cluster. Settings come from the mounted ConfigMap
+($PAAS_SETTINGS), the cluster from the pod's ServiceAccount, else from the kubeconfig."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from paas.kube import logs
+from paas.kube.cluster import Cluster, ClusterUnreachable
+from paas.kube.settings import load
+from paas.server.app import Server
+from paas.server.cluster import needs_of
+from paas.server.serving import serving
+
+log = logging.getLogger("paas.server")
+
+
+async def serve(*, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = load()
+    async with await Cluster.connect() as cluster:
+        server = Server(needs_of(cluster, settings))
+        uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host=host, port=port)
+        log.info("serving on %s port %d, repositories in %s", host, port, settings.repositories)
+        await uvicorn.serve()
+
+
+def main() -> int:
+    """Exit code 0 after a SIGTERM, 1 when it cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m paas.server", description=__doc__)
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 (a pod's)
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    logs.to_stderr()
+    try:
+        asyncio.run(serve(host=options.host, port=options.port))
+    except (ClusterUnreachable, OSError) as problem:
+        log.error("the server cannot start: %s", problem)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""The server as one ASGI application: the rooms' fronts, and what each needs of the others.
+
+    /git/…          sources.http          developers' pushes and fetches, archives for build pods
+    /webhooks/…     sources.webhooks      deliveries of git hosts
+    /registry/…     images.http           tokens for the registry
+    /healthz /readyz /metrics             for the kubelet and Prometheus
+
+Git and webhooks are plain ASGI, dispatched before FastAPI: bodies are streamed, and every millisecond of a
+push counts. Whatever is logged of a request is its method, path and status: never a query or a header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Response
+
+from paas.kube.resources import Key
+from paas.server.metrics import Metrics
+from paas.sources.body import Receive, Send
+from paas.sources.http import Authenticate, Authorize, GitFront, Limits
+from paas.sources.model import FindConfig, Instantiate, Story
+from paas.sources.receive import Receiver
+from paas.sources.repositories import Repositories
+from paas.sources.webhooks.front import WebhookFront
+from paas.sources.worker import Prepare, Workers
+
+log = logging.getLogger("paas.server")
+access = logging.getLogger("paas.server.access")
+
+Scope = MutableMapping[str, Any]
+SCAN_SECONDS: Final = 10.0
+"""How often repositories are looked through for pushes that nobody woke a worker for: a git child that
+outlived a killed server may still accept one after the next server has started."""
+SWEEP_SECONDS: Final = 3600.0
+QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that are asked for all the time; only their failures are logged."""
+
+
+class AlreadyServed(Exception):
+    """Another server writes to these repositories."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the server is made of. Everything that talks to the cluster is given, so that tests can serve
+    real git without one."""
+
+    repositories: Path
+    authenticate: Authenticate
+    authorize: Authorize
+    find_config: FindConfig
+    find_build: FindConfig
+    find_secret: FindConfig
+    list_configs: Callable[[], Awaitable[Mapping[str, Key]]]
+    """All BuildConfigs by UID, live and complete."""
+    build_numbers: Callable[[Key], Awaitable[set[int]]]
+    """Numbers of the Builds of a BuildConfig."""
+    instantiate: Instantiate
+    prepare: Prepare
+    story: Story
+    ready: Callable[[], Awaitable[bool]]
+    """Whether the cluster answers."""
+    credential_key: bytes
+    routers: tuple[APIRouter, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    story_seconds: float = 900
+    patience_seconds: float = 10
+    scan_seconds: float = SCAN_SECONDS
+
+
+class Server:
+    """The application and what runs beside it; `app` is ASGI with a lifespan."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self.metrics = Metrics()
+        self.repositories = Repositories(needs.repositories)
+        self.workers = Workers(
+            self.repositories,
+            find=needs.find_config,
+            instantiate=needs.instantiate,
+            prepare=needs.prepare,
+        )
+        self.receiver = Receiver(
+            self.workers,
+            story=needs.story,
+            limit=needs.limits.push_bytes,
+            story_seconds=needs.story_seconds,
+            patience=needs.patience_seconds,
+        )
+        git = GitFront(
+            self.repositories,
+            self.receiver,
+            authenticate=needs.authenticate,
+            authorize=needs.authorize,
+            find=needs.find_config,
+            find_build=needs.find_build,
+            credential_key=needs.credential_key,
+            limits=needs.limits,
+            counted=self.metrics.pushed,
+        )
+        webhooks = WebhookFront(
+            find=needs.find_config,
+            find_secret=needs.find_secret,
+            instantiate=needs.instantiate,
+            counted=self.metrics.delivered,
+        )
+        self.metrics.watch(
+            "paas_push_oldest_unhandled_seconds",
+            "Age of the oldest accepted push that has no Build yet",
+            self.workers.oldest_unhandled,
+        )
+        self.metrics.watch("paas_push_unhandled", "Repositories with such pushes", self.workers.unhandled)
+        self.metrics.watch("paas_push_running", "Pushes under way", lambda: self.receiver.active)
+        self.app = _Logged(_ByPath({"/git/": git, "/webhooks/": webhooks}, self._fastapi()))
+
+    def _fastapi(self) -> FastAPI:
+        app = FastAPI(title="paas", docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
+
+        @app.get("/healthz")
+        async def healthz() -> Response:
+            return Response("ok\n", media_type="text/plain")
+
+        @app.get("/readyz")
+        async def readyz() -> Response:
+            if await self._needs.ready():
+                return Response("ok\n", media_type="text/plain")
+            return Response("the API server does not answer\n", status_code=503, media_type="text/plain")
+
+        @app.get("/metrics")
+        async def metrics() -> Response:
+            return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+        for router in self._needs.routers:
+            app.include_router(router)
+        return app
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        self._needs.repositories.mkdir(parents=True, exist_ok=True)
+        with _only_writer(self._needs.repositories):
+            await self.workers.scan()
+            beside = [asyncio.create_task(self._scan()), asyncio.create_task(self._sweep())]
+            try:
+                yield
+            finally:
+                for task in beside:
+                    task.cancel()
+                self.receiver.stop_telling()
+                await self.receiver.wait(timeout=20)
+                await self.workers.stop()
+
+    async def _scan(self) -> None:
+        while True:
+            await asyncio.sleep(self._needs.scan_seconds)
+            await self.workers.scan()
+
+    async def _sweep(self) -> None:
+        """Repositories of BuildConfigs that are gone, and commits of Builds that are gone."""
+        while True:
+            try:
+                live = await self._needs.list_configs()
+                for uid in await self.repositories.sweep(live):
+                    log.info("removed repository %s; its BuildConfig has been gone for 7 days", uid)
+                for repository in list(self.repositories.all()):
+                    if repository.uid in live and (pins := repository.pins()):
+                        await repository.unpin(pins - await self._needs.build_numbers(repository.key))
+            except Exception as problem:
+                log.warning("repositories could not be looked through: %s", problem)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+
+@contextlib.contextmanager
+def _only_writer(root: Path) -> Iterator[None]:
+    """Hold the lock of a directory of repositories. Raises AlreadyServed."""
+    handle = os.open(root / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        until = time.monotonic() + 20  # the last server may still be ending
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise AlreadyServed(f"another server writes to {root}; stop it first") from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(handle)
+
+
+class _ByPath:
+    """Dispatches by the beginning of the path; everything else, and the lifespan, goes to `rest`."""
+
+    def __init__(self, fronts: dict[str, Any], rest: Any) -> None:
+        self._fronts, self._rest = fronts, rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for beginning, front in self._fronts.items():
+                if scope["path"].startswith(beginning):
+                    await front(scope, receive, send)
+                    return
+        await self._rest(scope, receive, send)
+
+
+class _Logged:
+    """The access log, and the last resort when something raises: a 500 that tells nothing of the inside."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        began = time.monotonic()
+
+        async def noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            log.exception("%s %s", scope["method"], scope["path"][:200])
+            if status:
+                raise  # the connection is cut, so that the client sees that the answer is not whole
+            body = b"The server failed; what happened is in its log\n"
+            about = [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+            ]
+            await noting({"type": "http.response.start", "status": 500, "headers": about})
+            await send({"type": "http.response.body", "body": body})
+        finally:
+            if scope["path"] not in QUIET or status >= 400:
+                spent = round((time.monotonic() - began) * 1000)
+                access.info("%s %s %d %d ms", scope["method"], scope["path"][:200], status, spent)

@@ -1,0 +1,83 @@
+"""uvicorn, with what it lacks for a server on the open net: a time-out for request heads, and word of a
+SIGTERM before it waits for connections, so that stories end instead of holding the process up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS: Final = 20.0
+"""From the connection (or the last answer on it) until the next request's head is complete, once its first
+byte is there."""
+DRAIN_SECONDS: Final = 25
+"""How long connections may take to end after SIGTERM; below the pod's grace period of 30."""
+
+
+class Protocol(H11Protocol):
+    """Closes connections whose request head does not arrive in time."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._deadline = self._deadline or self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        elif self.conn.their_state is not h11.IDLE:
+            self._clear()
+
+    def _clear(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Uvicorn(uvicorn.Server):
+    """Calls `on_stop` as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_stop()
+        super().handle_exit(sig, frame)
+
+
+def serving(app: Any, *, on_stop: Callable[[], None], host: str, port: int, fd: int | None = None) -> Uvicorn:
+    """A server for `app`; `await it.serve()`."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        fd=fd,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,  # ours does not show queries
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=1024,
+    )
+    return Uvicorn(config, on_stop=on_stop)
