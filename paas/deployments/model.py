@@ -132,7 +132,10 @@ class Strategy(Model):
     active_deadline_seconds: NotNegative | None = None
 
     cel: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("self.type == 'Rolling'", "strategy types other than Rolling are not supported yet; use Rolling"),
+        (
+            "!has(self.type) || self.type == 'Rolling'",
+            "strategy types other than Rolling are not supported yet; use Rolling",
+        ),
         ("!has(self.recreateParams)", "recreateParams is not supported yet; leave it out"),
         ("!has(self.customParams)", "customParams is not supported yet; leave it out"),
         ("!has(self.labels) || size(self.labels) == 0", "strategy.labels is not supported yet; leave it out"),
