@@ -524,8 +524,8 @@ KINDS: Final[tuple[Kind, ...]] = (
         ),
         rules=(
             (
-                "self.metadata.name.startsWith(self.spec.buildConfig + '-')"
-                " && self.metadata.name.substring(self.spec.buildConfig.size() + 1) == string(self.spec.number)",
+                "self.metadata.name.startsWith(self.spec.buildConfig + '-') && "
+                "self.metadata.name.substring(self.spec.buildConfig.size() + 1) == string(self.spec.number)",
                 "metadata.name must be <spec.buildConfig>-<spec.number>; make builds with paas start-build",
             ),
             (

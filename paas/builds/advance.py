@@ -1,0 +1,351 @@
+"""The next step of one Build. Pure.
+
+    New ──job made──▶ Pending ──▶ Running ──▶ Complete (digest confirmed by the registry)
+                                          └─▶ Failed | Error | Cancelled
+
+A step ends with at most one Status. What follows from an end (the Job of a cancelled build is deleted, a
+lost build is run again) comes with the next plan, made from the status as stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from paas.builds import job as jobs
+from paas.builds import outcome
+from paas.builds.instantiate import first_problem
+from paas.builds.model import (
+    TERMINAL,
+    BuildOutputStatus,
+    BuildOutputTo,
+    BuildSpec,
+    BuildStatus,
+    Phase,
+)
+from paas.kube import conditions, meta
+from paas.kube.names import Condition, Reason
+from paas.kube.plan import Action, Delete, Event, Requeue, Status
+from paas.kube.resources import BUILD, JOB, Manifest, key_of
+from paas.kube.settings import Settings
+
+REGISTRY_RECHECK: Final = 5.0
+"""Seconds between questions to a registry that does not answer."""
+OBSTACLE_RECHECK: Final = 15.0
+"""Seconds between looks at an obstacle whose removal wakes nobody (a foreign object, a missing Secret)."""
+RETRIABLE: Final = frozenset({Reason.BUILD_POD_DELETED, Reason.BUILD_POD_EVICTED})
+"""Reasons of phase Error after which a Build is run again, once."""
+_FIELDS: Final = frozenset(info.alias or name for name, info in BuildStatus.model_fields.items())
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The registry's answer about a Build's tag: its digest, or None when it has no such tag."""
+
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class Unconfirmed:
+    """The registry could not be asked; why."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
+class BuildSeen:
+    """One Build and what exists of it. `taken` names a foreign object that has the name of a child;
+    `image` is None while nobody needs to know."""
+
+    build: Manifest
+    job: Manifest | None = None
+    pod: Manifest | None = None
+    tail: str | None = None
+    image: Confirmed | Unconfirmed | None = None
+    taken: str | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What making a Job takes. `key` None: the platform's credential key could not be read."""
+
+    key: bytes | None = field(repr=False)
+    ca: str
+    user_namespaces: bool
+    runtimes: tuple[str, ...] = ()
+
+
+def phase_of(build: Manifest) -> str:
+    return str((build.get("status") or {}).get("phase") or Phase.NEW)
+
+
+def started(seen: BuildSeen) -> bool:
+    """Whether the Build's Job was made, recorded or not."""
+    return seen.job is not None or bool((seen.build.get("status") or {}).get("job"))
+
+
+def verdict(seen: BuildSeen, means: Means, now: datetime) -> outcome.Verdict:
+    """What became of a Build whose Job was made."""
+    return outcome.assess(
+        seen.build["metadata"]["name"],
+        job=seen.job,
+        pod=seen.pod,
+        tail=seen.tail,
+        now=now,
+        runtimes=means.runtimes,
+    )
+
+
+def needs_registry(ruling: outcome.Verdict) -> bool:
+    """Whether only the registry can tell how a Build ended: it pushed, or was lost perhaps after that."""
+    return isinstance(ruling, (outcome.Succeeded, outcome.Lost))
+
+
+def advance(
+    seen: BuildSeen,
+    *,
+    means: Means,
+    may_start: bool,
+    waits_for: str | None,
+    stream_exists: bool,
+    repository_url: str,
+    now: datetime,
+    settings: Settings,
+) -> list[Action]:
+    """The actions that bring one Build a step on; none when it waits.
+
+    `may_start`: the run policy lets it; else `waits_for` is the Build before it. `stream_exists`: its
+    output's ImageStream is there. `repository_url` is told to the image as where its source is from.
+    """
+    build = seen.build
+    try:
+        spec = BuildSpec.model_validate(build["spec"])
+    except ValidationError as problem:
+        return _ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
+    if phase_of(build) in TERMINAL:
+        return _tidied(seen)
+    if spec.cancelled:
+        return _ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
+    if started(seen):
+        return _judged(seen, spec, means, now, settings)
+    if spec.invalid is not None:
+        reason = Reason(spec.invalid.reason) if spec.invalid.reason in set(Reason) else Reason.NO_BUILDPACK
+        return _ended(seen, Phase.FAILED, reason, spec.invalid.message, now)
+    if not may_start:
+        return _waits(
+            seen, Reason.BUILD_QUEUED, f"waits until {waits_for or 'the build before it'} has ended", now
+        )
+    if not stream_exists:
+        to = spec.output.to
+        return _waits(
+            seen,
+            Reason.INVALID_OUTPUT_REFERENCE,
+            f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it and the build "
+            f"starts (apiVersion: paas.dev/v1, kind: ImageStream, metadata.name: {to.stream})",
+            now,
+        )
+    if seen.taken is not None:
+        return [
+            *_waits(
+                seen,
+                Reason.NAME_TAKEN,
+                f"{seen.taken} exists and is not of this build; rename or delete it and the build starts",
+                now,
+            ),
+            Requeue(OBSTACLE_RECHECK),
+        ]
+    if means.key is None:
+        return [
+            *_waits(
+                seen,
+                Reason.CANNOT_CREATE_BUILD_POD,
+                "the platform's Secret paas-system/credentials cannot be read; mend it with: paas install",
+                now,
+            ),
+            Requeue(OBSTACLE_RECHECK),
+        ]
+    return _start(seen, spec, means, means.key, repository_url, now, settings)
+
+
+def _start(
+    seen: BuildSeen,
+    spec: BuildSpec,
+    means: Means,
+    key: bytes,
+    repository_url: str,
+    now: datetime,
+    settings: Settings,
+) -> list[Action]:
+    build = seen.build
+    secret = jobs.secret(build, spec, settings=settings, key=key, ca=means.ca, repository_url=repository_url)
+    job = jobs.job(build, spec, settings=settings, user_namespaces=means.user_namespaces)
+    return [
+        meta.create(secret, owner=build),
+        meta.create(job, owner=build),
+        *_status(
+            seen,
+            now,
+            phase=Phase.PENDING,
+            reason=Reason.BUILD_PENDING,
+            message="the pod of the build is being made",
+            job=job["metadata"]["name"],
+            user_namespace=means.user_namespaces,
+        ),
+    ]
+
+
+def _judged(
+    seen: BuildSeen, spec: BuildSpec, means: Means, now: datetime, settings: Settings
+) -> list[Action]:
+    ruling = verdict(seen, means, now)
+    if isinstance(ruling, outcome.UnderWay):
+        return _goes_on(seen, ruling, now)
+    if isinstance(ruling, outcome.Failed):
+        return _ended(
+            seen,
+            Phase.FAILED,
+            ruling.reason,
+            ruling.message,
+            now,
+            ruling.finished,
+            log_snippet=ruling.snippet,
+        )
+    if not isinstance(seen.image, Confirmed):
+        problem = seen.image.problem if seen.image is not None else "not asked yet"
+        return [
+            *_status(
+                seen,
+                now,
+                reason=Reason.REGISTRY_UNREACHABLE,
+                message="the build has ended; whether the registry has its image cannot be found out "
+                f"({problem[:500]}), it is asked again every few seconds",
+            ),
+            Requeue(REGISTRY_RECHECK),
+        ]
+    digest = seen.image.digest
+    claimed = ruling.digest if isinstance(ruling, outcome.Succeeded) else None
+    if digest is not None and claimed in (None, digest):
+        image = f"{settings.registry_pull}/{jobs.repository(seen.build, spec)}@{digest}"
+        return _ended(
+            seen,
+            Phase.COMPLETE,
+            Reason.BUILD_COMPLETE,
+            f"pushed {image}",
+            now,
+            ruling.finished,
+            output=BuildOutputStatus(to=BuildOutputTo(image_digest=digest)),
+            output_docker_image_reference=image,
+        )
+    if isinstance(ruling, outcome.Lost):
+        return _ended(seen, Phase.ERROR, ruling.reason, ruling.message, now, ruling.finished)
+    return _ended(
+        seen,
+        Phase.FAILED,
+        Reason.IMAGE_UNVERIFIED,
+        f"the build says that it pushed {claimed or 'an image'}, but the registry has "
+        f"{digest or 'none'} under its tag; start another build: paas start-build {spec.build_config}",
+        now,
+        ruling.finished,
+    )
+
+
+def _goes_on(seen: BuildSeen, ruling: outcome.UnderWay, now: datetime) -> list[Action]:
+    running = phase_of(seen.build) == Phase.RUNNING  # never back to Pending
+    actions = _status(
+        seen,
+        now,
+        phase=Phase.RUNNING if running else ruling.phase,
+        reason=ruling.reason,
+        message=ruling.message,
+        start_timestamp=ruling.started,
+    )
+    if ruling.recheck is not None:
+        actions.append(Requeue(ruling.recheck))
+    return actions
+
+
+def _tidied(seen: BuildSeen) -> list[Action]:
+    """A Build that has ended needs no running Job: it was cancelled, or its node is lost."""
+    job = seen.job
+    if job is None or outcome.job_state(job) is not None or job["metadata"].get("deletionTimestamp"):
+        return []
+    return [Delete(JOB, key_of(job), job["metadata"]["uid"])]
+
+
+def _waits(seen: BuildSeen, reason: Reason, message: str, now: datetime) -> list[Action]:
+    return _status(seen, now, phase=Phase.NEW, reason=reason, message=message)
+
+
+def _ended(
+    seen: BuildSeen,
+    phase: Phase,
+    reason: Reason,
+    message: str,
+    now: datetime,
+    finished: str | None = None,
+    **more: Any,
+) -> list[Action]:
+    build = seen.build
+    stored = build.get("status") or {}
+    completed = finished or conditions.timestamp(now)
+    begun = stored.get("startTimestamp") or _pod_start(seen)
+    duration = None
+    if begun:
+        seconds = (conditions.parse_time(completed) - conditions.parse_time(begun)).total_seconds()
+        duration = max(0, round(seconds))  # clocks of nodes differ
+    actions = _status(
+        seen,
+        now,
+        phase=phase,
+        reason=reason,
+        message=message,
+        start_timestamp=begun,
+        completion_timestamp=completed,
+        duration=duration,
+        **more,
+    )
+    if actions:
+        kind = "Normal" if phase in (Phase.COMPLETE, Phase.CANCELLED) else "Warning"
+        event = Event(BUILD, key_of(build), build["metadata"]["uid"], reason, message, kind)  # type: ignore[arg-type]
+        actions.append(event)
+    return actions
+
+
+def _status(seen: BuildSeen, now: datetime, **changes: Any) -> list[Action]:
+    """The Status that brings `changes` (None: as it was), or nothing when it is so already."""
+    build = seen.build
+    stored = build.get("status") or {}
+    fresh = {name: value for name, value in changes.items() if value is not None}
+    pod, report = seen.pod, outcome.report_of(seen.pod)
+    git = ((build["spec"].get("revision") or {}).get("git")) or {}
+    facts = {
+        "observed_generation": build["metadata"].get("generation"),
+        "job": seen.job["metadata"]["name"] if seen.job else None,
+        "pod": pod["metadata"]["name"] if pod else None,
+        "commit": (report.commit if report else None) or git.get("commit"),
+        "content_key": (report.content_key if report else None) or build["spec"].get("contentKey"),
+        "buildpack": (report.buildpack if report else None) or build["spec"].get("buildpack"),
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    before = BuildStatus.model_validate({key: value for key, value in stored.items() if key != "conditions"})
+    after = before.model_copy(update={**known, **fresh})
+    truth: conditions.Truth = "Unknown"
+    if after.phase in TERMINAL:
+        truth = "True" if after.phase == Phase.COMPLETE else "False"
+    wanted = conditions.Wanted(
+        Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), after.message or ""
+    )
+    status = after.dump()
+    status["conditions"] = conditions.merge(
+        stored.get("conditions") or (), [wanted], generation=build["metadata"].get("generation", 1), now=now
+    )
+    if status == {name: value for name, value in stored.items() if name in _FIELDS}:
+        return []
+    return [Status(BUILD, key_of(build), build["metadata"]["uid"], status)]
+
+
+def _pod_start(seen: BuildSeen) -> str | None:
+    return ((seen.pod or {}).get("status") or {}).get("startTime")

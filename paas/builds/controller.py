@@ -1,0 +1,284 @@
+"""Watches BuildConfigs, Builds and their Jobs and pods, and gathers what `plan` needs.
+
+The key is the BuildConfig. What the view cannot tell is read live and only when it decides something:
+foreign objects under a child's name before the child is made, a pod that the view may not have seen yet
+before its build counts as lost, the end of a failed container's log, and the registry's word on an image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from paas.builds import advance, outcome, queue
+from paas.builds import job as jobs
+from paas.builds.advance import BuildSeen, Confirmed, Means, Unconfirmed
+from paas.builds.instantiate import InstantiateError, instantiate
+from paas.builds.model import TERMINAL
+from paas.builds.plan import Observed, StartBuild, plan
+from paas.images.client import RegistryClient, RegistryError
+from paas.images.reference import stream_repository
+from paas.kube import credentials, meta, names
+from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.plan import Effect, Plan
+from paas.kube.resources import (
+    BUILD,
+    BUILDCONFIG,
+    IMAGESTREAM,
+    JOB,
+    NAMESPACE,
+    NODE,
+    POD,
+    SECRET,
+    Key,
+    Manifest,
+    key_of,
+)
+from paas.kube.runtime import Controller, Watch, itself, labelled
+from paas.kube.settings import Settings
+from paas.kube.view import View
+from paas.projects.model import is_project
+from paas.sources import buildpacks
+
+logger = logging.getLogger(__name__)
+
+OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
+CREDENTIALS: Final = Key(names.SYSTEM_NAMESPACE, "credentials")
+TAIL_LINES: Final = 60
+"""Lines read from the end of a failed container's log."""
+TAIL_SECONDS: Final = 5.0
+
+
+def _of_build(build: Manifest, view: View) -> Iterable[Key]:
+    yield Key(build["metadata"]["namespace"], build["spec"]["buildConfig"])
+
+
+def _of_stream(stream: Manifest, view: View) -> Iterable[Key]:
+    namespace, name = stream["metadata"]["namespace"], stream["metadata"]["name"]
+    for config in view.list(BUILDCONFIG, namespace):
+        if (((config["spec"].get("output") or {}).get("to") or {}).get("name") or "").startswith(f"{name}:"):
+            yield key_of(config)
+
+
+def _of_namespace(namespace: Manifest, view: View) -> Iterable[Key]:
+    for config in view.list(BUILDCONFIG, namespace["metadata"]["name"]):
+        yield key_of(config)
+
+
+def _nobody(node: Manifest, view: View) -> Iterable[Key]:
+    return ()
+
+
+class BuildsController(Controller[Observed]):
+    """Carries Builds out and keeps the status of BuildConfigs."""
+
+    name = "paas-builds"
+    watches = (
+        Watch(BUILDCONFIG, itself),
+        Watch(BUILD, _of_build),
+        Watch(JOB, labelled(names.LABEL_BUILDCONFIG), labels=OURS),
+        Watch(POD, labelled(names.LABEL_BUILDCONFIG), labels=OURS),
+        Watch(IMAGESTREAM, _of_stream),
+        Watch(NAMESPACE, _of_namespace),
+        Watch(NODE, _nobody),
+    )
+
+    def __init__(self, *, cluster: Cluster, view: View, settings: Settings) -> None:
+        super().__init__(cluster=cluster, view=view, settings=settings)
+        self._key: bytes | None = None
+        self._registry: RegistryClient | None = None
+        self._runtimes = _runtimes(settings)
+
+    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+        return plan(observed, now=now, settings=settings)
+
+    async def effect(self, effect: Effect) -> None:
+        if not isinstance(effect, StartBuild):
+            return await super().effect(effect)
+        try:
+            await instantiate(self.cluster, effect.config, effect.request, manager=self.name)
+        except InstantiateError as problem:
+            # Nothing is lost: the reason stands in the BuildConfig or a later Build, whose event wakes us.
+            logger.info("%s: no build: %s", effect.config, problem)
+        return None
+
+    async def gather(self, key: Key) -> Observed | None:
+        if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
+            return None
+        config = self.view.get(BUILDCONFIG, key)
+        builds = self.view.list(BUILD, key.namespace, label=(names.LABEL_BUILDCONFIG, key.name))
+        if config is not None:
+            uid = config["metadata"]["uid"]
+            builds = [build for build in builds if build["spec"]["buildConfigUid"] == uid]
+        elif not builds:
+            return None
+        means = await self._means(builds)
+        return Observed(
+            key=key,
+            config=config,
+            builds=tuple([await self._seen(build, builds, means) for build in builds]),
+            streams={s["metadata"]["name"]: s for s in self.view.list(IMAGESTREAM, key.namespace)},
+            means=means,
+            source_secret_missing=await self._source_secret_missing(key, config),
+        )
+
+    async def _means(self, builds: list[Manifest]) -> Means:
+        busy = any(advance.phase_of(build) not in TERMINAL for build in builds)
+        return Means(
+            key=await self._credential_key() if busy else self._key,
+            ca=self.settings.ca_file.read_text() if busy and self.settings.ca_file.exists() else "",
+            user_namespaces=self._user_namespaces(),
+            runtimes=self._runtimes,
+        )
+
+    async def _credential_key(self) -> bytes | None:
+        if self._key is None:
+            found = await self.cluster.get(SECRET, CREDENTIALS)
+            try:
+                self._key = base64.b64decode(((found or {}).get("data") or {})["key"])
+            except (KeyError, binascii.Error):
+                return None
+        return self._key
+
+    def _user_namespaces(self) -> bool:
+        chosen = self.settings.builds.host_users
+        if chosen != "auto":
+            return chosen == "off"
+        nodes = [node for node in self.view.list(NODE) if not (node.get("spec") or {}).get("unschedulable")]
+        return bool(nodes) and all(_maps_users(node) for node in nodes)
+
+    async def _seen(self, build: Manifest, builds: list[Manifest], means: Means) -> BuildSeen:
+        uid = build["metadata"]["uid"]
+        own = self.view.list(JOB, owner_uid=uid)
+        job = own[0] if own else None
+        pod = self._pod(job, build)
+        seen = BuildSeen(build=build, job=job, pod=pod)
+        if advance.phase_of(build) in TERMINAL:
+            return seen
+        if not advance.started(seen):
+            return await self._before_start(seen, builds)
+        return await self._after_start(seen, means)
+
+    def _pod(self, job: Manifest | None, build: Manifest) -> Manifest | None:
+        if job is not None:
+            pods = self.view.list(POD, owner_uid=job["metadata"]["uid"])
+        else:
+            label = (names.LABEL_BUILD, build["metadata"]["name"])
+            pods = self.view.list(POD, build["metadata"]["namespace"], label=label)
+        return min(pods, key=lambda pod: pod["metadata"].get("creationTimestamp") or "") if pods else None
+
+    async def _before_start(self, seen: BuildSeen, builds: list[Manifest]) -> BuildSeen:
+        """Look live at what has the names of the Job and Secret that are about to be made."""
+        build = seen.build
+        entries = [
+            queue.Entry(
+                int(b["spec"]["number"]),
+                b["metadata"]["name"],
+                advance.phase_of(b),
+                started=bool((b.get("status") or {}).get("job")),
+                cancelled=bool(b["spec"].get("cancelled")),
+            )
+            for b in builds
+        ]
+        first = queue.next_up(entries)
+        if first is None or first.name != build["metadata"]["name"]:
+            return seen
+        child = Key(build["metadata"]["namespace"], jobs.job_name(build))
+        uid = build["metadata"]["uid"]
+        job = await self.cluster.get(JOB, child)
+        if job is not None and meta.owned_by(job, uid):
+            return BuildSeen(build=build, job=job, pod=self._pod(job, build))
+        if job is not None:
+            return BuildSeen(build=build, taken=f"Job {child.name}")
+        secret = await self.cluster.get(SECRET, child)
+        if secret is not None and not meta.owned_by(secret, uid):
+            return BuildSeen(build=build, taken=f"Secret {child.name}")
+        return seen
+
+    async def _after_start(self, seen: BuildSeen, means: Means) -> BuildSeen:
+        build, job, pod = seen.build, seen.job, seen.pod
+        if job is not None and outcome.job_state(job) is not None and not _has_ended(pod):
+            # Job and pod are watched apart: the Job's end may be seen before the pod's.
+            pod = await self._live_pod(job)
+        tail = await self._tail(pod)
+        seen = BuildSeen(build=build, job=job, pod=pod, tail=tail)
+        if advance.needs_registry(advance.verdict(seen, means, datetime.now(UTC))):
+            image = await self._image(build)
+            return BuildSeen(build=build, job=job, pod=pod, tail=tail, image=image)
+        return seen
+
+    async def _live_pod(self, job: Manifest) -> Manifest | None:
+        namespace, uid = job["metadata"]["namespace"], job["metadata"]["uid"]
+        selector = f"{names.LABEL_BUILD}={job['metadata']['labels'][names.LABEL_BUILD]}"
+        pods = [
+            pod for pod in await self.cluster.list(POD, namespace, labels=selector) if meta.owned_by(pod, uid)
+        ]
+        return pods[0] if pods else None
+
+    async def _tail(self, pod: Manifest | None) -> str | None:
+        container = outcome.failed_container(pod) if pod is not None else None
+        if pod is None or container is None:
+            return None
+        try:
+            async with asyncio.timeout(TAIL_SECONDS):
+                lines = [
+                    line
+                    async for line in self.cluster.logs(key_of(pod), container=container, tail=TAIL_LINES)
+                ]
+        except (ApiError, ClusterUnreachable, TimeoutError) as problem:
+            logger.info("no log of pod %s: %s", key_of(pod), problem)
+            return None  # the termination message has the end of it
+        return "\n".join(lines) or None
+
+    async def _image(self, build: Manifest) -> Confirmed | Unconfirmed:
+        stream = build["spec"]["output"]["to"]["name"].partition(":")[0]
+        repository = stream_repository(build["metadata"]["namespace"], stream)
+        try:
+            registry = await self._client()
+            return Confirmed(await registry.digest(repository, build["metadata"]["uid"]))
+        except (RegistryError, OSError) as problem:
+            return Unconfirmed(str(problem) or type(problem).__name__)
+
+    async def _client(self) -> RegistryClient:
+        if self._registry is None:
+            key = await self._credential_key()
+            if key is None:
+                raise RegistryError("the platform's Secret paas-system/credentials cannot be read")
+            client = RegistryClient(
+                self.settings.registry_push,
+                username=credentials.PLATFORM_USER,
+                password=credentials.platform_credential(key),
+                ca_file=self.settings.ca_file if self.settings.ca_file.exists() else None,
+            )
+            self._registry = await client.__aenter__()
+        return self._registry
+
+    async def _source_secret_missing(self, key: Key, config: Manifest | None) -> bool:
+        source = ((config or {}).get("spec") or {}).get("source") or {}
+        wanted = str((source.get("sourceSecret") or {}).get("name") or "")
+        return bool(wanted) and await self.cluster.get(SECRET, Key(key.namespace, wanted)) is None
+
+
+def _has_ended(pod: Manifest | None) -> bool:
+    return ((pod or {}).get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _maps_users(node: Manifest) -> bool:
+    """Whether the node's default runtime can run pods in a user namespace."""
+    handlers = (node.get("status") or {}).get("runtimeHandlers") or []
+    default = [handler for handler in handlers if not handler.get("name")] or handlers
+    return any((handler.get("features") or {}).get("userNamespaces") for handler in default)
+
+
+def _runtimes(settings: Settings) -> tuple[str, ...]:
+    try:
+        packs = buildpacks.load()
+    except buildpacks.BadBuildpack as problem:
+        logger.warning("no hint about runtime images: %s", problem)
+        return ()
+    return tuple(f"{settings.builds.runtime_registry}/{pack.runtime_name}" for pack in packs)

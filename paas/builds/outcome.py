@@ -1,0 +1,329 @@
+"""From a build's Job and pod to what became of it. Pure.
+
+    UnderWay    it goes on
+    Succeeded   Kaniko ended well and claims a digest; it counts only once the registry confirms it
+    Failed      the build was carried out and failed, or can never be: doing it again would not help
+    Lost        its node or pod was taken away: the registry may have the image, else it runs again once
+
+Messages say what happened, why, and what to do next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from paas.builds import log
+from paas.builds.job import FETCH, KANIKO
+from paas.builds.model import Phase
+from paas.kube.conditions import parse_time
+from paas.kube.names import Reason
+from paas.kube.resources import Manifest
+from paas.sources.order import FetchReport
+
+UNREACHABLE_NODE: Final = timedelta(seconds=60)
+"""How long after its grace period a deleted pod may still be there before its node counts as lost."""
+_LOST_REASONS: Final = {
+    "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeAffinity",
+    "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "OutOfpods",
+}  # fmt: skip
+_PULL: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_KILLED: Final = {2, 137, 143, 255}
+"""Exit codes of a container that was killed from outside: by SIGTERM as process 1, by SIGKILL, unknown."""
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_REGISTRY_SAYS_NO: Final = re.compile(
+    r"MANIFEST_UNKNOWN|NAME_UNKNOWN|UNAUTHORIZED|DENIED|not found|no such host|unexpected status code|"
+    r"authentication required|\b(?:GET|HEAD|Get|Head) \"?https?://|could not parse reference|"
+    r"connection refused|i/o timeout|image not found",
+)
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """The build goes on. `recheck`: seconds after which to look again though nothing changed."""
+
+    phase: Phase
+    reason: Reason
+    message: str
+    started: str | None = None
+    recheck: float | None = None
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The pod ended well. `digest` is what it claims, None when the pod is gone."""
+
+    digest: str | None
+    finished: str | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The build failed for good."""
+
+    reason: Reason
+    message: str
+    snippet: str | None = None
+    finished: str | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The pod was taken away before it ended by itself."""
+
+    reason: Reason
+    message: str
+    finished: str | None = None
+
+
+Verdict = UnderWay | Succeeded | Failed | Lost
+
+
+def assess(
+    name: str,
+    *,
+    job: Manifest | None,
+    pod: Manifest | None,
+    tail: str | None,
+    now: datetime,
+    runtimes: tuple[str, ...] = (),
+) -> Verdict:
+    """What became of Build `name`, whose Job was created. `tail` is the end of the failed container's
+    log where it could be read; `runtimes` are the platform's runtime images, for the hint about bases."""
+    if pod is not None:
+        return _of_pod(name, pod, tail, now, runtimes)
+    if job is None:
+        return Lost(
+            Reason.BUILD_POD_DELETED, "the Job of the build was deleted while it ran; it is run again once"
+        )
+    state = job_state(job)
+    if state == "Complete":
+        return Succeeded(None, (job.get("status") or {}).get("completionTime"))
+    if state == "DeadlineExceeded":
+        return Failed(
+            Reason.DEADLINE_EXCEEDED,
+            "no pod of the build could start in time; see why with: kubectl describe job "
+            f"{job['metadata']['name']}, then start another: paas start-build",
+        )
+    if state is not None:
+        return Lost(
+            Reason.BUILD_POD_DELETED, "the pod of the build was deleted while it ran; it is run again once"
+        )
+    return UnderWay(
+        Phase.PENDING, Reason.BUILD_PENDING, "the pod of the build is being made; if that lasts, see: "
+        f"kubectl describe job {job['metadata']['name']}"
+    )  # fmt: skip
+
+
+def job_state(job: Mapping[str, Any]) -> str | None:
+    """'Complete', or why the Job failed ('DeadlineExceeded', …); None while it is active."""
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        if condition.get("status") == "True":
+            if condition["type"] in ("Complete", "SuccessCriteriaMet"):
+                return "Complete"
+            if condition["type"] in ("Failed", "FailureTarget"):
+                return str(condition.get("reason") or "Failed")
+    return None
+
+
+def report_of(pod: Mapping[str, Any] | None) -> FetchReport | None:
+    """What `fetch` reported, once it has ended."""
+    ended = _terminated(pod, FETCH) if pod is not None else None
+    try:
+        said = json.loads((ended or {}).get("message") or "")
+        return FetchReport.model_validate(said)
+    except (ValueError, ValidationError):
+        return None
+
+
+def failed_container(pod: Mapping[str, Any]) -> str | None:
+    """The container that ended badly, whose log is worth reading."""
+    for container in (FETCH, KANIKO):
+        ended = _terminated(pod, container)
+        if ended is not None and ended.get("exitCode") != 0:
+            return container
+    return None
+
+
+def _of_pod(name: str, pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str, ...]) -> Verdict:
+    status = pod.get("status") or {}
+    fetch, kaniko = _terminated(pod, FETCH), _terminated(pod, KANIKO)
+    if kaniko is not None and kaniko.get("exitCode") == 0:
+        claimed = _DIGEST.search(kaniko.get("message") or "")
+        return Succeeded(claimed.group(0) if claimed else None, kaniko.get("finishedAt"))
+    taken = _taken_away(status, name)
+    if taken is not None:
+        return taken
+    for ended in (fetch, kaniko):
+        if ended is not None and ended.get("reason") == "OOMKilled":
+            return _out_of_memory(name, tail, ended)
+    if fetch is not None and fetch.get("exitCode") != 0:
+        return _fetch_failed(name, pod, fetch, tail)
+    if kaniko is not None:
+        return _kaniko_failed(name, kaniko, tail, runtimes)
+    if status.get("phase") == "Failed":
+        why = status.get("message") or status.get("reason") or "its node does not say why"
+        return Lost(Reason.BUILD_POD_DELETED, f"the pod of the build ended before it ran ({why})")
+    deleted = pod["metadata"].get("deletionTimestamp")
+    if deleted:
+        left = (parse_time(deleted) + UNREACHABLE_NODE - now).total_seconds()
+        if left <= 0:
+            return Lost(Reason.BUILD_POD_DELETED, "the node of the build's pod is gone; it is run again once")
+        return UnderWay(
+            Phase.RUNNING, Reason.BUILD_RUNNING, "the pod of the build is being deleted", recheck=left
+        )
+    return _still_running(pod, status)
+
+
+def _taken_away(status: Mapping[str, Any], name: str) -> Verdict | None:
+    reason, said = status.get("reason") or "", status.get("message") or ""
+    if reason == "DeadlineExceeded":
+        return Failed(
+            Reason.DEADLINE_EXCEEDED,
+            "the build took longer than its deadline; raise spec.completionDeadlineSeconds of the "
+            f"BuildConfig, or see what takes so long: paas logs build/{name}",
+        )
+    if reason == "Evicted" and re.search(r"exceed", said, re.IGNORECASE):
+        return Failed(
+            Reason.BUILD_POD_EVICTED,
+            f"the build used more than its limit ({said.strip().rstrip('.')}); raise "
+            "spec.resources.limits of the BuildConfig (ephemeral-storage or memory)",
+        )
+    if reason == "Evicted":
+        return Lost(
+            Reason.BUILD_POD_EVICTED,
+            f"the node put the pod of the build out ({said.strip().rstrip('.') or 'no reason given'}); "
+            "it is run again once",
+        )
+    disrupted = any(
+        condition.get("type") == "DisruptionTarget" and condition.get("status") == "True"
+        for condition in status.get("conditions") or ()
+    )
+    if status.get("phase") == "Failed" and (disrupted or reason in _LOST_REASONS):
+        return Lost(
+            Reason.BUILD_POD_DELETED,
+            f"the pod of the build was taken away ({reason or 'disruption'}); it is run again once",
+        )
+    return None
+
+
+def _out_of_memory(name: str, tail: str | None, ended: Mapping[str, Any] | None = None) -> Failed:
+    return Failed(
+        Reason.OUT_OF_MEMORY_KILLED,
+        "the build needed more memory than its limit; raise spec.resources.limits.memory of the "
+        f"BuildConfig, or see what needs so much: paas logs build/{name}",
+        log.snippet(tail),
+        (ended or {}).get("finishedAt"),
+    )
+
+
+def _fetch_failed(name: str, pod: Manifest, ended: Mapping[str, Any], tail: str | None) -> Verdict:
+    report = report_of(pod)
+    if report is not None and report.message:
+        known = set(Reason)
+        reason = Reason(report.reason) if report.reason in known else Reason.FETCH_SOURCE_FAILED
+        return Failed(reason, report.message, None, ended.get("finishedAt"))
+    if ended.get("reason") == "ContainerStatusUnknown" or ended.get("exitCode") in _KILLED:
+        return Lost(Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside")
+    return Failed(
+        Reason.FETCH_SOURCE_FAILED,
+        f"the source could not be fetched; see: paas logs build/{name}",
+        log.snippet(tail or ended.get("message")),
+        ended.get("finishedAt"),
+    )
+
+
+def _kaniko_failed(
+    name: str, ended: Mapping[str, Any], tail: str | None, runtimes: tuple[str, ...]
+) -> Verdict:
+    said = (ended.get("message") or "").strip()
+    text = tail or ("" if _DIGEST.fullmatch(said) else said)
+    error, finished = log.error_line(text) or "", ended.get("finishedAt")
+    code = ended.get("exitCode")
+    if re.search(r"exit status 137\b", error):
+        return _out_of_memory(name, text, ended)
+    if not error and (ended.get("reason") == "ContainerStatusUnknown" or code in _KILLED):
+        return Lost(
+            Reason.BUILD_POD_DELETED, f"the build was stopped from outside (exit code {code})", finished
+        )
+    reason, message = _why(name, error, text, pushed=bool(_DIGEST.fullmatch(said)), runtimes=runtimes)
+    return Failed(reason, message, log.snippet(text), finished)
+
+
+def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str, ...]) -> tuple[Reason, str]:
+    """The rules that Kaniko's last word is matched against; the first that holds decides."""
+    short = error.removeprefix("error building image: ")[:300]
+    if pushed or "error pushing image" in error or "checking push permission" in error:
+        return Reason.PUSH_IMAGE_FAILED, (
+            f"the image could not be pushed to the platform's registry ({short or 'no reason given'}); "
+            "when the registry is well again, start another build: paas start-build"
+        )
+    if "parsing dockerfile" in error or "Error finding target stage" in error:
+        return Reason.DOCKERFILE_PARSE_ERROR, (
+            f"the Dockerfile cannot be read: {short.removeprefix('parsing dockerfile: ')}; "
+            "correct it and push again"
+        )
+    step = log.last_instruction(text)
+    if "failed to execute command" in error:
+        status = re.search(r"exit status (\d+)", error)
+        what = f"{step!r} failed" if step else "a step of the Dockerfile failed"
+        why = f"exit code {status.group(1)}" if status else short.rpartition("failed to execute command: ")[2]
+        return Reason.DOCKER_BUILD_FAILED, f"{what} ({why}); see its output: paas logs build/{name}"
+    if "error building stage" not in error and _REGISTRY_SAYS_NO.search(error):
+        image = log.base_image(text) or "of the Dockerfile"
+        exist = f" (the platform has {', '.join(runtimes)})" if runtimes else ""
+        return Reason.BASE_IMAGE_NOT_FOUND, (
+            f"the base image {image} cannot be had: {short}; start FROM one that this cluster can "
+            f"reach{exist} and push again"
+        )
+    if error:
+        return Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}; see: paas logs build/{name}"
+    return Reason.GENERIC_BUILD_FAILED, f"the build failed and does not say why; see: paas logs build/{name}"
+
+
+def _still_running(pod: Manifest, status: Mapping[str, Any]) -> UnderWay:
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in _PULL:
+            return UnderWay(
+                Phase.PENDING,
+                Reason.BUILDER_IMAGE_PULL_FAILED,
+                f"the node cannot pull {container.get('image') or container['name']} "
+                f"({waiting.get('message') or waiting['reason']}); it keeps trying, see: paas doctor",
+            )
+        if waiting.get("reason") == "CreateContainerConfigError":
+            return UnderWay(
+                Phase.PENDING,
+                Reason.CANNOT_CREATE_BUILD_POD,
+                f"{waiting.get('message') or 'the container cannot be made'}; create what is missing and the "
+                "build goes on",
+            )
+    started = status.get("startTime")
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state = container.get("state") or {}
+        if state.get("running") or state.get("terminated"):
+            return UnderWay(Phase.RUNNING, Reason.BUILD_RUNNING, "the build runs", started)
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return UnderWay(
+                Phase.PENDING,
+                Reason.BUILD_PENDING,
+                f"no node can take the pod yet: {condition.get('message') or condition.get('reason')}; "
+                "it starts when one can",
+            )
+    return UnderWay(Phase.PENDING, Reason.BUILD_PENDING, "the pod of the build is starting")
+
+
+def _terminated(pod: Mapping[str, Any] | None, container: str) -> Mapping[str, Any] | None:
+    status = (pod or {}).get("status") or {}
+    for found in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        if found.get("name") == container:
+            ended: Mapping[str, Any] | None = (found.get("state") or {}).get("terminated")
+            return ended
+    return None

@@ -1,0 +1,266 @@
+"""The decision about one BuildConfig and all its Builds. Pure.
+
+Run policy and history reach across Builds, so the key of the queue is the BuildConfig: each of its Builds
+is brought a step on, then its own status is written, then what follows from it: old Builds are deleted, a
+lost one is run again, a new external source is built for the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from paas.builds import history, queue
+from paas.builds.advance import RETRIABLE, BuildSeen, Means, advance, phase_of, started
+from paas.builds.instantiate import BuildRequest, first_problem, pruned_build
+from paas.builds.model import (
+    ANNOTATION_PAUSED,
+    TRIGGERS_KEPT,
+    BuildConfigSpec,
+    BuildConfigStatus,
+    LastBuild,
+    Phase,
+    SourceType,
+    TriggerRecord,
+    TriggerType,
+)
+from paas.kube import conditions
+from paas.kube.names import Condition, Reason
+from paas.kube.plan import Action, Delete, Effect, Plan, Status
+from paas.kube.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of
+from paas.kube.settings import Settings
+from paas.sources.order import repository_path
+
+
+@dataclass(frozen=True)
+class StartBuild(Effect):
+    """Make the Build of a request by `instantiate`, which makes it once however often it is asked."""
+
+    config: Key
+    request: BuildRequest = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A BuildConfig (None when it was deleted and left Builds behind), its Builds, and their streams
+    by name. `source_secret_missing`: the Secret that spec.source.sourceSecret names does not exist."""
+
+    key: Key
+    config: Manifest | None
+    builds: tuple[BuildSeen, ...]
+    streams: Mapping[str, Manifest]
+    means: Means
+    source_secret_missing: bool = False
+
+
+def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+    """All that is to be done for this BuildConfig now."""
+    seen = sorted(observed.builds, key=lambda build: int(build.build["spec"]["number"]))
+    actions = _builds(observed, seen, now, settings)
+    config = observed.config
+    if config is None or config["metadata"].get("deletionTimestamp"):
+        return Plan.of(actions)
+    try:
+        spec = BuildConfigSpec.model_validate(config["spec"])
+    except ValidationError as problem:
+        wanted = [
+            _stalled(Condition.READY, "False", f"{first_problem(problem)}; correct it with: kubectl edit bc"),
+            _stalled(Condition.STALLED, "True", first_problem(problem)),
+        ]
+        return Plan.of([*actions, *_config_status(observed, seen, wanted, None, now)])
+    url = repository_url(observed.key, settings) if spec.source.kind is SourceType.HOSTED else None
+    actions += _config_status(observed, seen, _conditions(observed, spec), url, now)
+    again = _to_repeat(config, seen)
+    actions += _pruning(observed, seen, spec, again)
+    if again is not None:
+        actions.append(_repeat(observed.key, again))
+    actions += _first_build(observed, config, spec)
+    return Plan.of(actions)
+
+
+def repository_url(key: Key, settings: Settings) -> str:
+    """Where people push the source of a hosted BuildConfig."""
+    return settings.external_url(settings.server_host) + repository_path(key.namespace, key.name)
+
+
+def retry_id(build: Manifest) -> str:
+    """Trigger id of the repetition of a lost Build."""
+    return f"retry:{build['metadata']['uid']}"
+
+
+def _builds(observed: Observed, seen: list[BuildSeen], now: datetime, settings: Settings) -> list[Action]:
+    entries = {
+        each.build["metadata"]["uid"]: queue.Entry(
+            number=int(each.build["spec"]["number"]),
+            name=each.build["metadata"]["name"],
+            phase=phase_of(each.build),
+            started=started(each),
+            cancelled=bool(each.build["spec"].get("cancelled")),
+        )
+        for each in seen
+        if "invalid" not in each.build["spec"]
+    }
+    config = observed.config
+    alive = config is not None and not config["metadata"].get("deletionTimestamp")
+    first = queue.next_up(entries.values()) if alive else None
+    actions: list[Action] = []
+    for each in seen:
+        entry = entries.get(each.build["metadata"]["uid"])
+        before = queue.ahead_of(entry, entries.values()) if entry is not None else None
+        actions += advance(
+            each,
+            means=observed.means,
+            may_start=first is not None and entry == first,
+            waits_for=before.name if before is not None else None,
+            stream_exists=_stream_of(each.build) in observed.streams,
+            repository_url=repository_url(observed.key, settings),
+            now=now,
+            settings=settings,
+        )
+    return actions
+
+
+def _stream_of(build: Manifest) -> str:
+    return str(build["spec"]["output"]["to"]["name"].partition(":")[0])
+
+
+def _conditions(observed: Observed, spec: BuildConfigSpec) -> list[conditions.Wanted]:
+    if observed.source_secret_missing:
+        name = spec.source.source_secret.name if spec.source.source_secret else ""
+        text = f"there is no Secret {name!r}; create it with the keys username and password"
+        resolved = conditions.Wanted(Condition.SOURCE_RESOLVED, "False", Reason.FETCH_SOURCE_FAILED, text)
+    elif spec.source.kind is SourceType.HOSTED:
+        resolved = conditions.Wanted(
+            Condition.SOURCE_RESOLVED, "True", Reason.HOSTED, "the source is the repository hosted here"
+        )
+    else:
+        resolved = conditions.Wanted(
+            Condition.SOURCE_RESOLVED, "True", Reason.EXTERNAL, f"the source is {spec.source.git.uri}"
+        )
+    to = spec.output.to
+    if resolved.status == "False":
+        ready = conditions.Wanted(Condition.READY, "False", resolved.reason, resolved.message)
+    elif to.stream not in observed.streams:
+        ready = conditions.Wanted(
+            Condition.READY,
+            "False",
+            Reason.INVALID_OUTPUT_REFERENCE,
+            f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it",
+        )
+    else:
+        ready = conditions.Wanted(Condition.READY, "True", Reason.RECONCILED, "builds can start")
+    return [resolved, ready]
+
+
+def _stalled(type_: Condition, truth: conditions.Truth, text: str) -> conditions.Wanted:
+    return conditions.Wanted(type_, truth, Reason.INVALID_SPEC, text)
+
+
+def _config_status(
+    observed: Observed,
+    seen: list[BuildSeen],
+    wanted: list[conditions.Wanted],
+    url: str | None,
+    now: datetime,
+) -> list[Action]:
+    config = observed.config
+    assert config is not None, "only a BuildConfig that exists has a status"
+    stored = config.get("status") or {}
+    own = [each.build for each in seen]
+    last = own[-1] if own else None
+    numbers = [int(build["spec"]["number"]) for build in own]
+    generation = config["metadata"].get("generation", 1)
+    last_build = _last_build(last) if last is not None else stored.get("lastBuild")
+    status = BuildConfigStatus(
+        observed_generation=generation,
+        last_version=max([int(stored.get("lastVersion") or 0), *numbers]),
+        repository=url,
+        last_build=LastBuild.model_validate(last_build) if last_build else None,
+        triggers=_triggers(stored, own) or None,
+    ).dump()
+    status["conditions"] = conditions.merge(
+        stored.get("conditions") or (), wanted, generation=generation, now=now
+    )
+    mine = {"observedGeneration", "lastVersion", "repository", "lastBuild", "triggers", "conditions"}
+    if status == {name: value for name, value in stored.items() if name in mine}:
+        return []
+    return [Status(BUILDCONFIG, observed.key, config["metadata"]["uid"], status)]
+
+
+def _last_build(build: Manifest) -> dict[str, str]:
+    commit = (build.get("status") or {}).get("commit") or (
+        (build["spec"].get("revision") or {}).get("git") or {}
+    ).get("commit")
+    found = {"name": build["metadata"]["name"], "phase": phase_of(build)}
+    return found | ({"commit": commit} if commit else {})
+
+
+def _triggers(stored: Manifest, builds: list[Manifest]) -> list[TriggerRecord]:
+    """The newest trigger ids and their Builds: what is remembered, and what the Builds say."""
+    records = {record["id"]: str(record["build"]) for record in stored.get("triggers") or ()}
+    records |= {build["spec"]["trigger"]["id"]: build["metadata"]["name"] for build in builds}
+    by_number = sorted(records.items(), key=lambda record: int(record[1].rpartition("-")[2]))
+    return [TriggerRecord(id=id_, build=name) for id_, name in by_number[-TRIGGERS_KEPT:]]
+
+
+def _pruning(
+    observed: Observed, seen: list[BuildSeen], spec: BuildConfigSpec, again: Manifest | None
+) -> list[Action]:
+    stored = (observed.config or {}).get("status") or {}
+    surplus = history.to_prune(
+        [each.build for each in seen],
+        successful=spec.successful_builds_history_limit,
+        failed=spec.failed_builds_history_limit,
+        stream=observed.streams.get(spec.output.to.stream),
+        noted=[record["id"] for record in stored.get("triggers") or ()],
+        kept=[again["metadata"]["name"]] if again is not None else (),
+    )
+    return [Delete(BUILD, key_of(build), build["metadata"]["uid"]) for build in surplus]
+
+
+def _to_repeat(config: Manifest, seen: list[BuildSeen]) -> Manifest | None:
+    """The lost Build that is to be run again: the last one, if it is no repetition itself.
+
+    A lost Build that a later one follows is not repeated: the repetition would come after it and bring
+    the older commit back.
+    """
+    if not seen or (config["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true":
+        return None
+    last = seen[-1].build
+    status = last.get("status") or {}
+    lost = status.get("phase") == Phase.ERROR and status.get("reason") in RETRIABLE
+    if not lost or last["spec"].get("retryOf") or pruned_build(config, retry_id(last)) is not None:
+        return None
+    return last
+
+
+def _repeat(key: Key, lost: Manifest) -> StartBuild:
+    name = lost["metadata"]["name"]
+    return StartBuild(
+        key,
+        BuildRequest(
+            trigger_id=retry_id(lost),
+            trigger_type=TriggerType.RETRY,
+            trigger_message=f"retry of {name}, which was lost: {lost['status'].get('message') or ''}",
+            retry_of=lost,
+        ),
+    )
+
+
+def _first_build(observed: Observed, config: Manifest, spec: BuildConfigSpec) -> list[Action]:
+    """A ConfigChange trigger builds a new external source once; a hosted one is built when it is pushed."""
+    wants = any(trigger.type == "ConfigChange" for trigger in spec.triggers)
+    status = config.get("status") or {}
+    virgin = not observed.builds and not status.get("lastVersion") and not status.get("triggers")
+    paused = (config["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true"
+    if not (wants and virgin and spec.source.kind is SourceType.EXTERNAL) or paused:
+        return []
+    request = BuildRequest(
+        trigger_id=f"configchange:{config['metadata']['uid']}",
+        trigger_type=TriggerType.CONFIG_CHANGE,
+        trigger_message="first build of the BuildConfig",
+    )
+    return [StartBuild(observed.key, request)]
