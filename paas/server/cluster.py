@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncIterator
 
 from paas.builds.instantiate import BuildRequest, InstantiateError, instantiate
-from paas.builds.model import Person
+from paas.builds.model import InvalidSource, Person
 from paas.images.http import TokenNeeds, token_router
 from paas.images.signer import Signer
 from paas.kube import credentials, names
@@ -73,6 +73,7 @@ async def make_build(cluster: Cluster, key: Key, wanted: model.NewBuild) -> mode
         dockerfile=wanted.dockerfile,
         buildpack=wanted.buildpack,
         content_key=wanted.content_key,
+        invalid=_invalid(wanted.invalid),
     )
     try:
         made = await instantiate(cluster, key, request, manager=MANAGER)
@@ -87,6 +88,10 @@ async def make_build(cluster: Cluster, key: Key, wanted: model.NewBuild) -> mode
 
 def _person(person: model.Person | None) -> Person | None:
     return Person(name=person.name, email=person.email) if person else None
+
+
+def _invalid(invalid: model.Invalid | None) -> InvalidSource | None:
+    return InvalidSource(reason=invalid.reason, message=invalid.message) if invalid else None
 
 
 async def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncIterator[str]:
