@@ -1,0 +1,97 @@
+"""Parts of the way are lost in the middle of a build: it goes on, or the status names the cause."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.platform import Person, eventually
+from tests.e2e.samples import python_app
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def app(person: Person) -> Path:
+    folder = person.repository("shop", python_app("one"))
+    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
+    person.push(folder).ok()
+    return folder
+
+
+def start_push(person: Person, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["git", "push", "paas", "main"],
+        cwd=folder,
+        env={**os.environ, **person.env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def phase(person: Person, number: int) -> str:
+    build = person.instance.object("build", person.project, f"shop-{number}")
+    return str(((build or {}).get("status") or {}).get("phase") or "")
+
+
+def wait_running(person: Person, number: int) -> None:
+    eventually(lambda: phase(person, number) == "Running", seconds=60, what=f"build {number} runs")
+
+
+def test_a_build_goes_on_when_the_pusher_goes_away(person: Person, app: Path) -> None:
+    person.commit(app, python_app("two"), "Say two")
+    push = start_push(person, app)
+    wait_running(person, 2)
+    os.killpg(push.pid, signal.SIGKILL)
+    push.wait(10)
+    eventually(lambda: person.answer("shop").text == "two\n", seconds=120, what="the new text")
+    assert len(person.instance.objects("builds", person.project)) == 2
+
+
+@pytest.mark.parametrize("lost", ["job", "pod"])
+def test_a_build_whose_job_or_pod_is_deleted_is_made_once_more(person: Person, app: Path, lost: str) -> None:
+    person.commit(app, python_app("two"), "Say two")
+    push = start_push(person, app)
+    wait_running(person, 2)
+    person.instance.kubectl(
+        "delete", lost, "-n", person.project, "-l", "paas.dev/build-number=2", "--wait=false"
+    ).ok()
+    eventually(lambda: phase(person, 3) == "Complete", seconds=120, what="the successor is complete")
+    push.communicate(timeout=120)
+    lost_build = person.instance.object("build", person.project, "shop-2")
+    assert lost_build is not None
+    assert (lost_build["status"]["phase"], lost_build["status"]["reason"]) == ("Error", "BuildPodDeleted")
+    successor = person.instance.object("build", person.project, "shop-3")
+    assert successor is not None
+    assert successor["spec"]["retryOf"] == "shop-2"
+    eventually(lambda: person.answer("shop").text == "two\n", seconds=60, what="the new text")
+    assert len(person.instance.objects("builds", person.project)) == 3
+
+
+def test_a_cancelled_build_stays_cancelled(person: Person, app: Path) -> None:
+    person.commit(app, python_app("two"), "Say two")
+    push = start_push(person, app)
+    wait_running(person, 2)
+    person.paas("cancel-build", "shop-2").ok()
+    said, _ = push.communicate(timeout=60)
+    assert "cancel" in said.lower()
+    assert phase(person, 2) == "Cancelled"
+    assert person.answer("shop").text == "one\n"
+    assert len(person.instance.objects("builds", person.project)) == 2
+    eventually(
+        lambda: (
+            not [
+                p
+                for p in person.instance.objects("pods", person.project)
+                if "shop-2" in p["metadata"]["name"]
+            ]
+        ),
+        seconds=60,
+        what="the pod of the cancelled build is gone",
+    )
