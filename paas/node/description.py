@@ -81,7 +81,7 @@ class Instance:
 
     @property
     def logs(self) -> Path:
-        return self.state / "log"
+        return self.state / "logs"
 
     @property
     def run(self) -> Path:
@@ -89,7 +89,7 @@ class Instance:
 
     @property
     def audit_log(self) -> Path:
-        return self.state / "audit" / "audit.log"
+        return self.logs / "audit.log"
 
     @property
     def kubeconfig(self) -> Path:

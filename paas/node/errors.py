@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from paas.terminal.problem import ExitCode, Problem
 
-class NodeError(Exception):
+
+class NodeError(Problem):
     """Shown to a user as it is."""
 
-    def __init__(self, what: str, *, why: str = "", next_step: str = "") -> None:
-        self.what = what
-        self.why = why
-        self.next_step = next_step
-        super().__init__(self.__str__())
+    def __init__(
+        self, what: str, *, why: str = "", next_step: str = "", code: ExitCode = ExitCode.FAILED
+    ) -> None:
+        super().__init__(what, why=why, hint=next_step, code=code)
 
     def __str__(self) -> str:
-        lines = [self.what]
-        if self.why:
-            lines.append(f"Why: {self.why}")
-        if self.next_step:
-            lines.append(f"Next: {self.next_step}")
-        return "\n".join(lines)
+        return "\n".join(self.lines())

