@@ -1,0 +1,95 @@
+"""Commands about addresses: open and expose."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from paas.kube import names
+from paas.kube.resources import ROUTE, SERVICE, Key, Manifest
+from paas.terminal.naming import plain_name
+from paas.terminal.problem import ExitCode, Problem, not_found
+from paas.terminal.session import MANAGER, Session, command
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "open")(open_)
+    command(app, "expose")(expose)
+
+
+async def open_(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Application or Route: shop or route/shop.")],
+    *,
+    browser: Annotated[bool, typer.Option(help="Also open a browser, where there is one.")] = True,
+) -> ExitCode | None:
+    """Print an application's address, and open it in a browser where there is one.
+
+    Example: paas open shop
+    """
+    project, cluster = await session.project(), await session.cluster()
+    wanted = plain_name(name, ("route", "routes", "rt", "app"))
+    found = [r for r in await cluster.list(ROUTE, project) if wanted in (_app(r), r["metadata"]["name"])]
+    if not found:
+        raise not_found("route", wanted, project, hint=f"paas expose {wanted} -n {project}")
+    found.sort(key=lambda r: (r["metadata"]["name"] != wanted, r["metadata"]["name"]))
+    urls = [url for r in found if (url := (r.get("status") or {}).get("url"))]
+    if not urls:
+        raise Problem(
+            f'route "{found[0]["metadata"]["name"]}" has no address yet',
+            hint=f"paas get route {found[0]['metadata']['name']} -n {project} -o wide",
+        )
+    for url in urls:
+        session.print(url)
+    graphical = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
+    if browser and sys.stdout.isatty() and graphical:
+        webbrowser.open(urls[0])
+    return None
+
+
+def _app(route: Manifest) -> str | None:
+    return (route["metadata"].get("labels") or {}).get(names.LABEL_PART_OF)
+
+
+async def expose(
+    session: Session,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="shop or svc/shop.")],
+    *,
+    name: Annotated[str | None, typer.Option(help="Name of the Route; default the Service's.")] = None,
+    hostname: Annotated[str | None, typer.Option(help="Host; default <route>-<project>.<domain>.")] = None,
+    path: Annotated[str | None, typer.Option(help="Only this path and below.")] = None,
+    port: Annotated[str | None, typer.Option(help="Port of the Service, by name or number.")] = None,
+) -> ExitCode | None:
+    """Publish a Service under an https address, with a redirect from http.
+
+    Example: paas expose shop --hostname shop.example.com
+    """
+    project, cluster = await session.project(), await session.cluster()
+    target = plain_name(service, ("svc", "services", "service"))
+    found = await cluster.get(SERVICE, Key(project, target))
+    if found is None:
+        raise not_found("service", target, project, hint=f"paas get svc -n {project}")
+    ports = found["spec"].get("ports") or [{}]
+    chosen = port or ports[0].get("name") or ports[0].get("targetPort") or ports[0].get("port")
+    spec: Manifest = {
+        "to": {"kind": "Service", "name": target},
+        "tls": {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"},
+    }
+    if chosen:
+        spec["port"] = {"targetPort": int(chosen) if str(chosen).isdigit() else chosen}
+    if hostname:
+        spec["host"] = hostname
+    if path:
+        spec["path"] = path
+    inherited = found["metadata"].get("labels") or {}
+    labels = {k: v for k, v in inherited.items() if k in (names.LABEL_PART_OF, names.LABEL_NAME)}
+    metadata = {"name": name or target, "namespace": project, "labels": labels}
+    manifest = {"apiVersion": ROUTE.api_version, "kind": ROUTE.kind, "metadata": metadata, "spec": spec}
+    await cluster.create(manifest, manager=MANAGER)
+    session.print(f'route.paas.dev "{name or target}" created')
+    session.say(f"next: paas open {name or target} -n {project}")
+    return None

@@ -1,0 +1,191 @@
+"""Watches Routes and what they depend on; works host by host.
+
+    Route, its Ingress, its Service, its Namespace ─▶ the hosts concerned ─▶ all Routes of a host ─▶ plan
+
+The key of the queue is the host, so that one worker at a time decides who owns it. A Route that changes its
+host wakes both: the old one, for the next in line, and the new one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cached_property
+
+from paas.kube.cluster import AlreadyExists, Cluster, Conflict
+from paas.kube.execute import PlanOutdated
+from paas.kube.meta import labels, part_of
+from paas.kube.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
+from paas.kube.plan import Effect, Plan
+from paas.kube.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
+from paas.kube.runtime import Controller, Watch
+from paas.kube.settings import Settings
+from paas.kube.view import View
+from paas.projects.model import is_project
+from paas.routes import tls
+from paas.routes.claims import host_of
+from paas.routes.dialects import ingress as dialect
+from paas.routes.mint import Authority, mint, read
+from paas.routes.plan import MintCertificate, Observed, RouteWorld, plan
+
+
+class RoutesController(Controller[Observed]):
+    """Publishes Routes."""
+
+    name = "paas-routes"
+
+    def __init__(self, *, cluster: Cluster, view: View, settings: Settings) -> None:
+        super().__init__(cluster=cluster, view=view, settings=settings)
+        self._host: dict[Key, str] = {}
+        self._wanted_by: defaultdict[str, set[Key]] = defaultdict(set)
+        self._complete = False
+        self.watches = (  # type: ignore[misc]  # they need the settings
+            Watch(ROUTE, self._route_changed),
+            Watch(INGRESS, self._ingress_changed, labels={LABEL_MANAGED_BY: MANAGED_BY}),
+            Watch(SERVICE, self._service_changed),
+            Watch(NAMESPACE, self._namespace_changed),
+        )
+
+    # -- which hosts an event concerns ---------------------------------------------------------------
+
+    def _route_changed(self, route: Manifest, view: View) -> Iterable[Key]:
+        hosts = {self._note(route), (route.get("status") or {}).get("host")}
+        for host in hosts:
+            if host:
+                yield Key("", host)
+
+    def _ingress_changed(self, ingress: Manifest, view: View) -> Iterable[Key]:
+        name = (ingress["metadata"].get("labels") or {}).get(LABEL_ROUTE)
+        route = view.get(ROUTE, Key(ingress["metadata"]["namespace"], name or ""))
+        if route is not None:
+            yield Key("", host_of(route, self.settings))
+
+    def _service_changed(self, service: Manifest, view: View) -> Iterable[Key]:
+        for route in view.list(ROUTE, service["metadata"]["namespace"]):
+            if ((route.get("spec") or {}).get("to") or {}).get("name") == service["metadata"]["name"]:
+                yield Key("", host_of(route, self.settings))
+
+    def _namespace_changed(self, namespace: Manifest, view: View) -> Iterable[Key]:
+        for route in view.list(ROUTE, namespace["metadata"]["name"]):
+            yield Key("", host_of(route, self.settings))
+
+    def _note(self, route: Manifest) -> str:
+        """Keep the index of hosts; the host that the Route wants now."""
+        key, host = key_of(route), host_of(route, self.settings)
+        before = self._host.get(key)
+        if before is not None and before != host:
+            self._wanted_by[before].discard(key)
+        self._host[key] = host
+        self._wanted_by[host].add(key)
+        return host
+
+    # -- gather --------------------------------------------------------------------------------------
+
+    async def gather(self, key: Key) -> Observed | None:
+        if not self._complete:
+            # After a start all Routes are in the view before the first key is worked on, but not all of
+            # them have been through `_route_changed`: an older claim must not be overlooked.
+            for known in self.view.list(ROUTE):
+                self._note(known)
+            self._complete = True
+        worlds = []
+        for child in sorted(self._wanted_by.get(key.name, ())):
+            route = self.view.get(ROUTE, child)
+            if route is None:
+                self._wanted_by[key.name].discard(child)
+                self._host.pop(child, None)
+            elif self._counts(route) and host_of(route, self.settings) == key.name:
+                worlds.append(await self._world(route))
+        if not self._wanted_by.get(key.name):
+            self._wanted_by.pop(key.name, None)
+        return Observed(key.name, tuple(worlds)) if worlds else None
+
+    def _counts(self, route: Manifest) -> bool:
+        project = self.view.get(NAMESPACE, Key("", route["metadata"]["namespace"]))
+        return is_project(project) and not route["metadata"].get("deletionTimestamp")
+
+    async def _world(self, route: Manifest) -> RouteWorld:
+        namespace, name = route["metadata"]["namespace"], route["metadata"]["name"]
+        ingresses: dict[str, Manifest] = {}
+        for child in dialect.child_names(name):
+            # The watch sees only what is labelled ours; another's may nevertheless have the name.
+            live = self.view.get(INGRESS, Key(namespace, child))
+            if live is None and self._must_look(route, child):
+                live = await self.cluster.get(INGRESS, Key(namespace, child))
+            if live is not None:
+                ingresses[child] = live
+        spec = route.get("spec") or {}
+        service = self.view.get(SERVICE, Key(namespace, str((spec.get("to") or {}).get("name") or "")))
+        world = RouteWorld(route=route, ingresses=ingresses, service=service)
+        host = host_of(route, self.settings)
+        if tls.source(host, domain=self.settings.domain, tls=bool(spec.get("tls"))) is not tls.Source.OWN:
+            return world
+        secret = await self.cluster.get(SECRET, Key(namespace, tls.secret_name(name)))
+        return RouteWorld(
+            route=route,
+            ingresses=ingresses,
+            service=service,
+            secret=None if secret is None else {"metadata": secret["metadata"]},
+            certificate=None if secret is None else read(secret, self._authority.certificate),
+        )
+
+    def _must_look(self, route: Manifest, child: str) -> bool:
+        """Whether a name that the view does not show must be read live: only if it may be written."""
+        main, _ = dialect.child_names(route["metadata"]["name"])
+        policy = ((route.get("spec") or {}).get("tls") or {}).get("insecureEdgeTerminationPolicy")
+        return child == main or policy in ("Allow", "Redirect")
+
+    # -- act -----------------------------------------------------------------------------------------
+
+    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
+        return plan(observed, now=now, settings=settings)
+
+    async def effect(self, effect: Effect) -> None:
+        match effect:
+            case MintCertificate():
+                await self._mint(effect)
+            case _:
+                await super().effect(effect)
+
+    @cached_property
+    def _authority(self) -> Authority:
+        return Authority.load(self.settings.ca_file.read_bytes(), self.settings.ca_key_file.read_bytes())
+
+    async def _mint(self, effect: MintCertificate) -> None:
+        route = self.view.get(ROUTE, effect.route)
+        if route is None or route["metadata"]["uid"] != effect.route_uid:
+            raise PlanOutdated(f"Route {effect.route} is gone")
+        certificate, key = mint(self._authority, effect.hosts, now=datetime.now(UTC))
+        data = {"tls.crt": certificate, "tls.key": key}
+        metadata = {
+            "namespace": effect.route.namespace,
+            "name": effect.secret,
+            "labels": labels(part_of=part_of(route), **{LABEL_ROUTE: effect.route.name}),
+            "ownerReferences": [
+                {
+                    "apiVersion": ROUTE.api_version,
+                    "kind": ROUTE.kind,
+                    "name": effect.route.name,
+                    "uid": effect.route_uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        }
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": metadata,
+            "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
+        }
+        try:
+            if effect.secret_uid is None:
+                await self.cluster.create(manifest, manager=self.name)
+            else:
+                metadata["uid"] = effect.secret_uid
+                await self.cluster.apply(manifest, manager=self.name)
+        except (AlreadyExists, Conflict) as problem:
+            raise PlanOutdated(f"Secret {effect.secret} has changed hands") from problem

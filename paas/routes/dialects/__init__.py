@@ -1,0 +1,1 @@
+"""One module a dialect: Intent in, manifests out."""

@@ -1,0 +1,46 @@
+"""Which port of a Service a Route means."""
+
+from __future__ import annotations
+
+import pytest
+
+from paas.routes.backend import service_port
+from tests.routes.worlds import service
+
+TWO = service(
+    {"name": "web", "port": 80, "targetPort": "http"},
+    {"name": "admin", "port": 9000, "targetPort": 8081},
+    {"name": "same", "port": 7000},
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (None, 80),
+        ("http", 80),
+        ("web", 80),
+        (8081, 9000),
+        ("8081", 9000),
+        ("admin", 9000),
+        (9000, 9000),
+        (7000, 7000),
+        (1234, None),
+        ("nothing", None),
+        ("", None),
+    ],
+)
+def test_the_port_is_looked_up_by_target_then_by_name_or_number(target, expected):
+    assert service_port(TWO, target) == expected
+
+
+def test_a_target_port_counts_before_a_port_of_that_number():
+    swapped = service(
+        {"name": "a", "port": 80, "targetPort": 81}, {"name": "b", "port": 81, "targetPort": 80}
+    )
+    assert service_port(swapped, 80) == 81
+
+
+def test_a_service_without_ports_has_none():
+    assert service_port({"spec": {}}, None) is None
+    assert service_port({}, 80) is None

@@ -1,0 +1,336 @@
+"""What each Route of a host gets: tables for every rule, and silence when all is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paas.kube.plan import Apply, Delete, Event, Plan, Requeue
+from paas.routes.plan import MintCertificate, RouteWorld
+from paas.routes.tls import LIFETIME, RENEW_BEFORE
+from tests.routes.worlds import (
+    ALLOW,
+    EDGE,
+    NOW,
+    REDIRECT,
+    applied,
+    certificate,
+    conditions,
+    foreign_ingress,
+    planned,
+    route,
+    secret_of,
+    service,
+    taken_up,
+)
+
+DEEP = "a.b.apps.test"
+
+
+def published(world: RouteWorld, host: str = "shop-demo.apps.test") -> RouteWorld:
+    """After the plan, the ingress controller, and the plan again."""
+    (world,) = applied(planned(world, host=host), world)
+    world = taken_up(world)
+    (world,) = applied(planned(world, host=host), world)
+    return world
+
+
+def test_a_route_is_published_and_says_where():
+    world = published(RouteWorld(route(tls=REDIRECT), service=service()))
+    status = world.route["status"]
+    assert conditions(world) == {
+        "Admitted": ("True", "Admitted"),
+        "CertificateReady": ("True", "DefaultCertificate"),
+        "Ready": ("True", "Reconciled"),
+    }
+    assert status["url"] == "https://shop-demo.apps.test:8443"
+    assert status["address"] == "127.0.0.1"
+    assert status["host"] == status["ingress"][0]["host"] == "shop-demo.apps.test"
+    assert status["ingress"][0]["conditions"][0]["type"] == "Admitted"
+    assert planned(world, now=NOW + timedelta(days=1)) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("spec", "url", "ingresses"),
+    [
+        ({}, "http://shop-demo.apps.test:8080", {"shop"}),
+        ({"tls": EDGE}, "https://shop-demo.apps.test:8443", {"shop"}),
+        ({"tls": ALLOW}, "https://shop-demo.apps.test:8443", {"shop", "shop.http"}),
+        ({"tls": REDIRECT, "path": "/api"}, "https://shop-demo.apps.test:8443/api", {"shop", "shop.http"}),
+    ],
+)
+def test_what_is_published_for_each_tls_setting(spec, url, ingresses):
+    world = published(RouteWorld(route(**spec), service=service()))
+    assert world.route["status"]["url"] == url
+    assert set(world.ingresses) == ingresses
+
+
+def test_an_ingress_that_is_no_longer_wanted_is_taken_away():
+    world = published(RouteWorld(route(tls=REDIRECT), service=service()))
+    changed = replace(world, route={**world.route, "spec": route(tls=EDGE)["spec"]})
+    result = planned(changed)
+    assert [action.key.name for action in result.actions if isinstance(action, Delete)] == ["shop.http"]
+    (after,) = applied(result, changed)
+    assert set(after.ingresses) == {"shop"}
+
+
+def test_without_an_address_the_route_is_not_ready_yet():
+    (world,) = applied(planned(only := RouteWorld(route(tls=EDGE), service=service())), only)
+    assert conditions(world)["Ready"] == ("False", "AddressPending")
+    assert conditions(world)["Reconciling"] == ("True", "AddressPending")
+    assert "address" in world.route["status"]
+    assert world.route["status"]["address"] == ""
+
+
+def test_a_missing_service_is_said_and_the_route_stays_admitted():
+    world = published(RouteWorld(route(tls=EDGE, port={"targetPort": 8080})))
+    assert conditions(world)["Admitted"] == ("True", "Admitted")
+    assert conditions(world)["Ready"] == ("False", "ServiceNotFound")
+    (after,) = applied(planned(found := replace(world, service=service())), found)
+    backend = after.ingresses["shop"]["spec"]["rules"][0]["http"]["paths"][0]["backend"]
+    assert backend["service"]["port"] == {"number": 80}
+    assert conditions(after)["Ready"] == ("True", "Reconciled")
+
+
+def test_a_missing_port_is_said():
+    world = published(RouteWorld(route(tls=EDGE, port={"targetPort": 1234}), service=service()))
+    assert conditions(world)["Ready"] == ("False", "PortNotFound")
+    assert "1234" in world.route["status"]["conditions"][-1]["message"]
+
+
+def test_the_loser_is_taken_down_before_the_winner_is_put_up():
+    older, newer = route("a", "one", age=2, host="w.test"), route("a", "two", age=1, host="w.test")
+    two = published(RouteWorld(newer, service=service(project="two")), host="w.test")
+    one = RouteWorld(older, service=service(project="one"))
+    result = planned(two, one, host="w.test")
+    writes = [
+        (
+            type(action),
+            action.key.namespace if isinstance(action, Delete) else action.manifest["metadata"]["namespace"],
+        )
+        for action in result.actions
+        if isinstance(action, (Delete, Apply))
+    ]
+    assert writes == [(Delete, "two"), (Apply, "one")]
+    two, one = applied(result, two, one)
+    assert conditions(two)["Admitted"] == ("False", "HostAlreadyClaimed")
+    assert conditions(two)["Stalled"] == ("True", "HostAlreadyClaimed")
+    assert two.route["status"]["url"] == ""
+    assert not two.ingresses
+    assert conditions(one)["Admitted"] == ("True", "Admitted")
+    # and back, when the owner goes
+    (two,) = applied(planned(two, host="w.test"), two)
+    assert conditions(two)["Admitted"] == ("True", "Admitted")
+    assert set(two.ingresses) == {"a"}
+
+
+def test_admission_and_refusal_are_told_once():
+    world = RouteWorld(route(tls=EDGE), service=service())
+    told = [action for action in planned(world).actions if isinstance(action, Event)]
+    assert [(event.reason, event.type) for event in told] == [("Admitted", "Normal")]
+    world = published(world)
+    refused = planned(world, host="paas.apps.test")
+    told = [action for action in refused.actions if isinstance(action, Event)]
+    assert [(event.reason, event.type) for event in told] == [("HostReserved", "Warning")]
+
+
+@pytest.mark.parametrize("name", ["shop", "shop.http"])
+def test_a_foreign_ingress_under_a_name_is_left_alone_and_said(name):
+    foreign = foreign_ingress(name)
+    world = RouteWorld(route(tls=REDIRECT), {name: foreign}, service())
+    result = planned(world)
+    assert not [action for action in result.actions if isinstance(action, (Apply, Delete))]
+    (after,) = applied(result, world)
+    assert conditions(after)["Stalled"] == ("True", "NameTaken")
+    assert f"kubectl delete ingress {name}" in str(after.route["status"])
+
+
+def test_a_deeper_host_gets_a_certificate_of_its_own():
+    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
+    result = planned(world, host=DEEP)
+    (mint,) = [action for action in result.actions if isinstance(action, MintCertificate)]
+    assert (mint.secret, mint.hosts, mint.secret_uid) == ("shop.route-tls", (DEEP,), None)
+    (before,) = applied(Plan(tuple(a for a in result.actions if a is not mint)), world)
+    assert conditions(before)["CertificateReady"] == ("False", "CertificatePending")
+    world = published(world, host=DEEP)
+    assert conditions(world)["CertificateReady"] == ("True", "CertificateIssued")
+    assert world.ingresses["shop"]["spec"]["tls"][0]["secretName"] == "shop.route-tls"
+    last = planned(world, host=DEEP)
+    assert last.writes == ()
+    assert last.actions == (Requeue(86400),)
+
+
+CERTIFICATES = {
+    "good": (certificate(DEEP), False, "True"),
+    "to be renewed": (certificate(DEEP, left=RENEW_BEFORE - timedelta(seconds=1)), True, "True"),
+    "expired": (certificate(DEEP, left=timedelta(seconds=-1)), True, "False"),
+    "of another authority or key": (certificate(DEEP, trusted=False), True, "False"),
+    "for another host": (certificate("other.b.apps.test"), True, "False"),
+    "unreadable": (None, True, "False"),
+}
+
+
+@pytest.mark.parametrize(("found", "minted", "ready"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
+def test_t11_when_a_certificate_is_made_anew(found, minted, ready):
+    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
+    world = replace(world, secret=secret_of(world), certificate=found)
+    result = planned(world, host=DEEP)
+    mints = [action for action in result.actions if isinstance(action, MintCertificate)]
+    assert [mint.secret_uid for mint in mints] == (["secret-uid"] if minted else [])
+    without = Plan(tuple(action for action in result.actions if action not in mints))
+    (after,) = applied(without, world)
+    assert conditions(after)["CertificateReady"][0] == ready
+    assert "tls" in after.ingresses["shop"]["spec"]  # what is there keeps serving
+
+
+def test_a_certificate_is_looked_at_again_when_it_is_due():
+    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
+    due = certificate(DEEP, left=RENEW_BEFORE + timedelta(hours=1))
+    result = planned(replace(world, secret=secret_of(world), certificate=due), host=DEEP)
+    assert [action for action in result.actions if isinstance(action, Requeue)] == [Requeue(3600)]
+
+
+def test_a_foreign_secret_under_the_name_is_left_alone():
+    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
+    world = replace(world, secret=secret_of(world, ours=False))
+    result = planned(world, host=DEEP)
+    assert not [action for action in result.actions if isinstance(action, (MintCertificate, Apply))]
+    (after,) = applied(result, world)
+    assert conditions(after)["Ready"] == ("False", "NameTaken")
+
+
+def test_a_host_beyond_the_domain_is_admitted_but_has_no_certificate():
+    world = published(
+        RouteWorld(route(tls=EDGE, host="www.example.com"), service=service()), "www.example.com"
+    )
+    assert conditions(world)["Admitted"] == ("True", "Admitted")
+    assert conditions(world)["CertificateReady"] == ("False", "CertificateUnavailable")
+    assert conditions(world)["Ready"] == ("False", "CertificateUnavailable")
+    plain = published(RouteWorld(route(host="www.example.com"), service=service()), "www.example.com")
+    assert conditions(plain)["Ready"] == ("True", "Reconciled")
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"to": {}}, "spec.to.name"),
+        ({"to": "shop"}, "spec.to"),
+        ({"tls": {}}, "spec.tls.termination"),
+        ({"tls": {"termination": "passthrough"}}, "passthrough"),
+        ({"path": "no slash"}, "spec.path"),
+    ],
+)
+def test_a_broken_spec_is_said_and_nothing_is_published(spec, field):
+    world = RouteWorld(route(**spec), service=service())
+    result = planned(world)
+    assert not [action for action in result.actions if isinstance(action, Apply)]
+    (after,) = applied(result, world)
+    assert conditions(after)["Admitted"] == ("False", "InvalidSpec")
+    assert field in str(after.route["status"])
+
+
+def test_a_status_that_cannot_be_read_is_written_anew():
+    world = RouteWorld({**route(tls=EDGE), "status": {"conditions": "nonsense"}}, service=service())
+    (after,) = applied(planned(world), world)
+    assert conditions(after)["Admitted"] == ("True", "Admitted")
+
+
+def test_every_message_of_what_is_not_well_ends_with_what_to_do():
+    worlds = [
+        published(RouteWorld(route(tls=EDGE))),
+        published(RouteWorld(route(tls=EDGE, port={"targetPort": 1}), service=service())),
+        applied(planned(w := RouteWorld(route(), {"shop": foreign_ingress("shop")}, service())), w)[0],
+        applied(planned(w := RouteWorld(route(tls=EDGE), service=service()), host="paas.apps.test"), w)[0],
+    ]
+    for world in worlds:
+        ready = next(c for c in world.route["status"]["conditions"] if c["type"] == "Ready")
+        assert ready["status"] == "False"
+        assert any(word in ready["message"] for word in ("create", "change", "delete", "choose", "kubectl"))
+
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "tls": st.sampled_from([EDGE, ALLOW, REDIRECT, {"termination": "passthrough"}, {}]),
+        "path": st.sampled_from(["/", "/api", "/api/", "broken"]),
+        "port": st.sampled_from([{"targetPort": 8080}, {"targetPort": "http"}, {"targetPort": 99}]),
+        "to": st.sampled_from([{"name": "shop"}, {"name": "Not A Name"}]),
+    },
+)
+
+
+@st.composite
+def worlds(draw):
+    host = draw(st.sampled_from(["shop-demo.apps.test", DEEP, "www.example.com", "paas.apps.test"]))
+    found = []
+    for project, name in draw(
+        st.lists(
+            st.tuples(st.sampled_from(["one", "two"]), st.sampled_from("ab")),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        )
+    ):
+        one = route(name, project, age=draw(st.integers(0, 2)), host=host, **draw(specs))
+        world = RouteWorld(one, service=draw(st.sampled_from([None, service(project=project)])))
+        match draw(st.sampled_from(["new", "new", "published", "taken", "older"])):
+            case "published":
+                (world,) = applied(planned(world, host=host), world)
+                world = taken_up(world) if draw(st.booleans()) else world
+            case "taken":
+                taken = draw(st.sampled_from([name, f"{name}.http"]))
+                world = replace(world, ingresses={taken: foreign_ingress(taken, project)})
+            case "older":
+                earlier = route(name, project, host=host, tls=ALLOW)
+                (before,) = applied(planned(w := replace(world, route=earlier), host=host), w)
+                world = replace(before, route={**one, "status": before.route.get("status", {})})
+        if draw(st.booleans()):
+            world = replace(
+                world,
+                secret=secret_of(world, ours=draw(st.booleans())),
+                certificate=draw(
+                    st.sampled_from([None, certificate(host), certificate(host, trusted=False)])
+                ),
+            )
+        found.append(world)
+    return host, found
+
+
+@settings(max_examples=300)
+@given(worlds(), st.integers(0, int((LIFETIME - RENEW_BEFORE).total_seconds()) - 1))
+def test_a_plan_after_its_plan_was_applied_is_empty(world, later):
+    host, routes = world
+    after = applied(planned(*routes, host=host), *routes)
+    # What the effect wrote is seen by the next gather, and told by the plan that follows it.
+    after = applied(planned(*after, host=host), *after)
+    assert planned(*after, host=host).writes == ()
+    assert not [
+        action
+        for action in planned(*after, host=host, now=NOW + timedelta(seconds=later)).writes
+        if not isinstance(action, MintCertificate)
+    ]
+
+
+@given(worlds())
+def test_without_an_effect_one_plan_is_enough(world):
+    host, routes = world
+    first = planned(*routes, host=host)
+    if not any(isinstance(action, MintCertificate) for action in first.actions):
+        assert planned(*applied(first, *routes), host=host).writes == ()
+
+
+@given(worlds())
+def test_two_projects_never_publish_the_same_host(world):
+    host, routes = world
+    after = applied(planned(*routes, host=host), *routes)
+    publishing = {
+        one.route["metadata"]["namespace"]
+        for one in after
+        for live in one.ingresses.values()
+        if live["metadata"].get("ownerReferences")
+    }
+    assert len(publishing) <= 1
