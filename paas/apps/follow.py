@@ -1,0 +1,383 @@
+"""Tells a build's story while it happens: queue, log, image, rollouts, address.
+
+    Build ──watch──▶ queued, running ──log──▶ lines ──▶ pushed
+        DeploymentConfigs that deploy its tag ──watch, with their pods──▶ 1/3 ready ──▶ live, or why not
+            Routes to them ──watch──▶ https://…
+
+The server streams it to whoever pushed, `start-build --follow` and `logs -f` to whoever asks. It only
+reads: leaving it changes nothing. It ends by itself on every final state, and after `wait` seconds with
+how to go on looking. What is said stands in `apps.story`; this file is about when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from paas.apps import rollouts, story
+from paas.apps.rollouts import Stage
+from paas.builds.model import Phase
+from paas.kube import names
+from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.conditions import find
+from paas.kube.names import Condition
+from paas.kube.observe import ENDED, Merge, observe
+from paas.kube.resources import BUILD, DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key, Manifest
+
+WAIT: Final = 900.0
+"""Seconds that a story goes on at most."""
+LOG_GRACE: Final = 10.0
+"""Seconds that the rest of a log may take after the build is over."""
+ROUTE_GRACE: Final = 30.0
+"""Seconds that a new Route may take to be admitted after its pods are ready."""
+CRASH_LINES: Final = 10
+
+
+class Fate(StrEnum):
+    """How a story ended."""
+
+    LIVE = "live"  # built, and every DeploymentConfig that shall run it does (or a later build)
+    BUILT = "built"  # built, and nothing rolls it out by itself
+    BUILD_FAILED = "build failed"
+    CANCELLED = "cancelled"
+    ROLLOUT_FAILED = "rollout failed"
+    GONE = "gone"  # deleted meanwhile
+    TIME_UP = "time up"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a build's log, as it was written."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a build's pod does not start; it may yet."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The last item of a story."""
+
+    fate: Fate
+
+
+async def tell(
+    cluster: Cluster, build: Manifest, *, wait: float = WAIT, rollout: bool = True
+) -> AsyncIterator[str | End]:
+    """The lines of a Build's story from now on, then its End. Without `rollout` it ends with the build.
+
+    Raises ApiError when the reader may not see what it is about.
+    """
+    until = asyncio.get_running_loop().time() + wait
+    try:
+        last = build
+        async for item in _build(cluster, build, until=until):
+            if isinstance(item, str):
+                yield item
+            else:
+                last = item
+        match story.phase_of(last):
+            case Phase.COMPLETE if not rollout:
+                yield End(Fate.BUILT)
+            case Phase.COMPLETE:
+                async for told in _deploy(cluster, last, until=until):
+                    yield told
+            case Phase.CANCELLED:
+                yield End(Fate.CANCELLED)
+            case Phase.FAILED | Phase.ERROR:
+                yield End(Fate.BUILD_FAILED)
+            case _:
+                yield End(Fate.GONE)
+    except TimeoutError:
+        for line in story.still_running(build):
+            yield line
+        yield End(Fate.TIME_UP)
+
+
+# -- the build -------------------------------------------------------------------------------------
+async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncIterator[str | Manifest]:
+    """Lines until the Build is over; the last item is the Build as it was seen last."""
+    namespace, name = build["metadata"]["namespace"], story.name_of(build)
+    selector = f"{names.LABEL_BUILDCONFIG}={build['spec']['buildConfig']}"
+    said: set[str] = set()
+    reading, logged, over = False, False, False
+    async with Merge(until=until) as merge:
+        merge.add("builds", observe(cluster, BUILD, namespace, labels=selector))
+        while True:
+            try:
+                source, item = await anext(merge)
+            except TimeoutError:
+                if over:
+                    break  # only the rest of the log is missing
+                raise
+            if source == "log":
+                if item is ENDED:
+                    reading = False
+                    if over:
+                        break
+                elif isinstance(item, Trouble):
+                    yield story.problem(f"The build pod does not start yet: {item.text}")
+                else:
+                    logged = True
+                    yield story.log_line(item.text)
+                continue
+            if name not in item:
+                if not over:
+                    yield story.problem(f"Build {name} was deleted.")
+                break
+            build = item[name]
+            for line in _headings(build, item.values(), said):
+                yield line
+            pod = (build.get("status") or {}).get("pod")
+            if pod and "log" not in said:
+                said.add("log")
+                reading = True
+                merge.add("log", build_log(cluster, Key(namespace, pod)))
+            if story.is_over(build) and not over:
+                over = True
+                if not reading:
+                    break
+                merge.until = min(until, asyncio.get_running_loop().time() + LOG_GRACE)
+    if over:
+        for line in story.finished(build, logged=logged):
+            yield line
+    yield build
+
+
+def _headings(build: Manifest, others: object, said: set[str]) -> list[str]:
+    """The steps before the log, each once."""
+    lines = []
+    if "queued" not in said and not story.is_over(build):
+        said.add("queued")
+        lines.append(story.queued(build, others))  # type: ignore[arg-type]
+    if "detected" not in said and build["spec"]["source"]["type"] == "External":
+        # hosted source was told of before its Build was made; for external source `fetch` finds out
+        heading = story.detected(build)
+        if heading is not None and (build.get("status") or {}).get("phase") != Phase.NEW:
+            said.add("detected")
+            lines.append(heading)
+    return lines
+
+
+async def build_log(cluster: Cluster, key: Key) -> AsyncIterator[LogLine | Trouble]:
+    """The log of a build pod's containers, one after the other, to the end; and why it does not start,
+    each reason once."""
+    waiting_for = ""
+    done: set[str] = set()
+    pods = observe(cluster, POD, key.namespace, name=key.name)
+    try:
+        async for found in pods:
+            pod = found.get(key.name)
+            if pod is None:
+                return
+            trouble = story.pod_trouble(pod) if not done else None
+            if trouble and trouble != waiting_for and not _started(pod):
+                waiting_for = trouble
+                yield Trouble(trouble)
+            for container in _containers(pod):
+                if container in done:
+                    continue
+                if container not in _started(pod):
+                    break
+                async for line in whole_log(cluster, key, container=container):
+                    yield LogLine(line)
+                done.add(container)
+            if len(done) == len(_containers(pod)) or (pod.get("status") or {}).get("phase") in (
+                "Failed",
+                "Succeeded",
+            ):
+                return
+    finally:
+        await pods.aclose()
+
+
+def _containers(pod: Manifest) -> list[str]:
+    """Names in the order in which they run."""
+    spec = pod["spec"]
+    return [c["name"] for c in (*(spec.get("initContainers") or ()), *spec["containers"])]
+
+
+def _started(pod: Manifest) -> set[str]:
+    """Containers that have a log: running, or ended."""
+    status = pod.get("status") or {}
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    return {s["name"] for s in statuses if (s.get("state") or {}).keys() & {"running", "terminated"}}
+
+
+async def whole_log(cluster: Cluster, key: Key, *, container: str | None) -> AsyncIterator[str]:
+    """All lines of a container until it ends. A stream that breaks off is taken up where it was."""
+    seen, failures = 0, 0
+    while True:
+        try:
+            position = 0
+            async for line in cluster.logs(key, container=container, follow=True):
+                position += 1
+                if position > seen:
+                    seen, failures = position, 0
+                    yield line
+            return
+        except ClusterUnreachable:
+            failures += 1
+        except ApiError as problem:
+            # 400: the container is between states; 404: the pod was taken away; 5xx: the node
+            if problem.status == 404 or failures > 5:
+                return
+            failures += 1
+        await asyncio.sleep(min(5.0, 0.2 * 2**failures))
+
+
+# -- the rollouts ----------------------------------------------------------------------------------
+async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncIterator[str | End]:
+    namespace = build["metadata"]["namespace"]
+    configs = [
+        config
+        for config in await cluster.list(DEPLOYMENTCONFIG, namespace)
+        if rollouts.deploys(config, build) is not None
+    ]
+    name, tag = story.name_of(build), build["spec"]["output"]["to"]["name"]
+    if not configs:
+        yield story.result(
+            f"{tag} is {story.digest_of(build)}; no DeploymentConfig deploys it  (build {name})"
+        )
+        yield End(Fate.BUILT)
+        return
+    fates = []
+    for config in sorted(configs, key=story.name_of):
+        async for item in _roll_out(cluster, config, build, until=until):
+            if isinstance(item, End):
+                fates.append(item.fate)
+            else:
+                yield item
+    worst = [f for f in (Fate.ROLLOUT_FAILED, Fate.GONE, Fate.LIVE, Fate.BUILT) if f in fates]
+    yield End(worst[0])
+
+
+async def _roll_out(
+    cluster: Cluster, config: Manifest, build: Manifest, *, until: float
+) -> AsyncIterator[str | End]:
+    """Lines until the build is live in one DeploymentConfig, or will not be; then the End of that."""
+    namespace, name, number = config["metadata"]["namespace"], story.name_of(config), story.name_of(build)
+    pods: dict[str, Manifest] = {}
+    said: set[str] = set()
+    where = rollouts.Standing(Stage.WAITING)
+    async with Merge(until=until) as merge:
+        merge.add("config", observe(cluster, DEPLOYMENTCONFIG, namespace, name=name))
+        merge.add("pods", observe(cluster, POD, namespace, labels=f"{names.LABEL_DEPLOYMENTCONFIG}={name}"))
+        async for source, item in merge:
+            if source == "pods":
+                pods = item
+            elif name not in item:
+                yield story.problem(f"DeploymentConfig {name} was deleted.")
+                yield End(Fate.GONE)
+                return
+            else:
+                config = item[name]
+                where = rollouts.standing(config, build)
+            if where.revision is not None and where.stage in (Stage.ROLLING, Stage.LIVE, Stage.FAILED):
+                heading = f"Deploying {name} revision {where.revision}: "
+                progress = heading + rollouts.ready_text(config, where.revision, pods.values())
+                if progress not in said and where.stage is Stage.ROLLING:
+                    said.add(progress)
+                    yield story.step(progress)
+                async for line in _troubles(cluster, where.revision, pods, said):
+                    yield line
+            if where.stage not in (Stage.WAITING, Stage.ROLLING):
+                break
+    match where.stage:
+        case Stage.LIVE:
+            if where.message:
+                yield story.detail(f"{name}: {where.message}; nothing to roll out")
+            async for line in _addresses(
+                cluster, config, f"(build {number}, revision {where.revision})", until=until
+            ):
+                yield line
+            yield End(Fate.LIVE)
+        case Stage.FAILED:
+            yield story.problem(f"Rollout of {name} revision {where.revision} failed: {where.message}")
+            yield story.problem(rollouts.serving_text(config))
+            yield story.problem(
+                f"See why: paas rollout status {name} -n {namespace}; paas logs {name} -n {namespace}"
+            )
+            yield End(Fate.ROLLOUT_FAILED)
+        case Stage.OVERTAKEN:
+            yield story.result(
+                f"{name} runs something newer: {where.message or 'a later rollout'}  (build {number})"
+            )
+            yield End(Fate.LIVE)
+        case Stage.HELD:
+            yield story.result(f"Built, not deployed: {where.message}  (build {number})")
+            yield story.detail(f"Let it go on with: paas unpin {name} -n {namespace}")
+            yield End(Fate.BUILT)
+        case _:
+            yield story.result(f"Built, not deployed: {where.message}  (build {number})")
+            yield story.detail(f"Deploy it with: paas rollout latest {name} -n {namespace}")
+            yield End(Fate.BUILT)
+
+
+async def _troubles(
+    cluster: Cluster, revision: int, pods: dict[str, Manifest], said: set[str]
+) -> AsyncIterator[str]:
+    """Why pods of a revision do not run, each reason once; with the end of a crashed one's log."""
+    for pod in story.of_revision(pods.values(), revision):
+        trouble = story.pod_trouble(pod)
+        if trouble is None or trouble in said:
+            continue
+        said.add(trouble)
+        yield story.problem(f"Pod {story.name_of(pod)}: {trouble}")
+        if "exit code" not in trouble or "crash" in said:
+            continue
+        said.add("crash")
+        key = Key(pod["metadata"]["namespace"], story.name_of(pod))
+        statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+        restarted = any(status.get("restartCount") for status in statuses)
+        try:
+            async for line in cluster.logs(key, tail=CRASH_LINES, previous=restarted):
+                yield story.detail(line)
+        except (ApiError, ClusterUnreachable):
+            continue  # the pod has gone; its reason is told
+
+
+async def _addresses(cluster: Cluster, config: Manifest, what: str, *, until: float) -> AsyncIterator[str]:
+    """The addresses of a DeploymentConfig's Routes, once they are admitted (or why they are not)."""
+    namespace, name = config["metadata"]["namespace"], story.name_of(config)
+    services = await cluster.list(SERVICE, namespace)
+    limit = min(until, asyncio.get_running_loop().time() + ROUTE_GRACE)
+    routes: list[Manifest] = []
+    async with Merge(until=limit) as merge:
+        merge.add("routes", observe(cluster, ROUTE, namespace))
+        try:
+            async for _, item in merge:
+                routes = rollouts.routes_to(config, item.values(), services)
+                if all(admission(route)[0] is not None for route in routes):
+                    break
+        except TimeoutError:
+            pass  # what is known is told
+    if not routes:
+        yield story.result(f"{name} runs; no Route leads to it  {what}")
+    for route in routes:
+        admitted, message = admission(route)
+        url = (route.get("status") or {}).get("url") or ""
+        if admitted:
+            yield story.result(f"{url}  {what}")
+        else:
+            why = message or "the ingress controller has not published it yet"
+            yield story.problem(f"Route {story.name_of(route)}: {why}")
+            yield story.problem(f"See: paas get route/{story.name_of(route)} -n {namespace} -o wide")
+
+
+def admission(route: Manifest) -> tuple[bool | None, str]:
+    """Whether a Route is published: True, False, or None while nobody has decided; and why."""
+    ready, admitted = find(route, Condition.READY), find(route, Condition.ADMITTED)
+    if ready and ready.get("status") == "True":
+        return True, ""
+    if admitted and admitted.get("status") == "False":
+        return False, f"{admitted.get('reason')}: {admitted.get('message')}"
+    return None, str((ready or {}).get("message") or "")

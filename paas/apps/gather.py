@@ -1,0 +1,52 @@
+"""Reads what the application commands show, in one go."""
+
+from __future__ import annotations
+
+import asyncio
+
+from paas.apps.overview import World
+from paas.kube import names
+from paas.kube.cluster import Cluster
+from paas.kube.resources import (
+    BUILD,
+    BUILDCONFIG,
+    DEPLOYMENTCONFIG,
+    IMAGESTREAM,
+    POD,
+    ROUTE,
+    SECRET,
+    SERVICE,
+    Manifest,
+    Resource,
+)
+
+OWN: tuple[Resource, ...] = (ROUTE, SERVICE, DEPLOYMENTCONFIG, BUILDCONFIG, IMAGESTREAM, SECRET)
+"""Kinds of an application's own objects, in the order in which they are deleted: first the address, last
+what builds need."""
+
+
+async def world(cluster: Cluster, project: str) -> World:
+    """The objects of a project."""
+    configs, builds, streams, rollouts, services, routes, pods = await asyncio.gather(
+        cluster.list(BUILDCONFIG, project),
+        cluster.list(BUILD, project),
+        cluster.list(IMAGESTREAM, project),
+        cluster.list(DEPLOYMENTCONFIG, project),
+        cluster.list(SERVICE, project),
+        cluster.list(ROUTE, project),
+        cluster.list(POD, project, labels=names.LABEL_DEPLOYMENTCONFIG),
+    )
+    return World(project, configs, builds, streams, rollouts, services, routes, pods)
+
+
+async def own_objects(cluster: Cluster, project: str, app: str) -> list[Manifest]:
+    """The objects that make up an application, without those that a controller made of them."""
+    lists = await asyncio.gather(
+        *(cluster.list(resource, project, labels=f"{names.LABEL_PART_OF}={app}") for resource in OWN)
+    )
+    return [
+        obj
+        for found in lists
+        for obj in found
+        if not any(owner.get("controller") for owner in obj["metadata"].get("ownerReferences") or ())
+    ]

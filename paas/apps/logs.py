@@ -1,0 +1,62 @@
+"""What `paas logs` reads: a build's containers, or all pods of an application as they come and go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from paas.apps import story
+from paas.apps.follow import whole_log
+from paas.kube import names
+from paas.kube.cluster import Cluster
+from paas.kube.observe import ENDED, Merge, observe
+from paas.kube.resources import POD, Key, Manifest
+
+
+def pods_selector(config: Manifest) -> str:
+    """Label selector of a DeploymentConfig's pods."""
+    return f"{names.LABEL_DEPLOYMENTCONFIG}={config['metadata']['name']}"
+
+
+def containers_with_log(pod: Manifest, wanted: str | None) -> dict[str, str]:
+    """Containers of a pod that have a log by now, with the id of what runs or ran last; only `wanted`
+    if given."""
+    status = pod.get("status") or {}
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    return {
+        s["name"]: str(s.get("containerID"))
+        for s in statuses
+        if (s.get("state") or {}).keys() & {"running", "terminated"} and wanted in (None, s["name"])
+    }
+
+
+async def lines_of(
+    cluster: Cluster, pod: Manifest, container: str, *, tail: int | None, timestamps: bool, previous: bool
+) -> AsyncIterator[str]:
+    """The lines that there are now."""
+    key = Key(pod["metadata"]["namespace"], story.name_of(pod))
+    async for line in cluster.logs(
+        key, container=container, tail=tail, timestamps=timestamps, previous=previous
+    ):
+        yield line
+
+
+async def follow_pods(
+    cluster: Cluster, namespace: str, *, name: str | None, labels: str | None, container: str | None
+) -> AsyncIterator[tuple[str, str]]:
+    """(pod/container, line) of all matching pods, also of those that come later; without end."""
+    known: set[tuple[str, str, str]] = set()
+    async with Merge() as merge:
+        merge.add("pods", observe(cluster, POD, namespace, name=name, labels=labels))
+        async for tag, item in merge:
+            if tag == "pods":
+                for pod in item.values():
+                    for each, run in containers_with_log(pod, container).items():
+                        # a container that was started again has another id, and a log of its own
+                        stream = (story.name_of(pod), each, run)
+                        if stream not in known:
+                            known.add(stream)
+                            key = Key(namespace, story.name_of(pod))
+                            merge.add(stream, whole_log(cluster, key, container=each))
+            elif item is not ENDED:
+                pod_name, container_name, _ = tag
+                yield f"{pod_name}/{container_name}", item

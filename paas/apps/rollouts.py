@@ -1,0 +1,123 @@
+"""What became of a build in a DeploymentConfig: pure, from the objects as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from paas.apps import story
+from paas.deployments.model import Phase
+from paas.kube.resources import Manifest
+
+
+class Stage(StrEnum):
+    """Where a build is with one DeploymentConfig."""
+
+    WAITING = "waiting"  # nothing seen of it yet
+    ROLLING = "rolling"
+    LIVE = "live"
+    FAILED = "failed"
+    OVERTAKEN = "overtaken"  # a later build took its place
+    HELD = "held"  # a rollback holds another revision
+    MANUAL = "manual"  # paused, or the trigger is not automatic
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`revision` is the one that runs (or ran) the build's image, None when there is none."""
+
+    stage: Stage
+    revision: int | None = None
+    message: str = ""
+
+
+def deploys(config: Mapping[str, Any], build: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The image trigger of a DeploymentConfig on the tag that the build puts its image into, or None."""
+    to = ((build["spec"].get("output") or {}).get("to") or {}).get("name")
+    for trigger in config["spec"].get("triggers") or ():
+        params = trigger.get("imageChangeParams") or {}
+        source = params.get("from") or {}
+        namespace = source.get("namespace") or config["metadata"].get("namespace")
+        if source.get("name") == to and namespace == build["metadata"].get("namespace"):
+            return params
+    return None
+
+
+def standing(config: Mapping[str, Any], build: Mapping[str, Any]) -> Standing:
+    """Where the complete build is with this DeploymentConfig (which `deploys` it)."""
+    status = config.get("status") or {}
+    name, number = story.name_of(build), int(build["spec"]["number"])
+    rollout = status.get("rollout") or {}
+    for run in (rollout, *(status.get("history") or ())):
+        if run.get("build") == name:
+            found = _of_run(run, current=run is rollout)
+            # the history also remembers a failure that was tried again since
+            if found.stage is not Stage.FAILED or run is rollout or not _later(rollout, name, number):
+                return found
+    image = (build.get("status") or {}).get("outputDockerImageReference")
+    if image and status.get("image") == image and rollout.get("phase") == Phase.COMPLETE:
+        return Standing(Stage.LIVE, rollout.get("revision"), "the image is the same as before")
+    if _later(rollout, name, number):
+        return Standing(Stage.OVERTAKEN, rollout.get("revision"), f"{rollout['build']} came after it")
+    params = deploys(config, build) or {}
+    hold = status.get("hold")
+    if hold and not (story.is_source_change(build) and number > int(hold.get("baseline") or 0)):
+        return Standing(
+            Stage.HELD, hold.get("revision"), f"revision {hold.get('revision')} is held by a rollback"
+        )
+    if config["spec"].get("paused"):
+        return Standing(Stage.MANUAL, None, "the DeploymentConfig is paused")
+    if not params.get("automatic", False):
+        return Standing(Stage.MANUAL, None, "its image trigger is not automatic")
+    return Standing(Stage.WAITING)
+
+
+def _of_run(run: Mapping[str, Any], *, current: bool) -> Standing:
+    revision, message = run.get("revision"), str(run.get("message") or "")
+    match run.get("phase"):
+        case Phase.COMPLETE:
+            return Standing(Stage.LIVE, revision)
+        case Phase.FAILED if run.get("reason") == "Superseded":
+            return Standing(Stage.OVERTAKEN, revision, message)
+        case Phase.FAILED:
+            return Standing(Stage.FAILED, revision, message or str(run.get("reason") or ""))
+        case _ if current:
+            return Standing(Stage.ROLLING, revision)
+        case _:
+            return Standing(Stage.OVERTAKEN, revision, message)
+
+
+def _later(rollout: Mapping[str, Any], name: str, number: int) -> bool:
+    """Whether the rollout is of a later build of the same BuildConfig."""
+    base, _, other = str(rollout.get("build") or "").rpartition("-")
+    return base == name.rpartition("-")[0] and other.isdigit() and int(other) > number
+
+
+def ready_text(config: Mapping[str, Any], revision: int, pods: Iterable[Manifest]) -> str:
+    """`1/3 ready` of a revision's pods."""
+    ready = sum(1 for pod in story.of_revision(pods, revision) if story.is_ready(pod))
+    return f"{ready}/{int(config['spec'].get('replicas', 1))} ready"
+
+
+def serving_text(config: Mapping[str, Any]) -> str:
+    """What still answers after a failure."""
+    active = (config.get("status") or {}).get("activeRevision")
+    return f"Revision {active} keeps serving." if active else "Nothing serves yet."
+
+
+def routes_to(
+    config: Mapping[str, Any], routes: Iterable[Manifest], services: Iterable[Manifest]
+) -> list[Manifest]:
+    """The Routes whose Service selects the pods of a DeploymentConfig, by name."""
+    labels = ((config["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    labels = {**labels, **(config["spec"].get("selector") or {})}
+    reached = {
+        service["metadata"]["name"]
+        for service in services
+        if (selector := (service.get("spec") or {}).get("selector"))
+        and all(labels.get(key) == value for key, value in selector.items())
+    }
+    found = [route for route in routes if (route["spec"].get("to") or {}).get("name") in reached]
+    return sorted(found, key=lambda route: str(route["metadata"]["name"]))

@@ -1,0 +1,1 @@
+"""The command line: assembles the rooms' commands and hands them what they need of other rooms."""

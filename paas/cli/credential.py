@@ -1,0 +1,232 @@
+"""git's credential helper: `paas git-credential get|store|erase`.
+
+git asks for the password of https://paas.<domain>/git/<project>/<name>.git. A kubeconfig with a token
+(also one of a login command) answers with that token. A kubeconfig with a client certificate has none
+that git could send: it gets a token of the project's `pusher` account from the API server (audience
+paas.dev, an hour), which is kept in a file of the user until five minutes before it ends.
+
+The helper is set for the platform's URL alone, and checks it again (`--url`), so that no other host is
+ever offered a token. When it fails it tells git to quit: a prompt for a password would mislead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from paas.kube.names import SERVICE_ACCOUNT_PUSHER, TOKEN_AUDIENCE
+from paas.kube.resources import SERVICEACCOUNT
+from paas.terminal.kubeconfig import KubeconfigError, Login, load
+
+LIFETIME = 3600
+"""Seconds that a requested token lives."""
+MARGIN = 300
+"""A kept token is not used in its last seconds: a long push must not outlive it."""
+USERNAME = "paas"
+"""The server looks at the password only."""
+
+
+class Refused(Exception):
+    """No token: what happened; `hint` is what to do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+def parse(text: str) -> dict[str, str]:
+    """git's key=value lines up to an empty one."""
+    found = {}
+    for line in text.splitlines():
+        if not line:
+            break
+        key, _, value = line.partition("=")
+        found[key] = value
+    return found
+
+
+def project_of(path: str) -> str | None:
+    """The project in `git/<project>/<name>.git`, or None."""
+    parts = path.strip("/").split("/")
+    return parts[1] if len(parts) >= 3 and parts[0] == "git" else None
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """A folder of this user alone: $XDG_RUNTIME_DIR (gone at logout), else the cache folder."""
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if runtime and os.access(runtime, os.W_OK):
+        return Path(runtime) / "paas"
+    home = environment.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "paas"
+
+
+def cache_file(login: Login, project: str, environment: Mapping[str, str]) -> Path:
+    """Where the token of this login and project is kept. The certificate is part of the name, so
+    another user's login, or a cluster made anew under the old address, never finds it."""
+    identity = "\0".join((login.server, login.user, login.certificate or "", login.ca or "", project))
+    return cache_folder(environment) / f"token-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+
+def read_cache(path: Path, *, now: float) -> tuple[str, float] | None:
+    """The kept token and when it ends (Unix time), or None. A file that others can touch is not read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(handle) as file:
+        about = os.fstat(file.fileno())
+        if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
+            return None
+        try:
+            kept = json.load(file)
+            token, expires = str(kept["token"]), float(kept["expires"])
+        except (ValueError, KeyError, TypeError):
+            return None
+    return (token, expires) if now < expires - MARGIN else None
+
+
+def write_cache(path: Path, token: str, expires: float) -> None:
+    """Keep the token (0600). A folder that cannot be written only costs the next request."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent
+        )  # 0600, and renamed so that no reader sees half of it
+        with os.fdopen(handle, "w") as file:
+            json.dump({"token": token, "expires": expires}, file)
+        os.replace(name, path)
+    except OSError:
+        return
+
+
+def request_token(login: Login, project: str) -> tuple[str, float]:
+    """A token of the project's pusher account and when it ends. Raises Refused."""
+    where = urlsplit(login.server)
+    if where.scheme != "https" or not where.hostname:
+        raise Refused(f"the API server's address {login.server} is not https", "correct it in the kubeconfig")
+    connection = _Connection(login, where.hostname, where.port or 443)
+    path = where.path + SERVICEACCOUNT.path(project, SERVICE_ACCOUNT_PUSHER, "token")
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": [TOKEN_AUDIENCE], "expirationSeconds": LIFETIME},
+    }
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        data = answer.read()
+    except OSError as problem:
+        raise Refused(
+            f"the API server at {login.server} does not answer: {problem}", "paas doctor"
+        ) from problem
+    finally:
+        connection.close()
+    if answer.status == 404:
+        raise Refused(
+            f'project "{project}" does not exist, or is not ready yet', f"paas new-project {project}"
+        )
+    if answer.status in (401, 403):
+        raise Refused(
+            f'context "{login.context}" may not push to project "{project}"',
+            "ask an administrator of the project for the role edit, or take another context",
+        )
+    if answer.status >= 300:
+        raise Refused(f"the API server answered {answer.status}", "paas doctor")
+    status = json.loads(data)["status"]
+    return str(status["token"]), datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+
+
+class _Connection(http.client.HTTPSConnection):
+    """HTTPS that honours the kubeconfig's tls-server-name."""
+
+    def __init__(self, login: Login, host: str, port: int) -> None:
+        self._tls = login.tls()
+        self._name = login.tls_server_name or host
+        super().__init__(host, port, timeout=20, context=self._tls)
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+
+
+def token_for(login: Login, project: str, *, environment: Mapping[str, str]) -> tuple[str, float | None]:
+    """The password for git, and when it ends (None: the kubeconfig's own business). Raises Refused."""
+    if login.token is not None:
+        return login.token, None
+    if login.certificate is None:
+        raise Refused(
+            f'user "{login.user}" of the kubeconfig has neither a token nor a certificate',
+            "log in again, or take another context: kubectl config get-contexts",
+        )
+    path = cache_file(login, project, environment)
+    kept = read_cache(path, now=time.time())
+    if kept is None:
+        kept = request_token(login, project)
+        write_cache(path, *kept)
+    return kept
+
+
+def same_place(url: str, asked: Mapping[str, str]) -> bool:
+    """Whether git asks for the platform (scheme, host and port), and for no other place."""
+    ours = urlsplit(url)
+    theirs = urlsplit(f"{asked.get('protocol', '')}://{asked.get('host', '')}")
+    try:
+        return (ours.scheme, ours.hostname, ours.port or 443) == (
+            theirs.scheme, theirs.hostname, theirs.port or 443,
+        )  # fmt: skip
+    except ValueError:
+        return False
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run as git's helper: reads the request on stdin, answers on stdout, and ends the process."""
+    parser = argparse.ArgumentParser(
+        prog="paas git-credential", description="git's credential helper for the platform's repositories."
+    )
+    parser.add_argument("--url", help="answer for this https URL only (always set by paas new-app)")
+    parser.add_argument("--kubeconfig", type=Path)
+    parser.add_argument("--context")
+    parser.add_argument("--namespace", "-n", help="project, when git does not send the path")
+    parser.add_argument("operation", choices=["get", "store", "erase"])
+    given = parser.parse_args(arguments)
+    if given.operation == "store":
+        sys.exit(0)  # what was accepted is kept already
+    asked = parse(sys.stdin.read())
+    if not given.url:
+        sys.stderr.write("error: git-credential without --url gives no token (it could go to any host)\n")
+        sys.stderr.write("hint: paas git-remote NAME sets it up for this repository\n")
+        sys.exit(0)
+    if not same_place(given.url, asked):
+        sys.exit(0)
+    try:
+        login = load(given.kubeconfig, context=given.context)
+        project = project_of(asked.get("path", "")) or given.namespace or login.namespace
+        if given.operation == "erase":
+            # git erases what the server refused; the next attempt shall ask for a new one
+            cache_file(login, project, os.environ).unlink(missing_ok=True)
+            sys.exit(0)
+        token, expires = token_for(login, project, environment=os.environ)
+    except (Refused, KubeconfigError, OSError, ValueError) as problem:
+        hint = (
+            problem.hint if isinstance(problem, Refused) else "check KUBECONFIG; paas kubeconfig prints one"
+        )
+        sys.stderr.write(f"error: no credential for {given.url} ({problem})\nhint: {hint}\n")
+        sys.stdout.write("quit=1\n")
+        sys.exit(0)
+    lines = [f"username={USERNAME}", f"password={token}"]
+    if expires is not None:
+        lines.append(f"password_expiry_utc={int(expires)}")
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.exit(0)

@@ -1,0 +1,167 @@
+"""`paas`, and the same as `kubectl paas`: puts the rooms' commands together and tells of problems.
+
+Starting must be quick, above all for git, which runs `paas git-credential` for every request: nothing
+here imports the API client, the models or typer before the command is known to need them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import typer
+
+    from paas.kube.resources import Manifest
+    from paas.terminal.problem import ExitCode
+    from paas.terminal.session import Session
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit code (see docs/cli.md)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["git-credential"]:
+        from paas.cli.credential import main as credential
+
+        credential(given[1:])
+    sys.exit(run(given))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Problems are told on stderr."""
+    import typer
+
+    try:
+        answer = typer.main.get_command(application())(
+            list(arguments), prog_name=program_name(), standalone_mode=False
+        )
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.Abort:
+        return tell(KeyboardInterrupt())
+    except KeyboardInterrupt as interruption:
+        return tell(interruption)
+    except BrokenPipeError:
+        # `paas logs | head`: the reader has enough; the interpreter must not complain at its end
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+    except Exception as problem:
+        if os.environ.get("PAAS_DEBUG"):
+            raise
+        return tell(problem)
+    return answer if isinstance(answer, int) else 0
+
+
+def program_name() -> str:
+    return "kubectl paas" if os.path.basename(sys.argv[0]).startswith("kubectl-") else "paas"
+
+
+def tell(problem: BaseException) -> int:
+    """Say on stderr what happened and what to do; the exit code."""
+    from paas.terminal.output import plain
+    from paas.terminal.problem import Problem
+    from paas.terminal.session import colour
+
+    said = _of_command_line(problem) or _of_other_rooms(problem)
+    if said is None:
+        from paas.terminal.problem import explain
+
+        said = explain(problem)
+    assert isinstance(said, Problem)
+    for i, line in enumerate(said.lines()):
+        line = plain(line)
+        if i == 0 and colour():
+            line = "\x1b[1;31merror:\x1b[0m" + line.removeprefix("error:")
+        sys.stderr.write(line + "\n")
+    return int(said.code)
+
+
+def _of_command_line(problem: BaseException) -> Problem | None:  # type: ignore[name-defined]  # noqa: F821
+    """A wrong command line, as the parser reports it."""
+    from paas.terminal.problem import usage
+
+    describe = getattr(problem, "format_message", None)
+    if describe is None:
+        return None
+    context = getattr(problem, "ctx", None)
+    command = getattr(context, "command_path", None) or program_name()
+    message = str(describe()).strip().rstrip(".")
+    return usage(message[:1].lower() + message[1:], hint=f"{command} --help")
+
+
+def _of_other_rooms(problem: BaseException) -> Problem | None:  # type: ignore[name-defined]  # noqa: F821
+    """Errors of rooms that have words of their own for what, why and next."""
+    from paas.terminal.problem import Problem
+
+    what, next_step = getattr(problem, "what", None), getattr(problem, "next_step", None)
+    if isinstance(problem, Problem) or what is None or next_step is None:
+        return None
+    return Problem(str(what), why=str(getattr(problem, "why", "")), hint=str(next_step))
+
+
+def application() -> typer.Typer:
+    """The whole command line."""
+    import typer
+
+    from paas.apps import cli as apps
+    from paas.builds import cli as builds
+    from paas.deployments import cli as deployments
+    from paas.projects import cli as projects
+    from paas.routes import cli as routes
+    from paas.sources import cli as sources
+
+    app = typer.Typer(
+        name="paas",
+        help="Push to deploy on your own cluster: git push becomes build, image, rollout, address.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
+    )
+    projects.register(app)
+    apps.register(app)
+    builds.register(app, follow)
+    deployments.register(app)
+    routes.register(app)
+    sources.register(app)
+    _add_credential(app)
+    return app
+
+
+def _add_credential(app: typer.Typer) -> None:
+    @app.command(
+        "git-credential",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        add_help_option=False,
+    )
+    def git_credential() -> None:
+        """Answer git's question for a password (git runs this; see git-remote)."""
+        from paas.cli.credential import main as credential
+
+        credential(["--help"])  # `main` never gets here with arguments
+
+
+async def follow(session: Session, build: Manifest, tell_story: bool, timeout: float) -> ExitCode:
+    """What `start-build --follow` and `--wait` do: the story on stderr, the fate as exit code."""
+    from paas.apps.follow import End, Fate, tell
+    from paas.apps.story import is_over, name_of
+    from paas.terminal.problem import ExitCode
+
+    codes = {Fate.LIVE: ExitCode.OK, Fate.BUILT: ExitCode.OK, Fate.TIME_UP: ExitCode.TIMEOUT}
+    code = ExitCode.FAILED
+    last: list[str] = []
+    async for item in tell(await session.cluster(), build, wait=timeout, rollout=tell_story):
+        if isinstance(item, End):
+            code = codes.get(item.fate, ExitCode.FAILED)
+        elif tell_story:
+            session.say(item)
+        else:
+            last = [line for line in [*last, item] if line.startswith(" ! ")][-3:]
+    for line in last:
+        session.say(line)
+    if code is ExitCode.OK and not tell_story and not is_over(build):
+        session.say(f"build {name_of(build)} is complete")
+    return code

@@ -1,0 +1,30 @@
+"""What a pusher reads on git's side-band 2 after the commit was received: `apps.follow`, as plain lines.
+
+The receive path tells what was received and detected itself; it gets this function as its `Story`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+from paas.apps.follow import WAIT, End, tell
+from paas.apps.story import problem, still_running
+from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.resources import Manifest
+
+log = logging.getLogger(__name__)
+
+
+async def story(cluster: Cluster, build: Manifest, *, wait: float = WAIT) -> AsyncIterator[str]:
+    """The lines of a Build's story until its end, or for `wait` seconds. Never raises: the push was
+    accepted, and whatever happens to the telling changes nothing about it."""
+    try:
+        async for item in tell(cluster, build, wait=wait):
+            if not isinstance(item, End):
+                yield item
+    except (ApiError, ClusterUnreachable) as trouble:
+        log.warning("the story of build %s broke off: %s", build["metadata"]["name"], trouble)
+        yield problem("The cluster does not say how it goes on.")
+        for line in still_running(build):
+            yield line

@@ -1,0 +1,106 @@
+"""Problems a person sees: what happened, why, and what to type next; and the exit code they end with.
+
+Every failure of a command becomes a `Problem`. `explain` turns the exceptions of the API server's door
+into one, so commands need not catch them; what it does not know is a defect of ours and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command (docs/cli.md)."""
+
+    OK = 0
+    FAILED = 1  # the operation failed: a build or rollout failed, a name is taken
+    USAGE = 2  # the command line is wrong
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4  # not authenticated, or not authorised
+    TIMEOUT = 124
+    INTERRUPTED = 130
+
+
+class Problem(Exception):
+    """`what` happened, `why` if known, `hint` is the next command (or step), `code` the exit code."""
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "", code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(what)
+        self.what, self.why, self.hint, self.code = what, why, hint, code
+
+    def lines(self) -> list[str]:
+        """`error: what (why)` and `hint: next`, each on a line of its own."""
+        first = f"error: {self.what}" + (f" ({self.why})" if self.why else "")
+        return [first] + ([f"hint: {self.hint}"] if self.hint else [])
+
+
+def usage(what: str, *, why: str = "", hint: str = "") -> Problem:
+    """The command line is wrong."""
+    return Problem(what, why=why, hint=hint, code=ExitCode.USAGE)
+
+
+def not_found(kind: str, name: str, namespace: str = "", *, hint: str = "") -> Problem:
+    """`kind "name" not found (project "namespace")`."""
+    where = f'in project "{namespace}"' if namespace else ""
+    return Problem(f'{kind} "{name}" not found', why=where, hint=hint, code=ExitCode.NOT_FOUND)
+
+
+def explain(problem: BaseException) -> Problem:
+    """The Problem that an exception means to a person."""
+    from paas.kube import cluster as door
+
+    match problem:
+        case Problem():
+            return problem
+        case door.ClusterUnreachable():
+            return Problem(
+                "the cluster cannot be reached",
+                why=str(problem),
+                hint="paas doctor, or check KUBECONFIG and --context",
+            )
+        case door.Unauthorized():
+            return Problem(
+                "the cluster does not accept your credentials",
+                why=problem.message,
+                hint="log in again, or take another context: kubectl config get-contexts",
+                code=ExitCode.NOT_ALLOWED,
+            )
+        case door.Forbidden():
+            return Problem(
+                "not allowed",
+                why=problem.message,
+                hint="ask an administrator of the project for the role edit; "
+                "kubectl auth can-i --list shows what you may do",
+                code=ExitCode.NOT_ALLOWED,
+            )
+        case door.NotFound():
+            return Problem("not found", why=problem.message, hint="paas get all", code=ExitCode.NOT_FOUND)
+        case door.AlreadyExists():
+            return Problem("it exists already", why=problem.message, hint="paas get all")
+        case door.Conflict():
+            return Problem(
+                "somebody else changed the object at the same time", why=problem.message, hint="try again"
+            )
+        case door.Invalid():
+            return Problem(
+                "the cluster refused the object as invalid",
+                why=problem.message,
+                hint="correct the named field",
+            )
+        case door.ApiError():
+            return Problem(
+                f"the cluster answered {problem.status}",
+                why=problem.message,
+                hint="try again; paas doctor checks the cluster",
+            )
+        case TimeoutError() | asyncio.TimeoutError():
+            return Problem("the time is up", why=str(problem), hint="paas status", code=ExitCode.TIMEOUT)
+        case KeyboardInterrupt() | asyncio.CancelledError():
+            return Problem("interrupted", code=ExitCode.INTERRUPTED)
+        case _:
+            return Problem(
+                f"unexpected {type(problem).__name__}",
+                why=str(problem) or "no message",
+                hint="run it again with PAAS_DEBUG=1 to see where",
+            )

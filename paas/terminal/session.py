@@ -1,0 +1,191 @@
+"""One run of a command: which cluster and project, and where words go.
+
+`command` makes a typer command of a coroutine whose first parameter is the Session; it adds the options
+that kubectl has on every command (-n, --context, --kubeconfig), runs the coroutine, and closes the
+connection. Data goes to stdout by `print`, progress to stderr by `say`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from paas.kube.names import SYSTEM_NAMESPACE
+from paas.kube.resources import CONFIGMAP, Key
+from paas.terminal.output import Format, plain
+from paas.terminal.problem import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from paas.kube.cluster import Cluster
+
+P = ParamSpec("P")
+
+MANAGER = "paas-cli"
+"""Field manager of what people write by the command line."""
+
+_PANEL = "Cluster"
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", metavar="PROJECT", help="Project to work in.", rich_help_panel=_PANEL),
+]
+Context = Annotated[
+    str | None, typer.Option("--context", help="Context of the kubeconfig to use.", rich_help_panel=_PANEL)
+]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Kubeconfig file; default $KUBECONFIG.", rich_help_panel=_PANEL),
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """ConfigMap `paas-system/paas-info`: what a client must know of the platform."""
+
+    url: str
+    """https URL of the server, without a slash at the end."""
+    ca: str
+    """PEM of the platform's CA."""
+    domain: str
+    https_port: int
+    http_port: int
+
+    def repository(self, project: str, name: str) -> str:
+        """URL of the git repository of a BuildConfig."""
+        return f"{self.url}/git/{project}/{name}.git"
+
+
+@dataclass
+class Session:
+    """`namespace`, `context` and `kubeconfig` are what the command line gave, or None."""
+
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: Path | None = None
+    _cluster: Cluster | None = field(default=None, repr=False)
+    _platform: Platform | None = field(default=None, repr=False)
+
+    async def cluster(self) -> Cluster:
+        """The connection, made when first asked for."""
+        if self._cluster is None:
+            from paas.kube.cluster import Cluster
+
+            self._cluster = await Cluster.connect(self.kubeconfig, context=self.context)
+        return self._cluster
+
+    async def project(self) -> str:
+        """The namespace of -n, else of the kubeconfig's context."""
+        return self.namespace or (await self.cluster()).namespace
+
+    async def platform(self) -> Platform:
+        """Where the platform is. Raises Problem when the cluster has none."""
+        if self._platform is None:
+            found = await (await self.cluster()).get(CONFIGMAP, Key(SYSTEM_NAMESPACE, "paas-info"))
+            data = (found or {}).get("data") or {}
+            if not data.get("url"):
+                raise Problem(
+                    "the platform is not installed on this cluster",
+                    why=f"no ConfigMap paas-info in namespace {SYSTEM_NAMESPACE}",
+                    hint="paas install, or choose another cluster with --context",
+                )
+            self._platform = Platform(
+                url=data["url"].rstrip("/"),
+                ca=data.get("ca.crt", ""),
+                domain=data.get("domain", ""),
+                https_port=int(data.get("https-port", 443)),
+                http_port=int(data.get("http-port", 80)),
+            )
+        return self._platform
+
+    async def user(self) -> str | None:
+        """The name that the API server knows us by, or None when it does not say."""
+        from paas.kube.cluster import ApiError
+
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        try:
+            answer = await (await self.cluster()).request(
+                "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body
+            )
+        except ApiError:
+            return None
+        return str(answer["status"]["userInfo"]["username"])
+
+    async def close(self) -> None:
+        if self._cluster is not None:
+            await self._cluster.close()
+
+    def flags(self) -> str:
+        """The connection's options as typed, for commands that hints repeat (with a leading space)."""
+        given = [("-n", self.namespace), ("--context", self.context), ("--kubeconfig", self.kubeconfig)]
+        return "".join(f" {flag} {value}" for flag, value in given if value)
+
+    def print(self, text: str = "") -> None:
+        """One line (or several) of data."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str = "") -> None:
+        """One line of progress; it is for people, so it is plain."""
+        sys.stderr.write(plain(text) + "\n")
+        sys.stderr.flush()
+
+
+def colour() -> bool:
+    """Whether problems may be coloured: a terminal, and NO_COLOR is not set."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+async def _with_session(session: Session, work: Coroutine[Any, Any, ExitCode | None]) -> ExitCode | None:
+    try:
+        return await work
+    finally:
+        await session.close()
+
+
+def command(
+    app: typer.Typer, name: str, **settings: Any
+) -> Callable[
+    [Callable[Concatenate[Session, P], Coroutine[Any, Any, ExitCode | None]]],
+    Callable[Concatenate[Session, P], Coroutine[Any, Any, ExitCode | None]],
+]:
+    """Decorator: register the coroutine as command `name` of `app`, with the connection's options.
+
+    The coroutine may return an ExitCode; None is 0. It stays callable as it is.
+    """
+
+    def register(
+        work: Callable[Concatenate[Session, P], Coroutine[Any, Any, ExitCode | None]],
+    ) -> Callable[Concatenate[Session, P], Coroutine[Any, Any, ExitCode | None]]:
+        own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
+        shared = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for option, annotation in (
+                ("namespace", Namespace),
+                ("context", Context),
+                ("kubeconfig", Kubeconfig),
+            )
+        ]
+
+        def run(**given: Any) -> None:
+            session = Session(given.pop("namespace"), given.pop("context"), given.pop("kubeconfig"))
+            code = asyncio.run(_with_session(session, work(session, **given)))  # type: ignore[call-arg]
+            if code:
+                raise typer.Exit(int(code))
+
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+        )
+        run.__annotations__ = {}
+        run.__doc__ = work.__doc__
+        app.command(name, **settings)(run)
+        return work
+
+    return register
