@@ -107,6 +107,7 @@ def application() -> typer.Typer:
 
     from paas.apps import cli as apps
     from paas.builds import cli as builds
+    from paas.cli import installation
     from paas.deployments import cli as deployments
     from paas.projects import cli as projects
     from paas.routes import cli as routes
@@ -121,6 +122,7 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
     )
+    installation.register(app)
     projects.register(app)
     apps.register(app)
     builds.register(app, follow)
