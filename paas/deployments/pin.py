@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from paas.builds.model import SOURCE_CHANGES
+from paas.builds.model import SOURCE_CHANGES, TriggerType
 from paas.deployments import template, triggers
 from paas.deployments.model import DeploymentConfigSpec, Hold, Released, Rollback
 from paas.deployments.revision import Revision
@@ -80,14 +80,31 @@ def released_by(
     for trigger in triggers.image_triggers(spec):
         if not trigger.automatic:
             continue
-        known_configs = {
-            image.build_config_uid for revision in revisions for image in revision.data.images
-        }  # builds of a BuildConfig that no revision knows are numbered from 1 again: all are new
-        for event in newer(triggers.history(streams, trigger), trigger, revisions):
-            known = event.build_config_uid in known_configs
-            if event.cause in SOURCE_CHANGES and (event.build_number > hold.baseline or not known):
+        history = triggers.history(streams, trigger)
+        for event in newer(history, trigger, revisions):
+            if _brings_source(event, history, revisions) and _after(event, hold.baseline, revisions):
                 return f"Build {event.build or event.image} brought new source"
     return None
+
+
+def _after(event: TagEvent, baseline: int, revisions: Collection[Revision]) -> bool:
+    """Whether the image's Build is later than the baseline. Numbers count only within one BuildConfig:
+    one that no revision knows was made since, and numbers its Builds from 1 again."""
+    known = {image.build_config_uid for revision in revisions for image in revision.data.images}
+    return event.build_number > baseline or event.build_config_uid not in known
+
+
+def _brings_source(event: TagEvent, history: tuple[TagEvent, ...], revisions: Collection[Revision]) -> bool:
+    """Whether the image's Build was made because the source changed. The retry of a lost Build does not
+    say why that one was made: it brings source when its commit was not there before."""
+    if event.cause in SOURCE_CHANGES:
+        return True
+    if event.cause != TriggerType.RETRY or not event.commit:
+        return False
+    older = history[history.index(event) + 1 :]
+    commits = {item.commit for item in older}
+    commits |= {image.commit or "" for revision in revisions for image in revision.data.images}
+    return event.commit not in commits
 
 
 def withheld(

@@ -85,7 +85,7 @@ def on_config_change(spec: DeploymentConfigSpec) -> bool:
 
 
 def problem(spec: DeploymentConfigSpec, pods: Manifest, *, namespace: str) -> str | None:
-    """What the schema cannot refuse about the triggers, or None."""
+    """What the schema cannot refuse about triggers and images, or None."""
     known = [str(container["name"]) for container in template.containers(pods)]
     seen: set[str] = set()
     for trigger in image_triggers(spec):
@@ -102,6 +102,13 @@ def problem(spec: DeploymentConfigSpec, pods: Manifest, *, namespace: str) -> st
         if trigger.container in seen:
             return f"two image triggers set the image of container {trigger.container}; remove one of them"
         seen.add(trigger.container)
+    for container in template.containers(pods):
+        # The API server accepts a blank image in a pod template; its pods would never start.
+        if container["name"] not in seen and not str(container.get("image") or "").strip():
+            return (
+                f"container {container['name']} has no image, and no image trigger sets it;"
+                " write one, or add an ImageChange trigger with its name in containerNames"
+            )
     return None
 
 

@@ -1,0 +1,288 @@
+"""Whatever people, builds, kubelets and crashes do, in any order: plans come to rest, the same end is
+reached, and the promises hold at every step."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from paas.builds.model import SOURCE_CHANGES
+from paas.deployments import plan
+from paas.kube.plan import Apply, Status
+from tests.deployments.branches import every_branch
+from tests.deployments.simulator import CONFIG_CHANGE, World, image_trigger, template
+
+TRIGGERS: list[list[dict[str, Any]]] = [
+    [CONFIG_CHANGE, image_trigger()],
+    [image_trigger()],
+    [CONFIG_CHANGE, image_trigger(automatic=False)],
+    [CONFIG_CHANGE],
+    [],
+    [CONFIG_CHANGE, image_trigger(container="nobody")],
+]
+CAUSES = ["Push", "WebHook", "ImageChange", "Manual", "Retry"]
+IMAGES = st.sampled_from("abcd")
+ODD = ["deleted", "taken", "autoscaler", "unreadable", "crash", "refused", "accepted"]
+FOREIGN = {"metadata": {"name": "shop", "namespace": "demo", "uid": "theirs"}, "spec": {}}
+
+
+class Everything(RuleBasedStateMachine):
+    """The world of one DeploymentConfig."""
+
+    @initialize(
+        triggers=st.sampled_from([*[TRIGGERS[0]] * 4, *TRIGGERS]),
+        replicas=st.integers(0, 3),
+        limit=st.integers(1, 3),
+        past=st.lists(IMAGES, max_size=3),
+    )
+    def begin(self, triggers: list[dict[str, Any]], replicas: int, limit: int, past: list[str]) -> None:
+        pods = template(image=" " if triggers in TRIGGERS[:3] else "nginx:1")
+        self.world = World(triggers=triggers, replicas=replicas, revisionHistoryLimit=limit, template=pods)
+        for text in past:
+            self.world.image(text).go()
+        self.count = 0
+        self.numbers: set[int] = set()
+        self.frozen: dict[str, Any] = {}
+
+    # -- people ------------------------------------------------------------------------------------------
+    @rule(env=st.sampled_from("123"), image=st.sampled_from([" ", "nginx:1", "nginx:2"]))
+    def edits_the_template(self, env: str, image: str) -> None:
+        self.world.edit(template=template(env=env, image=image))
+
+    @rule(
+        triggers=st.sampled_from(TRIGGERS),
+        replicas=st.integers(0, 4),
+        limit=st.integers(0, 3),
+        which=st.integers(0, 2),
+    )
+    def edits_something_else(
+        self, triggers: list[dict[str, Any]], replicas: int, limit: int, which: int
+    ) -> None:
+        changes = [{"triggers": triggers}, {"replicas": replicas}, {"revisionHistoryLimit": limit}]
+        self.world.edit(**changes[which])
+
+    @rule()
+    def pauses_or_resumes(self) -> None:
+        self.world.edit(paused=not self.world.dc["spec"].get("paused"))
+
+    @rule(data=st.data(), fresh=st.booleans())
+    def pins(self, data: st.DataObject, fresh: bool) -> None:
+        known = sorted(revision["revision"] for revision in self.world.revisions.values()) or [1]
+        self.count += fresh
+        self.world.pin(data.draw(st.sampled_from([*known * 3, 99])), at=f"t{self.count}")
+
+    @rule(at_once=st.booleans())
+    def unpins(self, at_once: bool) -> None:
+        if not at_once:
+            self.world.settle()
+        self.world.edit(rollback=None)
+
+    @rule(wait=st.booleans())
+    def goes_back_and_forth(self, wait: bool) -> None:
+        oldest = min((revision["revision"] for revision in self.world.revisions.values()), default=1)
+        self.count += 1
+        self.world.pin(oldest, at=f"t{self.count}")
+        self.world.step()
+        if wait and self.ours():
+            self.world.go()
+        self.world.edit(rollback=None)
+
+    @rule(token=st.sampled_from("xyz"))
+    def asks_for_the_latest(self, token: str) -> None:
+        self.world.edit(rollout={"latest": token})
+
+    # -- builds ------------------------------------------------------------------------------------------
+    @rule(text=IMAGES, cause=st.sampled_from(CAUSES))
+    def a_build_completes(self, text: str, cause: str) -> None:
+        self.world.image(text, cause=cause)
+
+    # -- the cluster -------------------------------------------------------------------------------------
+    @rule()
+    def the_deployment_controller_looks(self) -> None:
+        if self.ours():
+            self.world.roll()
+
+    @rule()
+    def pods_become_ready(self) -> None:
+        if self.ours():
+            self.world.ready()
+
+    @rule()
+    def the_deadline_passes(self) -> None:
+        if self.ours():
+            self.world.time_out()
+
+    @rule(ahead=st.integers(0, 1))
+    def a_revision_is_broken(self, ahead: int) -> None:
+        self.world.broken = {max(self.numbers, default=0) + ahead}
+
+    @rule(text=IMAGES)
+    def a_rollout_fails(self, text: str) -> None:
+        self.world.image(text).settle()
+        if self.ours():
+            current = (self.world.status.get("rollout") or {}).get("revision")
+            self.world.broken = {current}
+            self.world.roll().settle().time_out()
+
+    @rule(seconds=st.sampled_from([0.5, 3, 601]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.sleep(seconds)
+
+    @rule(data=st.data())
+    def something_odd_happens(self, data: st.DataObject) -> None:
+        odd = data.draw(st.sampled_from(ODD))
+        world = self.world
+        if odd == "deleted":
+            world.deployment = None
+        elif odd == "taken":
+            world.deployment = copy.deepcopy(FOREIGN)
+        elif odd == "autoscaler":
+            world.autoscalers = (
+                [] if world.autoscalers else [{"metadata": {"name": "hpa", "namespace": "demo"}}]
+            )
+        elif odd == "unreadable":
+            world.edit(replicas="many")
+        elif odd == "crash":
+            state = {"name": "web", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+            world.pods = [{"metadata": {"name": "p"}, "status": {"containerStatuses": [state]}}]
+        else:
+            world.refusal = "no" if odd == "refused" else None
+            world.edit(template=template(env=odd))
+
+    # -- the operator ------------------------------------------------------------------------------------
+    @rule()
+    def it_works(self) -> None:
+        self.step(None)
+
+    @rule(actions=st.integers(0, 2))
+    def it_is_killed(self, actions: int) -> None:
+        self.step(actions)
+
+    @rule()
+    def it_comes_to_rest(self) -> None:
+        self.world.settle()
+
+    @rule()
+    def all_goes_well(self) -> None:
+        if self.ours():
+            self.world.go()
+
+    def step(self, actions: int | None) -> None:
+        before = copy.deepcopy(self.world.status)
+        made = self.world.step(actions=actions)
+        written = [action for action in made.actions if isinstance(action, Status)]
+        applied = [action for action in made.actions if isinstance(action, Apply)]
+        if written and _verdict(before, written[0].status):
+            assert not applied, "a verdict is written by itself, before the act"
+
+    def ours(self) -> bool:
+        return self.world.deployment is not None and self.world.deployment["metadata"]["uid"] != "theirs"
+
+    # -- promises ----------------------------------------------------------------------------------------
+    @invariant()
+    def revisions_are_frozen_and_numbered_once(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        for name, revision in self.world.revisions.items():
+            known = self.frozen.setdefault(revision["metadata"]["uid"], copy.deepcopy(revision))
+            assert known == revision, "a revision is never changed"
+            assert name == f"shop-{revision['revision']}"
+        numbers = {revision["revision"] for revision in self.world.revisions.values()}
+        fresh = numbers - self.numbers
+        assert not fresh or not self.numbers or min(fresh) > max(self.numbers), "numbers only grow"
+        self.numbers |= numbers
+
+    @invariant()
+    def what_is_needed_is_kept(self) -> None:
+        status = getattr(self, "world", World()).status
+        if "hold" in status:
+            assert f"shop-{status['hold']['revision']}" in self.world.revisions
+        if "activeRevision" in status:
+            assert f"shop-{status['activeRevision']}" in self.world.revisions
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        world.settle()
+        if world.deployment is not None and not self.ours():
+            assert world.deployment == FOREIGN
+            world.deployment = None
+        world.broken, world.refusal, world.autoscalers = set(), None, []
+        world.edit(paused=False, replicas=2)
+        world.go().sleep(601).go()
+        self._check_the_end()
+
+    def _check_the_end(self) -> None:
+        world, status = self.world, self.world.status
+        if world.deployment is None:
+            assert "rollout" not in status
+            return
+        assert world.deployment["spec"]["replicas"] == world.dc["spec"]["replicas"]
+        assert not world.deployment["spec"]["paused"]
+        rollout = status["rollout"]
+        if rollout["phase"] == "Complete":
+            assert world.running[0] == rollout["revision"] == status["activeRevision"]
+        else:
+            assert rollout["phase"] == "Failed", "every rollout comes to an end"
+            assert world.running[0] == status.get("activeRevision", rollout["revision"])
+        if "hold" in status and rollout["phase"] == "Complete":
+            assert world.running[0] == status["hold"]["revision"]
+        if "hold" in status and world.condition("Stalled") is None:
+            newest = f"shop-{status['latestVersion']}"
+            images = world.revisions[newest]["data"].get("images") or [] if newest in world.revisions else []
+            if world.dc["spec"]["triggers"] == TRIGGERS[0] and images:
+                seen = [item["image"] for item in world.items]
+                newer = world.items[: seen.index(images[0]["image"])] if images[0]["image"] in seen else []
+                assert not [
+                    item
+                    for item in newer
+                    if item["cause"] in SOURCE_CHANGES and item["buildNumber"] > status["hold"]["baseline"]
+                ], "new source above the baseline releases"
+        final = copy.deepcopy((world.dc, world.deployment, world.revisions))
+        del world.dc["status"]  # a lost status is made anew, and nothing else changes
+        was = world.running
+        world.go()
+        if (
+            rollout["phase"] == "Complete"
+            and "hold" not in final[0]["status"]
+            and not world.dc["spec"].get("rollback")
+        ):
+            assert world.running == was
+
+
+def _verdict(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    def verdict(status: dict[str, Any]) -> Any:
+        failed = (status.get("rollout") or {}).get("phase") == "Failed"
+        return (
+            failed,
+            "released" in status,
+            (status.get("rollout") or {}).get("startedAt") if failed else None,
+        )
+
+    return verdict(after) != verdict(before) and verdict(after) != (False, False, None)
+
+
+def test_plans_come_to_rest_and_every_branch_of_plan_is_reached() -> None:
+    with every_branch(plan) as missing:
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            Everything,
+            settings=settings(
+                max_examples=150,
+                stateful_step_count=30,
+                deadline=None,
+                derandomize=True,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
+    assert missing == [], "lines and branches of plan.py that no example reached"
