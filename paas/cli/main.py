@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import typer
 
     from paas.kube.resources import Manifest
+    from paas.node.platform import Installation
     from paas.terminal.problem import ExitCode
     from paas.terminal.session import Session
 
@@ -61,15 +62,10 @@ def program_name() -> str:
 def tell(problem: BaseException) -> int:
     """Say on stderr what happened and what to do; the exit code."""
     from paas.terminal.output import plain
-    from paas.terminal.problem import Problem
+    from paas.terminal.problem import explain
     from paas.terminal.session import colour
 
-    said = _of_command_line(problem) or _of_other_rooms(problem)
-    if said is None:
-        from paas.terminal.problem import explain
-
-        said = explain(problem)
-    assert isinstance(said, Problem)
+    said = _of_command_line(problem) or explain(problem)
     for i, line in enumerate(said.lines()):
         line = plain(line)
         if i == 0 and colour():
@@ -91,16 +87,6 @@ def _of_command_line(problem: BaseException) -> Problem | None:  # type: ignore[
     return usage(message[:1].lower() + message[1:], hint=f"{command} --help")
 
 
-def _of_other_rooms(problem: BaseException) -> Problem | None:  # type: ignore[name-defined]  # noqa: F821
-    """Errors of rooms that have words of their own for what, why and next."""
-    from paas.terminal.problem import Problem
-
-    what, next_step = getattr(problem, "what", None), getattr(problem, "next_step", None)
-    if isinstance(problem, Problem) or what is None or next_step is None:
-        return None
-    return Problem(str(what), why=str(getattr(problem, "why", "")), hint=str(next_step))
-
-
 def application() -> typer.Typer:
     """The whole command line."""
     import typer
@@ -109,6 +95,7 @@ def application() -> typer.Typer:
     from paas.builds import cli as builds
     from paas.cli import installation
     from paas.deployments import cli as deployments
+    from paas.node import cli as node
     from paas.projects import cli as projects
     from paas.routes import cli as routes
     from paas.sources import cli as sources
@@ -123,6 +110,7 @@ def application() -> typer.Typer:
         epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
     )
     installation.register(app)
+    node.register(app, install=install)
     projects.register(app)
     apps.register(app)
     builds.register(app, follow)
@@ -144,6 +132,27 @@ def _add_credential(app: typer.Typer) -> None:
         from paas.cli.credential import main as credential
 
         credential(["--help"])  # `main` never gets here with arguments
+
+
+def install(installation: Installation, *, say: Callable[[str], None]) -> None:
+    """What `paas up` applies to its cluster: the same as `paas install`."""
+    import asyncio
+
+    from paas.apps.install import InstallFailed, Keys
+    from paas.apps.install import install as apply
+    from paas.kube.cluster import Cluster
+    from paas.terminal.problem import Problem
+
+    async def work() -> None:
+        keys = Keys(installation.ca_cert, installation.ca_key, installation.registry_token_key)
+        async with await Cluster.connect(installation.kubeconfig) as cluster:
+            await apply(cluster, installation.settings, keys, say=say)
+
+    try:
+        asyncio.run(work())
+    except InstallFailed as problem:
+        what, _, hint = str(problem).partition("; ")
+        raise Problem("the platform could not be installed", why=what, hint=hint or "paas doctor") from problem
 
 
 async def follow(session: Session, build: Manifest, tell_story: bool, timeout: float) -> ExitCode:

@@ -77,7 +77,7 @@ def plain(text: str) -> str:
 def shorten(text: str, limit: int) -> str:
     """The first line of `text`, cut to `limit` characters with an ellipsis."""
     first = plain(text).strip().partition("\n")[0]
-    return first if len(first) <= limit else first[: limit - 1].rstrip() + "…"
+    return first.rstrip() if len(first) <= limit else first[: limit - 1].rstrip() + "…"
 
 
 def age(since: str | None, now: datetime | None = None) -> str | None:

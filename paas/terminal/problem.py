@@ -48,11 +48,11 @@ def not_found(kind: str, name: str, namespace: str = "", *, hint: str = "") -> P
 
 def explain(problem: BaseException) -> Problem:
     """The Problem that an exception means to a person."""
+    if isinstance(problem, Problem):
+        return problem
     from paas.kube import cluster as door
 
     match problem:
-        case Problem():
-            return problem
         case door.ClusterUnreachable():
             return Problem(
                 "the cluster cannot be reached",

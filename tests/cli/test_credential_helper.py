@@ -1,0 +1,181 @@
+"""git's credential helper gives a token to the platform's URL and to nobody else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from paas.cli import credential
+from paas.terminal.kubeconfig import Login
+
+URL = "https://paas.apps.localhost:8443"
+ASK = "protocol=https\nhost=paas.apps.localhost:8443\npath=git/demo/shop.git\n\n"
+
+
+def kubeconfig(folder: Path, user: str) -> Path:
+    path = folder / "config"
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: me, namespace: demo}}}}]
+clusters: [{{name: here, cluster: {{server: "https://127.0.0.1:1"}}}}]
+users: [{{name: me, user: {user}}}]
+"""
+    )
+    return path
+
+
+def ask(*arguments: str | Path, say: str = ASK, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "paas.cli", "git-credential", *map(str, arguments)],
+        input=say,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(folder), "PATH": os.environ["PATH"]},
+    )
+
+
+def test_a_token_of_the_kubeconfig_is_the_password(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, '{token: "abc=def"}')
+    done = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "username=paas\npassword=abc=def\n")
+
+
+def test_a_token_of_a_login_command_is_the_password(tmp_path: Path) -> None:
+    plugin = tmp_path / "login"
+    plugin.write_text(
+        f"#!{sys.executable}\n"
+        "import json, os\n"
+        "asked = json.loads(os.environ['KUBERNETES_EXEC_INFO'])\n"
+        "assert asked['spec']['interactive'] is False\n"
+        "print(json.dumps({'status': {'token': 'from-login-' + os.environ['WHO']}}))\n"
+    )
+    plugin.chmod(0o755)
+    user = f'{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: "{plugin}", env: [{{name: WHO, value: me}}]}}}}'
+    done = ask("--url", URL, "--kubeconfig", kubeconfig(tmp_path, user), "get", folder=tmp_path)
+    assert done.stdout == "username=paas\npassword=from-login-me\n"
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        "protocol=https\nhost=evil.example\npath=git/demo/shop.git\n\n",
+        "protocol=https\nhost=paas.apps.localhost\n\n",
+        "protocol=https\nhost=paas.apps.localhost:8443@evil.example\n\n",
+        "protocol=http\nhost=paas.apps.localhost:8443\n\n",
+        "protocol=https\nhost=paas.apps.localhost:nonsense\n\n",
+        "\n",
+    ],
+)
+def test_no_other_place_is_offered_a_token(say: str, tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, "{token: abc}")
+    done = ask("--url", URL, "--kubeconfig", config, "get", say=say, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_without_a_url_no_token_is_given(tmp_path: Path) -> None:
+    done = ask("--kubeconfig", kubeconfig(tmp_path, "{token: abc}"), "get", folder=tmp_path)
+    assert done.stdout == ""
+    assert "hint: paas git-remote" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("{}", "neither a token nor a certificate"),
+        ("{exec: {command: /no/such/login}}", "login command /no/such/login failed"),
+    ],
+)
+def test_a_failure_is_explained_and_git_is_told_to_stop(user: str, said: str, tmp_path: Path) -> None:
+    done = ask("--url", URL, "--kubeconfig", kubeconfig(tmp_path, user), "get", folder=tmp_path)
+    assert done.stdout == "quit=1\n"
+    assert said in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_kubeconfig_without_certificate_checks_is_refused(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, "{token: abc}")
+    config.write_text(config.read_text().replace('server: "https', 'insecure-skip-tls-verify: true, server: "https'))
+    done = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
+    assert done.stdout == "quit=1\n"
+    assert "certificates are always checked" in done.stderr
+
+
+LOGIN = Login(context="c", server="https://x", namespace="demo", user="me", certificate="PEM", key="KEY")
+
+
+def test_a_token_is_kept_privately_and_not_used_in_its_last_minutes(tmp_path: Path) -> None:
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    path = credential.cache_file(LOGIN, "demo", environment)
+    now = time.time()
+    credential.write_cache(path, "secret", now + 3600)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert credential.read_cache(path, now=now) == ("secret", now + 3600)
+    assert credential.read_cache(path, now=now + 3600 - credential.MARGIN) is None
+
+
+def test_a_kept_token_that_others_could_have_written_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(json.dumps({"token": "theirs", "expires": time.time() + 3600}))
+    path.chmod(0o640)
+    assert credential.read_cache(path, now=time.time()) is None
+    path.chmod(0o600)
+    assert credential.read_cache(path, now=time.time()) is not None
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    assert credential.read_cache(link, now=time.time()) is None
+    path.write_text("not json")
+    assert credential.read_cache(path, now=time.time()) is None
+
+
+def test_each_login_and_project_has_a_kept_token_of_its_own(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    logins = [LOGIN, replace(LOGIN, certificate="other"), replace(LOGIN, server="https://y"), replace(LOGIN, ca="new")]
+    files = {credential.cache_file(login, p, environment) for login in logins for p in ("demo", "other")}
+    assert len(files) == 8
+
+
+def test_the_runtime_folder_is_preferred_when_it_can_be_written(tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    environment = {"XDG_RUNTIME_DIR": str(runtime), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert credential.cache_folder(environment) == tmp_path / "cache" / "paas"
+    runtime.mkdir()
+    assert credential.cache_folder(environment) == runtime / "paas"
+
+
+def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
+    pem = base64.b64encode(b"PEM").decode()
+    config = kubeconfig(tmp_path, f"{{client-certificate-data: {pem}, client-key-data: {pem}}}")
+    login = Login(
+        context="here", server="https://127.0.0.1:1", namespace="demo", user="me", certificate="PEM", key="PEM"
+    )
+    path = credential.cache_file(login, "demo", {"XDG_CACHE_HOME": str(tmp_path / ".cache")})
+    credential.write_cache(path, "kept", time.time() + 3600)
+    got = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
+    assert "password=kept\npassword_expiry_utc=" in got.stdout, got.stderr
+    assert ask("--url", URL, "--kubeconfig", config, "store", folder=tmp_path).returncode == 0
+    assert path.exists()
+    assert ask("--url", URL, "--kubeconfig", config, "erase", folder=tmp_path).returncode == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "project"),
+    [("git/demo/shop.git", "demo"), ("/git/demo/shop.git/", "demo"), ("", None), ("git/demo", None), ("a/b/c", None)],
+)
+def test_the_project_is_in_the_path(path: str, project: str | None) -> None:
+    assert credential.project_of(path) == project

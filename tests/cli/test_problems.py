@@ -1,0 +1,168 @@
+"""Every failure says what, why and what to type next, and ends with its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paas.cli import main as command_line
+from paas.kube import cluster as door
+from paas.terminal.problem import ExitCode, Problem, explain, not_found, usage
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (door.Forbidden(403, "Forbidden", "builds is forbidden"), ExitCode.NOT_ALLOWED),
+        (door.Unauthorized(401, "Unauthorized", "no"), ExitCode.NOT_ALLOWED),
+        (door.NotFound(404, "NotFound", "the server could not find it"), ExitCode.NOT_FOUND),
+        (door.AlreadyExists(409, "AlreadyExists", "exists"), ExitCode.FAILED),
+        (door.Conflict(409, "Conflict", "changed"), ExitCode.FAILED),
+        (door.Invalid(422, "Invalid", "spec.output: Required value"), ExitCode.FAILED),
+        (door.ApiError(500, "InternalError", "etcd"), ExitCode.FAILED),
+        (door.ClusterUnreachable("no answer from https://x"), ExitCode.FAILED),
+        (TimeoutError("30 s"), ExitCode.TIMEOUT),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+        (ZeroDivisionError("division"), ExitCode.FAILED),
+        (usage("wrong", hint="right"), ExitCode.USAGE),
+        (not_found("build", "shop-7", "demo", hint="paas get builds"), ExitCode.NOT_FOUND),
+    ],
+)
+def test_every_exception_has_words_and_a_code(problem: BaseException, code: ExitCode) -> None:
+    said = explain(problem)
+    assert said.code == code
+    assert said.lines()[0].startswith("error: ")
+    if not isinstance(problem, KeyboardInterrupt):
+        assert said.lines()[1].startswith("hint: ")
+
+
+def test_what_the_cluster_said_is_passed_on() -> None:
+    said = explain(door.Invalid(422, "Invalid", "spec.output: Required value"))
+    assert said.lines()[0] == "error: the cluster refused the object as invalid (spec.output: Required value)"
+
+
+def test_an_unexpected_exception_shows_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("division\x1b[31m")
+
+    monkeypatch.delenv("PAAS_DEBUG", raising=False)
+    monkeypatch.setattr(command_line, "application", broken)
+    assert command_line.run(["status"]) == ExitCode.FAILED
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "error: unexpected ZeroDivisionError (division)",
+        "hint: run it again with PAAS_DEBUG=1 to see where",
+    ]
+    monkeypatch.setenv("PAAS_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(["status"])
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "paas.cli", *arguments], capture_output=True, text=True, check=False, env=env
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["rollout", "no-such-command"],
+        ["status", "--no-such-option"],
+        ["start-build"],
+        ["get", "-o", "table-of-gold"],
+        ["new-app", "--port", "99999"],
+        ["start-build", "shop", "--follow", "--wait"],
+        ["set", "env", "shop", "not an assignment"],
+        ["logs", "-f", "-p", "shop"],
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2_with_a_hint(arguments: list[str], tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+    done = run(*arguments, "--kubeconfig", str(kubeconfig)) if "--follow" in arguments else run(*arguments)
+    if arguments[0] in ("set", "logs"):
+        done = run(*arguments, "--kubeconfig", str(kubeconfig))
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: nowhere
+contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody, namespace: demo}}]
+clusters: [{name: nowhere, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: nobody, user: {token: abc}}]
+"""
+
+
+def test_an_unreachable_cluster_is_said_so(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+    done = run("status", "--kubeconfig", str(kubeconfig))
+    assert done.returncode == 1
+    assert "error: the cluster cannot be reached (no answer from https://127.0.0.1:1" in done.stderr
+    assert "hint: " in done.stderr
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+
+
+def test_a_missing_context_is_said_so(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+    done = run("get", "--kubeconfig", str(kubeconfig), "--context", "other")
+    assert done.returncode == 1
+    assert "no context 'other'" in done.stderr
+
+
+def test_starting_is_quick_because_little_is_imported() -> None:
+    """git runs the credential helper for every request; people read the help often."""
+    heavy = "kubernetes aiohttp jinja2 dulwich kopf fastapi"
+    program = (
+        "import sys, paas.cli.main as m\n"
+        "try: m.main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        f"print([n for n in '{heavy}'.split() if n in sys.modules], file=sys.stderr)\n"
+    )
+    for arguments, also in (
+        (["--help"], ""),
+        (["project", "--no-such-option"], ""),
+        (["git-credential", "--url", "https://x", "store"], "typer"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, input=""
+        )
+        assert done.stderr.splitlines()[-1] == "[]", (arguments, done.stderr)
+        assert not also or also not in done.stderr
+
+
+def test_every_command_has_a_help_with_an_example() -> None:
+    import typer
+
+    group = typer.main.get_command(command_line.application())
+    for path, command in walk(group, []):
+        if path[-1] in ("git-credential", "down", "kubeconfig", "doctor", "up"):
+            continue
+        assert "Example: " in (command.help or ""), path
+
+
+def walk(group, path):  # type: ignore[no-untyped-def]
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from walk(command, [*path, name])
+        else:
+            yield [*path, name], command
+
+
+def test_problems_of_other_rooms_keep_their_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.tell(Problem("no Go", why="PATH", hint="apt-get install golang")) == 1
+    assert capsys.readouterr().err == "error: no Go (PATH)\nhint: apt-get install golang\n"
