@@ -9,7 +9,7 @@ pulled before the cluster works.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,13 @@ def permitted_suffixes(instance: Instance) -> tuple[str, ...]:
     return (instance.domain, "paas.internal", "svc")
 
 
-def files(instance: Instance) -> dict[str, str]:
-    """Content of every file under `instance.etc`, by relative path; keys are not among them."""
+def files(instance: Instance, *, host_resolvers: Sequence[str]) -> dict[str, str]:
+    """Content of every file under `instance.etc`, by relative path; keys are not among them.
+
+    `host_resolvers` are addresses that the host's processes can ask.
+    """
     return {
+        "resolv.conf.host": "".join(f"nameserver {address}\n" for address in host_resolvers),
         "resolv.conf": f"nameserver {DNS_FORWARD}\n",
         "hosts": (
             "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
@@ -338,7 +342,7 @@ def _controller_manager(instance: Instance) -> tuple[str, ...]:
     )
 
 
-def processes(instance: Instance, *, host_resolvers: tuple[str, ...] = ()) -> tuple[Process, ...]:
+def processes(instance: Instance) -> tuple[Process, ...]:
     """All components in an order in which they can be started."""
     binaries, etc, node = instance.binaries, instance.etc, instance.subnets.node
     # Go programs read their trusted CAs from here: the token endpoint behind the ingress has our CA's name
@@ -359,7 +363,10 @@ def processes(instance: Instance, *, host_resolvers: tuple[str, ...] = ()) -> tu
         "--log-level=warn",
         *([] if instance.fsync else ["--unsafe-no-fsync"]),
     ]
+    # pasta forwards DNS to the first resolver of the resolv.conf that it sees; with --dns it forwards nothing
+    own_resolv_conf = 'mount --bind "$1" "$(realpath /etc/resolv.conf)" && shift && exec "$@"'
     pasta = (
+        *("unshare", "--mount", "sh", "-c", own_resolv_conf, "sh", str(etc / "resolv.conf.host")),
         "pasta",
         "--foreground",
         "--quiet",
@@ -370,7 +377,6 @@ def processes(instance: Instance, *, host_resolvers: tuple[str, ...] = ()) -> tu
         "--netns=/run/paas/netns",
         "--no-map-gw",
         f"--dns-forward={DNS_FORWARD}",
-        *(f"--dns={resolver}" for resolver in host_resolvers[:1]),
         f"--ns-ifname={instance.uplink}",
         *forwards,
         "--tcp-ns=none",
@@ -479,9 +485,7 @@ def kubeconfigs() -> Mapping[str, str]:
     return {f"{name}.kubeconfig": name for name in names}
 
 
-def document(
-    instance: Instance, *, keep: tuple[Path, ...], host_resolvers: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def document(instance: Instance, *, keep: tuple[Path, ...]) -> dict[str, Any]:
     """All of `supervise`'s instructions.
 
     `keep` are folders that must stay visible though /var/lib, /var/log, /run are the instance's own inside.
@@ -499,7 +503,7 @@ def document(
         + ("--ctstate", "INVALID", "-j", "DROP"),
     )
     return to_document(
-        processes(instance, host_resolvers=host_resolvers),
+        processes(instance),
         setup=setup,
         mounts={
             "private": ["/run", "/var/lib", "/var/log"],

@@ -113,7 +113,7 @@ def prepare(instance: Instance, host: network.HostNetwork) -> bool:
     changed = [pki.ensure_leaf(instance.pki, leaf) for leaf in config.leaves(instance)]
     for pair in ("service-account", "registry-token"):
         pki.ensure_key_pair(instance.pki, pair)
-    for path, content in config.files(instance).items():
+    for path, content in config.files(instance, host_resolvers=host.resolvers).items():
         changed.append(_replace(instance.etc / path, content))
     inside = f"https://{instance.subnets.node}:6443"
     for file, leaf_name in config.kubeconfigs().items():
@@ -126,7 +126,7 @@ def prepare(instance: Instance, host: network.HostNetwork) -> bool:
     _replace(instance.trust_bundle, machine + (instance.pki / "platform-ca.crt").read_text())
     # what a person has to trust; the key beside it in pki stays private
     _replace(instance.state / "platform-ca.crt", (instance.pki / "platform-ca.crt").read_text(), mode=0o644)
-    instructions = config.document(instance, keep=_keep(instance), host_resolvers=host.resolvers)
+    instructions = config.document(instance, keep=_keep(instance))
     changed.append(_replace(instance.run / "supervise.json", json.dumps(instructions, indent=1)))
     binaries = instance.state / "bin"
     if not binaries.is_symlink() or binaries.readlink() != instance.binaries:

@@ -101,8 +101,13 @@ def platform_build(*, name: str, image: str, base: str, folder: str, authority: 
         f"--destination={image}",
         "--no-push",
         "--tar-path=/workspace/image.tar",
+        # apt-get and pip run again only when their inputs change, not with every change of our source
+        "--cache=true",
+        f"--cache-repo={registry}/paas/platform-layers",
+        "--cache-ttl=720h",
         "--snapshot-mode=redo",
         "--log-format=text",
+        "--log-timestamp=true",
     ]
     container = {
         "name": "kaniko",

@@ -186,6 +186,9 @@ def _build(
     staging = target.with_suffix(".part")
     shutil.move(folder / "image.tar", staging)
     staging.rename(target)
+    (described.logs / "platform-build.log").write_text(
+        kubectl("logs", f"job/{name}", "-n", namespace, check=False)
+    )
     kubectl("delete", "job", name, "-n", namespace, "--wait=false")
     shutil.rmtree(folder, ignore_errors=True)
 
