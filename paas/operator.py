@@ -18,6 +18,8 @@ from pathlib import Path
 
 import kopf
 from aiohttp import web
+from kopf._cogs.structs.references import Selector
+from kopf._core.engines.peering import Identity
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from paas.builds.controller import BuildsController
@@ -70,7 +72,7 @@ def kopf_settings(manager: Manager) -> kopf.OperatorSettings:
     for resource, labels in manager.selectors.items():
         if labels:  # memory: pods and Jobs of others are never read
             selector = ",".join(f"{name}={value}" for name, value in labels.items())
-            settings.watching.label_selectors[selector_of(resource)] = selector
+            settings.watching.label_selectors[Selector(*selector_of(resource))] = selector
     return settings
 
 
@@ -114,7 +116,7 @@ async def run(settings: Settings, *, kubeconfig: Path | None = None, health_port
     if stop.is_set():
         acquiring.cancel()
         return 0
-    working = asyncio.create_task(_work(manager, stop, kubeconfig))
+    working = asyncio.create_task(_work(manager, stop, kubeconfig, identity=identity))
     holding = asyncio.create_task(lease.hold())
     await asyncio.wait({working, holding}, return_when=asyncio.FIRST_COMPLETED)
     if holding.done():
@@ -132,7 +134,7 @@ async def run(settings: Settings, *, kubeconfig: Path | None = None, health_port
     return 0 if stop.is_set() and not failed else 1
 
 
-async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None) -> None:
+async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None, *, identity: str) -> None:
     registry = kopf.OperatorRegistry()
     if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
         kopf.on.login(registry=registry)(kopf.login_with_service_account)
@@ -142,8 +144,12 @@ async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None) 
         kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
     manager.register(registry)
     await kopf.operator(
-        registry=registry, settings=kopf_settings(manager), clusterwide=True, stop_flag=stop
-    )  # fmt: skip
+        registry=registry,
+        settings=kopf_settings(manager),
+        clusterwide=True,
+        stop_flag=stop,
+        identity=Identity(identity),  # else kopf asks for the user's name, and an arbitrary uid has none
+    )
 
 
 def main() -> None:

@@ -24,6 +24,13 @@ KINDS: Final[tuple[Kind, ...]] = (*builds.KINDS, *images.KINDS, *deployments.KIN
 HEADER: Final = "# Generated from the models by `make crds`; edit those.\n"
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out instead of referring to them: the files are there to be read."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 def crds() -> list[Manifest]:
     """The CustomResourceDefinitions of all kinds."""
     return [crd(kind) for kind in KINDS]
@@ -33,7 +40,7 @@ def files() -> dict[str, str]:
     """Name and content of each file in crds/."""
     written = {
         f"{manifest['spec']['names']['plural']}.yaml": HEADER
-        + yaml.safe_dump(manifest, sort_keys=False, width=110, allow_unicode=True)
+        + yaml.dump(manifest, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
         for manifest in crds()
     }
     kustomization = {

@@ -101,6 +101,14 @@ class Trigger(Model):
     )
 
 
+def _pods(name: str) -> tuple[str, str]:
+    return (
+        f"!has(self.{name}) || (type(self.{name}) == string"
+        f" ? self.{name}.matches('^(100|[1-9]?[0-9])%$') : self.{name} >= 0)",
+        f"{name} must be a number of pods, or a percentage such as 25%",
+    )
+
+
 class RollingParams(Model):
     update_period_seconds: NotNegative | None = None
     interval_seconds: NotNegative | None = None
@@ -116,6 +124,13 @@ class RollingParams(Model):
         _only("intervalSeconds", "1"),
         ("!has(self.pre)", "lifecycle hooks (pre) are not supported yet; leave it out"),
         ("!has(self.post)", "lifecycle hooks (post) are not supported yet; leave it out"),
+        _pods("maxSurge"),
+        _pods("maxUnavailable"),
+        (
+            "!has(self.maxSurge) || !has(self.maxUnavailable)"
+            " || !(string(self.maxSurge) in ['0', '0%'] && string(self.maxUnavailable) in ['0', '0%'])",
+            "maxSurge and maxUnavailable cannot both be 0: no pod could be replaced",
+        ),
     )
 
 

@@ -175,6 +175,10 @@ def _object(node: Manifest, schema: Manifest, defs: Manifest) -> None:
             conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
         if schema.get("required"):
             node["required"] = schema["required"]
+        if isinstance(node.get("default"), dict):
+            # The API server validates a default by the rules before it fills in the defaults inside it.
+            inside = {n: p["default"] for n, p in node["properties"].items() if "default" in p}
+            node["default"] = {**inside, **node["default"]}
     elif isinstance(schema.get("additionalProperties"), dict):
         node["additionalProperties"] = structural(schema["additionalProperties"], defs)
         node["maxProperties"] = schema.get("maxProperties", MAX_PROPERTIES)
