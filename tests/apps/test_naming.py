@@ -16,7 +16,9 @@ def test_good_names(name: str) -> None:
     assert naming.problem_of(name) is None
 
 
-@pytest.mark.parametrize("name", ["", "Shop", "2shop", "shop-", "-shop", "sh_op", "sh.op", "a" * 53, "shop\n", "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "Shop", "2shop", "shop-", "-shop", "sh_op", "sh.op", "a" * 53, "shop\n", "ä"]
+)
 def test_bad_names_say_why(name: str) -> None:
     assert naming.problem_of(name)
 
@@ -65,7 +67,9 @@ def test_variables(text: str, pair: tuple[str, str] | None) -> None:
         (["po"], [(r.POD, None)]),
     ],
 )
-def test_how_people_name_objects(arguments: list[str], found: list[tuple[r.Resource | None, str | None]]) -> None:
+def test_how_people_name_objects(
+    arguments: list[str], found: list[tuple[r.Resource | None, str | None]]
+) -> None:
     assert [(n.type.resource if n.type else None, n.name) for n in parse(arguments)] == found
 
 
@@ -75,7 +79,9 @@ def test_all_is_our_five_kinds() -> None:
         assert [n.type.resource for n in parse(arguments) if n.type] == own
 
 
-@pytest.mark.parametrize("arguments", [["boat"], ["bc/"], ["/shop"], ["bc/a/b"], ["all", "shop"], ["bc/a", "shop"]])
+@pytest.mark.parametrize(
+    "arguments", [["boat"], ["bc/"], ["/shop"], ["bc/a/b"], ["all", "shop"], ["bc/a", "shop"]]
+)
 def test_what_names_nothing_is_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(Problem) as raised:
         parse(arguments)

@@ -63,7 +63,11 @@ def test_a_rollout_loses_no_request_and_the_address_is_safe() -> None:
     container = spec["template"]["spec"]["containers"][0]
     assert container["readinessProbe"]["tcpSocket"] == {"port": "http"}
     assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == 5
-    assert spec["strategy"]["rollingParams"] == {"maxUnavailable": 0, "maxSurge": "25%", "timeoutSeconds": 120}
+    assert spec["strategy"]["rollingParams"] == {
+        "maxUnavailable": 0,
+        "maxSurge": "25%",
+        "timeoutSeconds": 120,
+    }
     tls = made["Route"]["spec"]["tls"]
     assert tls == {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
 

@@ -106,7 +106,9 @@ def test_a_failure_is_explained_and_git_is_told_to_stop(user: str, said: str, tm
 
 def test_a_kubeconfig_without_certificate_checks_is_refused(tmp_path: Path) -> None:
     config = kubeconfig(tmp_path, "{token: abc}")
-    config.write_text(config.read_text().replace('server: "https', 'insecure-skip-tls-verify: true, server: "https'))
+    config.write_text(
+        config.read_text().replace('server: "https', 'insecure-skip-tls-verify: true, server: "https')
+    )
     done = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
     assert done.stdout == "quit=1\n"
     assert "certificates are always checked" in done.stderr
@@ -144,7 +146,12 @@ def test_each_login_and_project_has_a_kept_token_of_its_own(tmp_path: Path) -> N
     from dataclasses import replace
 
     environment = {"XDG_CACHE_HOME": str(tmp_path)}
-    logins = [LOGIN, replace(LOGIN, certificate="other"), replace(LOGIN, server="https://y"), replace(LOGIN, ca="new")]
+    logins = [
+        LOGIN,
+        replace(LOGIN, certificate="other"),
+        replace(LOGIN, server="https://y"),
+        replace(LOGIN, ca="new"),
+    ]
     files = {credential.cache_file(login, p, environment) for login in logins for p in ("demo", "other")}
     assert len(files) == 8
 
@@ -161,7 +168,12 @@ def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
     pem = base64.b64encode(b"PEM").decode()
     config = kubeconfig(tmp_path, f"{{client-certificate-data: {pem}, client-key-data: {pem}}}")
     login = Login(
-        context="here", server="https://127.0.0.1:1", namespace="demo", user="me", certificate="PEM", key="PEM"
+        context="here",
+        server="https://127.0.0.1:1",
+        namespace="demo",
+        user="me",
+        certificate="PEM",
+        key="PEM",
     )
     path = credential.cache_file(login, "demo", {"XDG_CACHE_HOME": str(tmp_path / ".cache")})
     credential.write_cache(path, "kept", time.time() + 3600)
@@ -175,7 +187,13 @@ def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "project"),
-    [("git/demo/shop.git", "demo"), ("/git/demo/shop.git/", "demo"), ("", None), ("git/demo", None), ("a/b/c", None)],
+    [
+        ("git/demo/shop.git", "demo"),
+        ("/git/demo/shop.git/", "demo"),
+        ("", None),
+        ("git/demo", None),
+        ("a/b/c", None),
+    ],
 )
 def test_the_project_is_in_the_path(path: str, project: str | None) -> None:
     assert credential.project_of(path) == project

@@ -35,7 +35,12 @@ def simple(tmp_path: Path) -> Path:
 
 def test_the_current_context_or_the_one_that_is_named(simple: Path) -> None:
     login = load(simple)
-    assert (login.context, login.server, login.namespace, login.token) == ("a", "https://h:6443", "default", "t")
+    assert (login.context, login.server, login.namespace, login.token) == (
+        "a",
+        "https://h:6443",
+        "default",
+        "t",
+    )
     assert load(simple, context="b").namespace == "shop"
     with pytest.raises(KubeconfigError, match='no context "z"'):
         load(simple, context="z")

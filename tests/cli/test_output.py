@@ -16,7 +16,9 @@ NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
 def test_a_table_has_aligned_columns_and_no_trailing_blanks() -> None:
-    made = Table(["NAME", "STATUS", "IMAGE"], [["shop-1", "Complete", "a"], ["s", None, ""]], frozenset({"IMAGE"}))
+    made = Table(
+        ["NAME", "STATUS", "IMAGE"], [["shop-1", "Complete", "a"], ["s", None, ""]], frozenset({"IMAGE"})
+    )
     assert made.lines() == ["NAME     STATUS", "shop-1   Complete", "s        <none>"]
     assert made.lines(wide=True)[2] == "s        <none>     <none>"
     assert made.lines(headings=False) == ["shop-1   Complete", "s        <none>"]
@@ -83,7 +85,10 @@ def test_objects_are_printed_as_they_are_but_for_managed_fields() -> None:
     assert yaml.safe_load(document([OBJECT], Format.YAML, single=True)) == wanted
     listed = yaml.safe_load(document([OBJECT, OBJECT], Format.YAML, single=False))
     assert (listed["kind"], listed["items"]) == ("List", [wanted, wanted])
-    assert document([OBJECT, OBJECT], Format.NAME, single=False) == "build.paas.dev/shop-7\nbuild.paas.dev/shop-7"
+    assert (
+        document([OBJECT, OBJECT], Format.NAME, single=False)
+        == "build.paas.dev/shop-7\nbuild.paas.dev/shop-7"
+    )
     core = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
     assert document([core], Format.NAME, single=True) == "service/a"
 
@@ -138,4 +143,7 @@ def test_a_table_of_columns() -> None:
         "spec": {"commit": "a" * 40},
     }
     made = table(columns, [obj], now=NOW, namespaces=True, prefix="build/")
-    assert made.lines() == ["NAMESPACE   NAME           COMMIT    AGE", "demo        build/shop-7   aaaaaaa   30s"]
+    assert made.lines() == [
+        "NAMESPACE   NAME           COMMIT    AGE",
+        "demo        build/shop-7   aaaaaaa   30s",
+    ]
