@@ -58,6 +58,8 @@ class Change:
     state: DeploymentConfigStatus
     told: tuple[Tale, ...]
     create: Create | None = None
+    final: bool = True
+    """False: the next plan goes on from here, so that the spec does not count as observed yet."""
 
 
 def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
@@ -166,7 +168,7 @@ def _hold(world: World, obstacle: Hindrance | None) -> Change | None:
             return None
         text = "spec.rollback was removed: triggers go on"
         cleared = state.model_copy(update={"hold": None, "released": None})
-        return Change(cleared, (Tale(Reason.PIN_RELEASED, text),) if state.hold else ())
+        return Change(cleared, (Tale(Reason.PIN_RELEASED, text),) if state.hold else (), final=False)
     if not world.pin_in_force:
         return None
     if pin.same_as_hold(rollback, state.hold):
@@ -183,7 +185,7 @@ def _hold(world: World, obstacle: Hindrance | None) -> Change | None:
         text = f"the hold on revision {state.hold.revision} is released: {why}"
         freed = pin.release(state.hold, message=why, now=world.now)
         after = state.model_copy(update={"hold": None, "released": freed})
-        return Change(after, (Tale(Reason.PIN_RELEASED, text),))
+        return Change(after, (Tale(Reason.PIN_RELEASED, text),), final=False)
     pinned = revision.find(world.revisions, rollback.to_revision)
     if pinned is None:
         return None  # `hindrance` says so
@@ -236,7 +238,7 @@ def _carried_out(world: World, change: Change) -> Plan:
         observed = world.observed
         created = (*observed.revisions, change.create.manifest)
         seen = World(replace(observed, revisions=created), world.spec, world.state, world.now)
-    status = report.status(seen, change.state)
+    status = report.status(seen, change.state, final=change.final)
     return Plan.of(
         [change.create, *_stored(world.dc, status), *(_event(world.dc, tale) for tale in change.told)]
     )

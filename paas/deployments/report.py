@@ -18,13 +18,16 @@ from paas.kube.names import Condition, Reason
 from paas.kube.resources import Manifest
 
 
-def status(world: World, state: DeploymentConfigStatus) -> Manifest:
-    """The whole status as it is to be stored."""
+def status(world: World, state: DeploymentConfigStatus, *, final: bool = True) -> Manifest:
+    """The whole status as it is to be stored. Unless it is final, it is still about the generation that
+    was observed before: whoever waits for the newest must not take it for the answer."""
     if state.hold is not None:
         count = pin.withheld(world.spec, streams=world.observed.streams, revisions=world.revisions)
         state = state.model_copy(update={"hold": state.hold.model_copy(update={"withheld": count})})
     state = rollout.forget(state, {r.number for r in world.revisions})
     generation = int(world.dc["metadata"].get("generation") or 0)
+    if not final:
+        generation = state.observed_generation or 0
     selector = workload.selector(world.dc, world.spec)
     filled: Manifest = state.model_copy(
         update={
@@ -39,7 +42,8 @@ def status(world: World, state: DeploymentConfigStatus) -> Manifest:
     filled |= workload.counts(
         None if foreign(world.observed.deployment, world) else world.observed.deployment
     )
-    filled["conditions"] = _merged(world.dc, _Outlook(world, state).wanted(), now=world.now)
+    wanted = _Outlook(world, state).wanted()
+    filled["conditions"] = _merged(world.dc, wanted, generation=generation, now=world.now)
     return filled
 
 
@@ -52,11 +56,11 @@ def unreadable(dc: Manifest, problem: str, *, now: datetime) -> Manifest:
         Wanted(Condition.STALLED, "True", Reason.INVALID_SPEC, message),
     ]
     generation = int(dc["metadata"].get("generation") or 0)
-    return {**kept, "observedGeneration": generation, "conditions": _merged(dc, wanted, now=now)}
+    merged = _merged(dc, wanted, generation=generation, now=now)
+    return {**kept, "observedGeneration": generation, "conditions": merged}
 
 
-def _merged(dc: Manifest, wanted: Iterable[Wanted], *, now: datetime) -> list[Manifest]:
-    generation = int(dc["metadata"].get("generation") or 0)
+def _merged(dc: Manifest, wanted: Iterable[Wanted], *, generation: int, now: datetime) -> list[Manifest]:
     before = (dc.get("status") or {}).get("conditions") or ()
     return conditions.merge(before, wanted, generation=generation, now=now)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from paas.deployments import pin
@@ -59,6 +61,17 @@ def test_the_release_is_a_verdict_of_its_own() -> None:
     assert world.running[0] == 1
     world.go()
     assert world.running[:2] == (3, digest("c"))
+
+
+@pytest.mark.parametrize("change", [{"rollback": None}, {"template": template(env="2")}])
+def test_nobody_takes_a_release_for_the_end(change: dict[str, Any]) -> None:
+    world = held().edit(**change)
+    world.step()
+    assert "hold" not in world.status
+    assert world.status["observedGeneration"] < world.dc["metadata"]["generation"]
+    world.step()
+    assert world.status["observedGeneration"] == world.dc["metadata"]["generation"]
+    assert world.rollout[1] == "New"
 
 
 def test_a_source_change_that_was_overlaid_by_a_rebuild_still_counts() -> None:
