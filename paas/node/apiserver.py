@@ -65,8 +65,17 @@ def running(
     logs.mkdir(exist_ok=True)
     client_port, peer_port, api_port, kcm_port = _free_ports(4)
     authority = pki.ensure_authority(keys, "cluster-ca", common_name="paas integration cluster")
-    hosts = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "10.96.0.1")
-    pki.ensure_leaf(keys, pki.Leaf(name="apiserver", authority="cluster-ca", common_name="apiserver", hosts=hosts))
+    hosts = (
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "127.0.0.1",
+        "10.96.0.1",
+    )
+    pki.ensure_leaf(
+        keys, pki.Leaf(name="apiserver", authority="cluster-ca", common_name="apiserver", hosts=hosts)
+    )
     for name, organization in (("admin", "system:masters"), ("system:kube-controller-manager", None)):
         leaf = pki.Leaf(
             name=name.rpartition(":")[2], authority="cluster-ca", common_name=name, organization=organization
@@ -140,7 +149,9 @@ def running(
 @contextlib.contextmanager
 def _process(name: str, command: list[str], logs: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (logs / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         yield process
     finally:

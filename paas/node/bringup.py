@@ -77,7 +77,7 @@ def describe(
     wish: Wish, before: Instance | None, *, binaries: Path, pause: Path, host: network.HostNetwork
 ) -> Instance:
     """The instance as wished, else as it was before, else by default. Pure."""
-    ports = {
+    ports: dict[str, int] = {
         field: getattr(wish, field) or (getattr(before, field) if before else default)
         for field, default in DEFAULT_PORTS.items()
     }
@@ -95,7 +95,9 @@ def describe(
         pause_image=pause,
         subnets=subnets,
         uplink=host.uplink or (before.uplink if before else "eth0"),
-        **ports,
+        http_port=ports["http_port"],
+        https_port=ports["https_port"],
+        api_port=ports["api_port"],
     )
 
 
@@ -192,7 +194,9 @@ def _release_volume(described: Instance) -> None:
     """A claim that was deleted leaves its volume Released, bound to what no longer exists; the next claim of
     the same name shall have it, with the repositories in it."""
     kubectl = Kubectl(described)
-    phase = kubectl("get", "persistentvolume", "paas-repositories", "-o", "jsonpath={.status.phase}", check=False)
+    phase = kubectl(
+        "get", "persistentvolume", "paas-repositories", "-o", "jsonpath={.status.phase}", check=False
+    )
     if phase.strip() == "Released":
         patch = '[{"op": "remove", "path": "/spec/claimRef/uid"}]'
         kubectl("patch", "persistentvolume", "paas-repositories", "--type=json", f"--patch={patch}")

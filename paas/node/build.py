@@ -99,7 +99,9 @@ def _compile(root: Path, components: list[Component], progress: Progress) -> Non
         for number, component in enumerate(components, start=1):
             began = time.monotonic()
             label = f"{component.name} ({number} of {len(components)})"
-            _compile_one(root, tools, component, environment, label=label, estimate=estimate, progress=progress)
+            _compile_one(
+                root, tools, component, environment, label=label, estimate=estimate, progress=progress
+            )
             took = time.monotonic() - began
             estimate = Estimate(weights=estimate.weights, done=(*estimate.done, took))
             left = estimate.remaining(running_for=0)
@@ -111,7 +113,9 @@ def _compile(root: Path, components: list[Component], progress: Progress) -> Non
 
 
 def _environment(caches: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key not in ("GOFLAGS", "GOOS", "GOARCH", "GOBIN")}
+    kept = {
+        key: value for key, value in os.environ.items() if key not in ("GOFLAGS", "GOOS", "GOARCH", "GOBIN")
+    }
     return {
         **kept,
         "GOMODCACHE": str(caches / "modules"),
@@ -122,7 +126,11 @@ def _environment(caches: Path) -> dict[str, str]:
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
         "GOENV": "off",
-        **{key: os.environ[key] for key in ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE") if key in os.environ},
+        **{
+            key: os.environ[key]
+            for key in ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE")
+            if key in os.environ
+        },
     }
 
 
@@ -137,7 +145,9 @@ class Prefetch:
     Its failures are left to the compile itself, which says what is wrong.
     """
 
-    def __init__(self, tools: Toolchain, components: Sequence[Component], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, tools: Toolchain, components: Sequence[Component], environment: Mapping[str, str]
+    ) -> None:
         self._tools, self._components, self._environment = tools, components, environment
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
@@ -222,7 +232,14 @@ def _may_pass(output: str) -> bool:
     """Whether a failure looks like the network's, which may be gone with the next attempt."""
     return any(
         sign in output
-        for sign in ("connection reset", "i/o timeout", "TLS handshake timeout", "unexpected EOF", "502 Bad", "503 Service")
+        for sign in (
+            "connection reset",
+            "i/o timeout",
+            "TLS handshake timeout",
+            "unexpected EOF",
+            "502 Bad",
+            "503 Service",
+        )
     )
 
 
@@ -242,7 +259,9 @@ def _arrange(component: Component, folder: Path) -> None:
 
 
 def _link_set(root: Path, wanted: list[Component], places: Mapping[str, Path]) -> Path:
-    key = hashlib.sha256("\n".join(str(places[component.name]) for component in wanted).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join(str(places[component.name]) for component in wanted).encode()).hexdigest()[
+        :16
+    ]
     target = root / "sets" / key
     if target.is_dir():
         return target
@@ -284,9 +303,9 @@ def _compile_error(root: Path, component: Component, said: str, log: Path) -> No
     if "no space left on device" in said:
         return NodeError(
             f"Compiling {component.name} stopped: no space left on device ({root})",
-            why=f"a compile needs up to {SPACE_FOR_ALL} GiB there for a while; its caches have been removed again",
-            next_step="free some space, or set PAAS_CACHE to a folder on a larger disk, and run the same command "
-            "again; it goes on after the last component that was finished",
+            why=f"a compile needs up to {SPACE_FOR_ALL} GiB there for a while; its caches have been removed",
+            next_step="free some space, or set PAAS_CACHE to a folder on a larger disk, and run the same "
+            "command again; it goes on after the last component that was finished",
         )
     return NodeError(
         f"Compiling {component.name} failed:\n{said[-1500:]}",
@@ -298,7 +317,9 @@ def _compile_error(root: Path, component: Component, said: str, log: Path) -> No
 def main(arguments: Sequence[str]) -> int:
     """`python -m paas.node.build [component…]` prints the folder with the binaries."""
     try:
-        folder = ensure(arguments or list(COMPONENTS), progress=lambda line: print(line, file=sys.stderr, flush=True))
+        folder = ensure(
+            arguments or list(COMPONENTS), progress=lambda line: print(line, file=sys.stderr, flush=True)
+        )
     except (NodeError, KeyError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -33,7 +33,9 @@ def hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
             continue
         options = set(kind[2].split(","))
         version = 2 if kind[0] == "cgroup2" else 1
-        controllers = tuple(sorted(options & {"cpuset", "cpu", "cpuacct", "memory", "pids"})) if version == 1 else ()
+        controllers = (
+            tuple(sorted(options & {"cpuset", "cpu", "cpuacct", "memory", "pids"})) if version == 1 else ()
+        )
         found[fields[4]] = Hierarchy(mount=Path(fields[4]), version=version, controllers=controllers)
     return tuple(found.values())
 

@@ -52,7 +52,9 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
     @app.command("down")
     def down(
         name: Name = "default",
-        purge: Annotated[bool, typer.Option("--purge", help="Remove its data, too: nothing can come back.")] = False,
+        purge: Annotated[
+            bool, typer.Option("--purge", help="Remove its data, too: nothing can come back.")
+        ] = False,
     ) -> None:
         """Stop the cluster; the next `paas up` brings its applications back.
 
@@ -61,12 +63,18 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
         from paas.node import bringup
 
         did = bringup.down(name, purge=purge, progress=_say)
-        _say(f"The cluster '{name}' is {'removed' if purge else 'down'}" if did else f"There is no cluster '{name}'")
+        _say(
+            f"The cluster '{name}' is {'removed' if purge else 'down'}"
+            if did
+            else f"There is no cluster '{name}'"
+        )
 
     @app.command("kubeconfig")
     def kubeconfig(
         name: Name = "default",
-        kubectl: Annotated[bool, typer.Option("--kubectl", help="Path of the cluster's kubectl instead.")] = False,
+        kubectl: Annotated[
+            bool, typer.Option("--kubectl", help="Path of the cluster's kubectl instead.")
+        ] = False,
         raw: Annotated[bool, typer.Option("--raw", help="The content instead of the path.")] = False,
     ) -> None:
         """Print the path of the administrator's kubeconfig.
@@ -96,9 +104,11 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
 
         described = instance.load(name) if sys.platform == "linux" else None
         running = described is not None and instance.alive(described) is not None
-        ports = [] if running else [
-            getattr(described, field, default) for field, default in bringup.DEFAULT_PORTS.items()
-        ]
+        ports = (
+            []
+            if running
+            else [getattr(described, field, default) for field, default in bringup.DEFAULT_PORTS.items()]
+        )
         findings = examination.examine(examination.gather(ports))
         for finding in findings:
             print(f"{'missing' if finding.blocking else 'note'}: {finding.what}\n   mend: {finding.mend}")
@@ -129,8 +139,10 @@ def _next(described: Instance, *, bare: bool) -> str:
     flag = "" if described.name == "default" else f" --name {described.name}"
     lines = [f"   export KUBECONFIG=$(paas kubeconfig{flag})"]
     if not bare:
-        lines.append(f"   https://paas.{described.domain}:{described.https_port} is the platform; "
-                     f"its CA is {described.state / 'platform-ca.crt'}")
+        lines.append(
+            f"   https://paas.{described.domain}:{described.https_port} is the platform; "
+            f"its CA is {described.state / 'platform-ca.crt'}"
+        )
         lines.append("   next: paas new-project demo, then paas new-app in a directory with your source")
     return "\n".join(lines)
 

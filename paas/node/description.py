@@ -15,7 +15,7 @@ REGISTRY_HOST = "registry.paas.internal"
 PLATFORM_HOST = "paas.paas.internal"
 NODE_NAME = "paas"
 DNS_FORWARD = "169.254.53.53"
-TOKEN_ISSUER = "paas"  # noqa: S105 - a name
+TOKEN_ISSUER = "paas"
 # The platform's image runs as this user; hostPath volumes know no fsGroup, so the folder has it as owner.
 PLATFORM_UID = 10001
 

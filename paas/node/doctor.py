@@ -64,8 +64,8 @@ def examine(facts: Facts) -> list[Finding]:
     if facts.system != "linux":
         return [
             Finding(
-                what=f"This is {facts.system}, and an embedded cluster needs Linux (its kernel runs the containers)",
-                mend="run `paas up` on a Linux machine, or `paas install` on any cluster you have a kubeconfig for",
+                what=f"This is {facts.system}, and an embedded cluster needs the Linux kernel",
+                mend="run `paas up` on a Linux machine, or `paas install` on any cluster you can reach",
             )
         ]
     found: list[Finding] = []
@@ -155,8 +155,8 @@ def _materials(facts: Facts) -> list[Finding]:
     if facts.uncompiled and facts.free_cache < SPACE_TO_COMPILE:
         found.append(
             Finding(
-                what=f"{facts.free_cache:.0f} GiB free at {facts.cache}; compiling needs {SPACE_TO_COMPILE:.0f} "
-                "GiB for a while",
+                what=f"{facts.free_cache:.0f} GiB free at {facts.cache}; compiling needs "
+                f"{SPACE_TO_COMPILE:.0f} GiB for a while",
                 mend="free some space, or set PAAS_CACHE to a folder on a larger disk",
             )
         )

@@ -44,7 +44,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeImage:
-    """A base image made of Debian packages: `reference` without the registry, such as paas/runtime-python:3.11."""
+    """A base image made of Debian packages; `reference` is like paas/runtime-python:latest."""
 
     reference: str
     packages: tuple[str, ...]
@@ -60,7 +60,9 @@ def pause(cache: Path, binaries: Path) -> Path:
     target = cache / "images" / f"pause-{key}.tar"
     if not target.exists():
         files = {"pause": (program.read_bytes(), 0o755)}
-        _assemble(target, binaries, PAUSE, _layer(files), Settings(entrypoint=("/pause", "-P"), user="65535:65535"))
+        _assemble(
+            target, binaries, PAUSE, _layer(files), Settings(entrypoint=("/pause", "-P"), user="65535:65535")
+        )
     return target
 
 
@@ -125,7 +127,9 @@ def machine_authorities() -> tuple[bytes, ...]:
     that come from no file of the ca-certificates package.
     """
     official = {
-        block for path in Path("/usr/share/ca-certificates").rglob("*.crt") for block in _blocks(path.read_text())
+        block
+        for path in Path("/usr/share/ca-certificates").rglob("*.crt")
+        for block in _blocks(path.read_text())
     }
     if not official or not MACHINE_CAS.exists():
         return tuple(path.read_bytes() for path in sorted(LOCAL_CAS.rglob("*.crt")))
@@ -173,8 +177,8 @@ def _debootstrap(layer: Path, image: RuntimeImage, authorities: Sequence[bytes],
         raise NodeError(
             f"The runtime image {image.reference} could not be made:\n{result.stderr.strip()[-1500:]}",
             why="mmdebstrap, which makes it from Debian packages, failed",
-            next_step="run `apt-get update` to see whether this machine reaches its Debian mirror, then the same "
-            "command again",
+            next_step="run `apt-get update` to see whether this machine reaches its Debian mirror, then "
+            "the same command again",
         )
 
 
@@ -185,7 +189,9 @@ def _sources() -> str:
         return ""
     lists = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     return "\n".join(
-        path.read_text() for path in lists if path.is_file() and path.suffix in (".list", ".sources") and _debian(path)
+        path.read_text()
+        for path in lists
+        if path.is_file() and path.suffix in (".list", ".sources") and _debian(path)
     )
 
 
@@ -202,7 +208,16 @@ def _assemble(target: Path, binaries: Path, tag: str, layer: bytes | Path, setti
             source.write_bytes(layer)
         plain, final = Path(folder, "plain.tar"), Path(folder, "final.tar")
         crane = str(binaries / "crane")
-        _run([crane, "append", "--oci-empty-base", f"--new_layer={source}", f"--new_tag={tag}", f"--output={plain}"])
+        _run(
+            [
+                crane,
+                "append",
+                "--oci-empty-base",
+                f"--new_layer={source}",
+                f"--new_tag={tag}",
+                f"--output={plain}",
+            ]
+        )
         configure_tarball(plain, final, settings)
         final.rename(target)
 
@@ -289,5 +304,5 @@ def _run(command: list[str]) -> None:
         raise NodeError(
             f"`{' '.join(command[:3])} …` failed: {result.stderr.strip()[-800:]}",
             why="an image of the embedded cluster could not be made",
-            next_step="run the same command again; if it fails again, `paas doctor` shows what the machine lacks",
+            next_step="run the same command again; `paas doctor` shows what the machine lacks",
         )

@@ -18,13 +18,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import paas
-from paas.node import cgroups, config, kubeconfig, network, pki
+from paas.node import cgroups, config, kubeconfig, lineup, network, pki
 from paas.node.description import PLATFORM_UID, Instance, Subnets
 from paas.node.errors import NodeError
 from paas.node.images import MACHINE_CAS
@@ -56,12 +56,12 @@ def names() -> list[str]:
 def load(name: str) -> Instance | None:
     """The recorded instance; None if there is none."""
     try:
-        document = json.loads((folder_of(name) / "instance.json").read_text())
+        document: dict[str, Any] = json.loads((folder_of(name) / "instance.json").read_text())
     except FileNotFoundError:
         return None
-    subnets = Subnets(**document.pop("subnets"))
-    paths = {key: Path(document.pop(key)) for key in ("state", "binaries", "pause_image")}
-    return Instance(**document, **paths, subnets=subnets)
+    for key in ("state", "binaries", "pause_image"):
+        document[key] = Path(document[key])
+    return Instance(**{**document, "subnets": Subnets(**document["subnets"])})
 
 
 def save(instance: Instance) -> None:
@@ -126,7 +126,7 @@ def prepare(instance: Instance, host: network.HostNetwork) -> bool:
     _replace(instance.trust_bundle, machine + (instance.pki / "platform-ca.crt").read_text())
     # what a person has to trust; the key beside it in pki stays private
     _replace(instance.state / "platform-ca.crt", (instance.pki / "platform-ca.crt").read_text(), mode=0o644)
-    instructions = config.document(instance, keep=_keep(instance))
+    instructions = lineup.document(instance, keep=_keep(instance))
     changed.append(_replace(instance.run / "supervise.json", json.dumps(instructions, indent=1)))
     binaries = instance.state / "bin"
     if not binaries.is_symlink() or binaries.readlink() != instance.binaries:
@@ -176,7 +176,10 @@ def start(instance: Instance) -> None:
             pass_fds=(host_net,),
             start_new_session=True,
             cwd="/",
-            env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "PYTHONPATH": str(_source())},
+            env={
+                "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+                "PYTHONPATH": str(_source()),
+            },
         )
     record = {"unshare": process.pid, "started": _start_time(process.pid), "boot": _boot()}
     _replace(instance.run / "init.json", json.dumps(record))

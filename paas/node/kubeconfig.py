@@ -13,9 +13,14 @@ def render(*, server: str, authority: str, certificate: str, key: str, name: str
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": _data(authority)}}],
+        "clusters": [
+            {"name": name, "cluster": {"server": server, "certificate-authority-data": _data(authority)}}
+        ],
         "users": [
-            {"name": name, "user": {"client-certificate-data": _data(certificate), "client-key-data": _data(key)}}
+            {
+                "name": name,
+                "user": {"client-certificate-data": _data(certificate), "client-key-data": _data(key)},
+            }
         ],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,

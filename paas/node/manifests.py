@@ -37,7 +37,9 @@ def foundation(instance: Instance) -> list[Manifest]:
         {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "IngressClass",
-            "metadata": _metadata("traefik", annotations={"ingressclass.kubernetes.io/is-default-class": "true"}),
+            "metadata": _metadata(
+                "traefik", annotations={"ingressclass.kubernetes.io/is-default-class": "true"}
+            ),
             "spec": {"controller": "traefik.io/ingress-controller"},
         },
         *_dns(instance),
@@ -55,7 +57,9 @@ def _dns(instance: Instance) -> list[Manifest]:
             "metadata": _metadata("kube-dns", namespace="kube-system"),
             "spec": {
                 "clusterIP": instance.subnets.dns_service,
-                "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports],
+                "ports": [
+                    {"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports
+                ],
             },
         },
         {
@@ -82,13 +86,20 @@ def _repositories(instance: Instance) -> Manifest:
             "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": "",
-            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": name},
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "namespace": namespace,
+                "name": name,
+            },
             "hostPath": {"path": str(instance.repositories), "type": "Directory"},
         },
     }
 
 
-def platform_build(*, name: str, image: str, base: str, folder: str, authority: str, kaniko: str, registry: str) -> Manifest:
+def platform_build(
+    *, name: str, image: str, base: str, folder: str, authority: str, kaniko: str, registry: str
+) -> Manifest:
     """The Job that builds the platform's image out of `folder`/context into `folder`/image.tar.
 
     It has the node's network, because the registry that it takes `base` from listens on loopback alone.
@@ -171,7 +182,10 @@ def _metadata(
     labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> Manifest:
-    metadata: Manifest = {"name": name, "labels": {"app.kubernetes.io/part-of": "paas-node", **(labels or {})}}
+    metadata: Manifest = {
+        "name": name,
+        "labels": {"app.kubernetes.io/part-of": "paas-node", **(labels or {})},
+    }
     if namespace:
         metadata["namespace"] = namespace
     if annotations:

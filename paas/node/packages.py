@@ -72,7 +72,7 @@ def ensure(needs: dict[str, str], *, progress: Progress) -> None:
         raise NodeError(
             f"Installing {', '.join(absent)} failed:\n{(result.stderr or result.stdout).strip()[-1000:]}",
             why="the embedded cluster needs these Debian packages",
-            next_step=f"run `apt-get update && {install_command(absent)}` by hand, then the same command again",
+            next_step=f"run `apt-get update && {install_command(absent)}`, then the same command again",
         )
 
 

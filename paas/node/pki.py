@@ -142,7 +142,9 @@ def ensure_key_pair(folder: Path, name: str) -> Path:
         "pub": public.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         ),
-        "jwks": json.dumps({"keys": [{**jwk(public), "kid": key_id(public), "use": "sig", "alg": "ES256"}]}).encode(),
+        "jwks": json.dumps(
+            {"keys": [{**jwk(public), "kid": key_id(public), "use": "sig", "alg": "ES256"}]}
+        ).encode(),
     }
     for suffix, content in files.items():
         path = folder / f"{name}.{suffix}"

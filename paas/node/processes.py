@@ -48,7 +48,9 @@ def to_document(
     known: set[str] = set()
     for process in processes:
         if late := set(process.after) - known:
-            raise ValueError(f"{process.name} waits for {', '.join(sorted(late))}, which does not come before it")
+            raise ValueError(
+                f"{process.name} waits for {', '.join(sorted(late))}, which does not come before it"
+            )
         known.add(process.name)
     return {
         "processes": [asdict(process) for process in processes],

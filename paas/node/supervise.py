@@ -1,12 +1,12 @@
 """The init process of an instance: first in its PID namespace, parent of all its components.
 
 Started by `instance.start` under `unshare --net --mount --pid --fork --kill-child`, with the instructions
-that `config.document` rendered. It uses the standard library only and decides nothing about Kubernetes.
+that `lineup.document` rendered. It uses the standard library only and decides nothing about Kubernetes.
 
-Flow: make the mount namespace the instance's own (`_mounts`) → addresses and rules (`setup`) → start each
-process once those it waits for are ready, watch, start again what dies → on SIGTERM stop in phases, pods
-between the first two, and end; with the init process the kernel ends everything else in the namespace, its
-mounts and its links. A SIGKILL to the `unshare` above has the same effect at once.
+Flow: make the mount namespace the instance's own (`mounts.make_own`) → addresses and rules (`setup`) →
+start each process once those it waits for are ready, watch, start again what dies → on SIGTERM stop in
+phases, pods between the first two, and end; with the init process the kernel ends everything else in the
+namespace, its mounts and its links. A SIGKILL to the `unshare` above has the same effect at once.
 
 `run/status.json` says at any time how far each process is; it is rewritten only when something changes.
 """
@@ -28,10 +28,16 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from paas.node import mounts
+
 WAITING, STARTING, READY, DONE, FAILED = "waiting", "starting", "ready", "done", "failed"
 SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 LOG_LIMIT = 64 * 2**20
-BASE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+}
 
 
 class Component:
@@ -72,10 +78,10 @@ class Supervisor:
 
     def main(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        _mounts(self.mounts)
+        mounts.make_own(self.mounts)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
         for command in self.setup:
-            subprocess.run(command, check=True, preexec_fn=_unblock, env=BASE_ENVIRONMENT)  # noqa: PLW1509
+            subprocess.run(command, check=True, preexec_fn=_unblock, env=BASE_ENVIRONMENT)
         while True:
             now = time.monotonic()
             busy = self.advance(now)
@@ -124,7 +130,7 @@ class Supervisor:
                     stderr=log,
                     env={**BASE_ENVIRONMENT, **component.spec["environment"]},
                     pass_fds=(self.host_net,) if component.spec["outside"] else (),
-                    preexec_fn=_unblock,  # noqa: PLW1509
+                    preexec_fn=_unblock,
                     start_new_session=True,
                     cwd="/",
                 )
@@ -180,7 +186,12 @@ class Supervisor:
         command = [*self.drain["ctr"], "--namespace=k8s.io", "tasks", "list"]
         try:
             listed = subprocess.run(
-                command, capture_output=True, text=True, timeout=5, check=True, preexec_fn=_unblock  # noqa: PLW1509
+                command,
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=True,
+                preexec_fn=_unblock,
             ).stdout
         except (OSError, subprocess.SubprocessError):
             return  # containerd is not there: nothing to drain
@@ -246,56 +257,6 @@ def answers(probe: dict[str, str]) -> bool:
     except (OSError, urllib.error.URLError, ValueError):
         return False
     return False
-
-
-def _mounts(wanted: dict[str, Any]) -> None:
-    """Turn the mount namespace into the instance's own; the host's tree stays as it is below."""
-    _mount("--make-rprivate", "/")
-    # inside, mounts must travel from kubelet to containers
-    _mount("--make-rshared", "/")
-    _mount("-t", "proc", "proc", "/proc")
-    folder = Path(wanted["sysctl_files"])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in wanted["sysctls"]:
-        real, stand_in = Path("/proc/sys", name), folder / name.replace("/", "_")
-        if real.exists():
-            stand_in.write_text(real.read_text())
-            _mount("--bind", str(stand_in), str(real))
-    targets = {path: os.path.realpath(path) for path in wanted["files"]}
-    private: list[str] = wanted["private"]
-    kept = {
-        path: os.open(path, os.O_PATH | os.O_DIRECTORY)
-        for path in wanted["keep"]
-        if any(_within(path, hidden) for hidden in private)
-    }
-    sources = {path: Path(source).read_bytes() for path, source in wanted["files"].items()}
-    for path in private:
-        _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
-    for path, descriptor in kept.items():
-        Path(path).mkdir(parents=True, exist_ok=True)
-        # without -c, mount would resolve the link to the very path that has just been hidden
-        _mount("-c", "--rbind", f"/proc/{os.getpid()}/fd/{descriptor}", path)
-        os.close(descriptor)
-    for name in ("/run/netns", "/run/lock", "/run/paas"):
-        Path(name).mkdir(parents=True, exist_ok=True)
-    # pasta drops the privilege to look into /proc/PID/ns of others, so it gets the namespace as a file
-    Path("/run/paas/netns").touch()
-    _mount("--bind", "/proc/self/ns/net", "/run/paas/netns")
-    for path, target in targets.items():
-        # a resolv.conf that is a link into /run has just been hidden; its stand-in goes where it pointed
-        if any(_within(target, hidden) for hidden in private):
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            Path(target).write_bytes(sources[path])
-        elif Path(target).exists():
-            _mount("--bind", wanted["files"][path], target)
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + "/")
-
-
-def _mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True, env=BASE_ENVIRONMENT)
 
 
 def _unblock() -> None:

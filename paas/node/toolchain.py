@@ -84,7 +84,7 @@ def require(cache: Path, *, progress: Progress) -> Toolchain:
     if result.returncode != 0:
         raise NodeError(
             f"Go could not be installed: {result.stderr.strip()[-600:]}",
-            why=f"the cluster's components are compiled, which needs Go {'.'.join(map(str, MINIMUM))} or newer",
+            why=f"compiling the cluster's components needs Go {'.'.join(map(str, MINIMUM))} or newer",
             next_step="install Go yourself, put it on PATH, and run the same command again",
         )
     shutil.rmtree(target, ignore_errors=True)

@@ -18,7 +18,7 @@ import pytest
 
 from paas.node import images, instance, network, paths
 from paas.node.description import Instance as Description
-from paas.node.platform import Node
+from paas.node.stores import Node
 from tests.e2e import host
 from tests.e2e.conftest import NAME
 from tests.e2e.platform import Instance, eventually
