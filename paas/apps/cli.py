@@ -111,33 +111,36 @@ async def new_app(
 async def status(
     session: Session,
     name: Annotated[str | None, typer.Argument(metavar="[APP]", help="Default: all of the project.")] = None,
+    *,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all projects.")] = False,
 ) -> ExitCode | None:
     """Show applications at one look, and what to do next.
 
     Example: paas status shop
     """
-    from paas.apps.gather import world
+    from paas.apps.gather import worlds
     from paas.apps.objects import APP_WORDS
     from paas.apps.overview import describe
     from paas.terminal.naming import plain_name
 
     project = await session.project()
-    seen = await world(await session.cluster(), project)
-    apps = seen.apps()
+    seen = await worlds(await session.cluster(), None if everywhere else project)
+    shown = [(world, app) for world in seen for app in world.apps()]
     if name is not None:
         wanted = plain_name(name, (*APP_WORDS, "dc", "bc", "app"))
-        if wanted not in apps:
+        shown = [(world, app) for world, app in shown if app == wanted]
+        if not shown:
             raise not_found("application", wanted, project, hint=f"paas get apps -n {project}")
-        apps = [wanted]
-    if not apps:
-        session.say(f'No applications in project "{project}".')
+    if not shown:
+        session.say("No applications." if everywhere else f'No applications in project "{project}".')
         session.say("next: cd your-app && paas new-app" + (f" -n {project}" if session.namespace else ""))
         return None
     now = datetime.now(UTC)
-    for i, app in enumerate(apps):
+    for i, (world, app) in enumerate(shown):
         if i:
             session.print()
-        session.print(plain("\n".join(describe(seen, app, now=now))))
+        lines = describe(world, app, now=now)
+        session.print(plain("\n".join([f"{world.project}/{lines[0]}", *lines[1:]] if everywhere else lines)))
     return None
 
 

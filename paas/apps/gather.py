@@ -25,8 +25,8 @@ OWN: tuple[Resource, ...] = (ROUTE, SERVICE, DEPLOYMENTCONFIG, BUILDCONFIG, IMAG
 what builds need."""
 
 
-async def world(cluster: Cluster, project: str) -> World:
-    """The objects of a project."""
+async def worlds(cluster: Cluster, project: str | None) -> list[World]:
+    """The objects of a project, or (None) of all namespaces that have some, by name."""
     configs, builds, streams, rollouts, services, routes, pods = await asyncio.gather(
         cluster.list(BUILDCONFIG, project),
         cluster.list(BUILD, project),
@@ -36,7 +36,21 @@ async def world(cluster: Cluster, project: str) -> World:
         cluster.list(ROUTE, project),
         cluster.list(POD, project, labels=names.LABEL_DEPLOYMENTCONFIG),
     )
-    return World(project, configs, builds, streams, rollouts, services, routes, pods)
+    if project is not None:
+        return [World(project, configs, builds, streams, rollouts, services, routes, pods)]
+    found = [configs, builds, streams, rollouts, services, routes, pods]
+    namespaces = {
+        obj["metadata"]["namespace"] for part in (configs, rollouts, routes, streams) for obj in part
+    }
+    return [
+        World(name, *([obj for obj in part if obj["metadata"]["namespace"] == name] for part in found))
+        for name in sorted(namespaces)
+    ]
+
+
+async def world(cluster: Cluster, project: str) -> World:
+    """The objects of one project."""
+    return (await worlds(cluster, project))[0]
 
 
 async def own_objects(cluster: Cluster, project: str, app: str) -> list[Manifest]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import typer
 
     from paas.kube.resources import Manifest
-    from paas.node.platform import Installation
     from paas.terminal.problem import ExitCode
     from paas.terminal.session import Session
 
@@ -95,7 +94,6 @@ def application() -> typer.Typer:
     from paas.builds import cli as builds
     from paas.cli import installation
     from paas.deployments import cli as deployments
-    from paas.node import cli as node
     from paas.projects import cli as projects
     from paas.routes import cli as routes
     from paas.sources import cli as sources
@@ -110,7 +108,6 @@ def application() -> typer.Typer:
         epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
     )
     installation.register(app)
-    node.register(app, install=install)
     projects.register(app)
     apps.register(app)
     builds.register(app, follow)
@@ -132,27 +129,6 @@ def _add_credential(app: typer.Typer) -> None:
         from paas.cli.credential import main as credential
 
         credential(["--help"])  # `main` never gets here with arguments
-
-
-def install(installation: Installation, *, say: Callable[[str], None]) -> None:
-    """What `paas up` applies to its cluster: the same as `paas install`."""
-    import asyncio
-
-    from paas.apps.install import InstallFailed, Keys
-    from paas.apps.install import install as apply
-    from paas.kube.cluster import Cluster
-    from paas.terminal.problem import Problem
-
-    async def work() -> None:
-        keys = Keys(installation.ca_cert, installation.ca_key, installation.registry_token_key)
-        async with await Cluster.connect(installation.kubeconfig) as cluster:
-            await apply(cluster, installation.settings, keys, say=say)
-
-    try:
-        asyncio.run(work())
-    except InstallFailed as problem:
-        what, _, hint = str(problem).partition("; ")
-        raise Problem("the platform could not be installed", why=what, hint=hint or "paas doctor") from problem
 
 
 async def follow(session: Session, build: Manifest, tell_story: bool, timeout: float) -> ExitCode:
