@@ -17,6 +17,8 @@ from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
 from paas.deployments.world import World, understand
 from paas.kube import meta, names
 from paas.kube.cluster import ApiError
+from paas.kube.conditions import find
+from paas.kube.names import Condition, Reason
 from paas.kube.plan import Plan
 from paas.kube.resources import (
     CONTROLLERREVISION,
@@ -46,11 +48,14 @@ def users_of_stream(stream: Manifest, view: View) -> Iterable[Key]:
             yield Key(namespace, dc["metadata"]["name"])
 
 
-def target_of_autoscaler(hpa: Manifest, view: View) -> Iterable[Key]:
-    """The DeploymentConfig whose Deployment an autoscaler targets."""
-    target = _target(hpa)
-    if target is not None:
-        yield Key(hpa["metadata"]["namespace"], target)
+def minded_of_autoscaler(hpa: Manifest, view: View) -> Iterable[Key]:
+    """The DeploymentConfig whose Deployment an autoscaler targets, and those that complain about one: it
+    may have been theirs until now."""
+    namespace, target = hpa["metadata"]["namespace"], _target(hpa)
+    for dc in view.list(DEPLOYMENTCONFIG, namespace):
+        ready = find(dc, Condition.READY) or {}
+        if dc["metadata"]["name"] == target or ready.get("reason") == Reason.FOREIGN_AUTOSCALER:
+            yield Key(namespace, dc["metadata"]["name"])
 
 
 def stream_names(dc: Manifest) -> Iterator[str]:
@@ -62,6 +67,7 @@ def stream_names(dc: Manifest) -> Iterator[str]:
 
 
 def _target(hpa: Manifest) -> str | None:
+    """Name of the Deployment that an autoscaler targets, or None."""
     target = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
     if target.get("kind") != DEPLOYMENT.kind or not str(target.get("apiVersion")).startswith("apps/"):
         return None
@@ -77,7 +83,7 @@ class DeploymentsController(Controller[Observed]):
         Watch(DEPLOYMENT, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
         Watch(CONTROLLERREVISION, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
         Watch(IMAGESTREAM, users_of_stream),
-        Watch(HPA, target_of_autoscaler),
+        Watch(HPA, minded_of_autoscaler),
     )
 
     async def gather(self, key: Key) -> Observed | None:

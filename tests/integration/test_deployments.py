@@ -60,7 +60,7 @@ ELABORATE: Manifest = {
         {"name": "side", "image": "registry.test/side:1"},
     ],
     "volumes": [{"name": "scratch", "emptyDir": {}}, {"name": "conf", "configMap": {"name": "conf"}}],
-    "terminationGracePeriodSeconds": 0,
+    "terminationGracePeriodSeconds": 5,
     "nodeSelector": {},
     "tolerations": [{"key": "x", "operator": "Exists"}],
     "hostNetwork": False,
