@@ -121,12 +121,12 @@ def advance(
     output's ImageStream is there. `repository_url` is told to the image as where its source is from.
     """
     build = seen.build
+    if phase_of(build) in TERMINAL:
+        return _tidied(seen)
     try:
         spec = BuildSpec.model_validate(build["spec"])
     except ValidationError as problem:
         return _ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
-    if phase_of(build) in TERMINAL:
-        return _tidied(seen)
     if spec.cancelled:
         return _ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
     if started(seen):
@@ -307,11 +307,11 @@ def _ended(
         duration=duration,
         **more,
     )
-    if actions:
-        kind = "Normal" if phase in (Phase.COMPLETE, Phase.CANCELLED) else "Warning"
-        event = Event(BUILD, key_of(build), build["metadata"]["uid"], reason, message, kind)  # type: ignore[arg-type]
-        actions.append(event)
-    return actions
+    well = phase in (Phase.COMPLETE, Phase.CANCELLED)
+    event = Event(
+        BUILD, key_of(build), build["metadata"]["uid"], reason, message, "Normal" if well else "Warning"
+    )
+    return [*actions, event]
 
 
 def _status(seen: BuildSeen, now: datetime, **changes: Any) -> list[Action]:

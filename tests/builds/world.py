@@ -129,11 +129,13 @@ class World:
             if phase_of(build) != "Complete" or "shop" not in self.streams:
                 continue
             stream = self.streams["shop"]
-            tags = stream.setdefault("status", {}).setdefault("tags", [{"tag": "latest", "items": []}])
+            tags = stream.setdefault("status", {}).setdefault(
+                "tags", [{"tag": "other", "items": []}, {"tag": "latest", "items": []}]
+            )
             number = build["spec"]["number"]
-            if all(item["buildNumber"] != number for item in tags[0]["items"]):
+            if all(item["buildNumber"] != number for item in tags[1]["items"]):
                 item = {"buildConfigUid": build["spec"]["buildConfigUid"], "buildNumber": number}
-                tags[0]["items"].insert(0, item)
+                tags[1]["items"].insert(0, item)
 
     # -- the Job controller and the kubelet --------------------------------------------------------------
     def pod_of(self, name: str) -> Manifest:
@@ -214,15 +216,13 @@ class World:
         means = Means(
             key=self.key, ca="PEM", user_namespaces=True, runtimes=("registry/paas/runtime-python:latest",)
         )
-        return copy.deepcopy(
-            Observed(
-                key=Key(NAMESPACE, NAME),
-                config=self.config,
-                builds=tuple(self._seen(build, means) for build in self.builds.values()),
-                streams=self.streams,
-                means=means,
-                source_secret_missing=self.source_secret_missing,
-            )
+        return Observed(
+            key=Key(NAMESPACE, NAME),
+            config=self.config,
+            builds=tuple(self._seen(build, means) for build in self.builds.values()),
+            streams=self.streams,
+            means=means,
+            source_secret_missing=self.source_secret_missing,
         )
 
     def _seen(self, build: Manifest, means: Means) -> BuildSeen:
