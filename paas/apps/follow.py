@@ -5,14 +5,17 @@
             Routes to them ──watch──▶ https://…
 
 The server streams it to whoever pushed, `start-build --follow` and `logs -f` to whoever asks. It only
-reads: leaving it changes nothing. It ends by itself on every final state, and after `wait` seconds with
-how to go on looking. What is said stands in `apps.story`; this file is about when.
+reads: leaving it changes nothing, and ends every watch at once (that is what the `aclosing` are for: a
+generator that is left in a loop would be closed only when the collector comes by). It ends by itself on
+every final state, and after `wait` seconds with how to go on looking. What is said stands in `apps.story`;
+this file is about when.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -71,7 +74,7 @@ class End:
 
 async def tell(
     cluster: Cluster, build: Manifest, *, wait: float = WAIT, rollout: bool = True
-) -> AsyncIterator[str | End]:
+) -> AsyncGenerator[str | End, None]:
     """The lines of a Build's story from now on, then its End. Without `rollout` it ends with the build.
 
     Raises ApiError when the reader may not see what it is about.
@@ -79,17 +82,19 @@ async def tell(
     until = asyncio.get_running_loop().time() + wait
     try:
         last = build
-        async for item in _build(cluster, build, until=until):
-            if isinstance(item, str):
-                yield item
-            else:
-                last = item
+        async with aclosing(_build(cluster, build, until=until)) as building:
+            async for item in building:
+                if isinstance(item, str):
+                    yield item
+                else:
+                    last = item
         match story.phase_of(last):
             case Phase.COMPLETE if not rollout:
                 yield End(Fate.BUILT)
             case Phase.COMPLETE:
-                async for told in _deploy(cluster, last, until=until):
-                    yield told
+                async with aclosing(_deploy(cluster, last, until=until)) as deploying:
+                    async for told in deploying:
+                        yield told
             case Phase.CANCELLED:
                 yield End(Fate.CANCELLED)
             case Phase.FAILED | Phase.ERROR:
@@ -103,7 +108,7 @@ async def tell(
 
 
 # -- the build -------------------------------------------------------------------------------------
-async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncIterator[str | Manifest]:
+async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGenerator[str | Manifest, None]:
     """Lines until the Build is over; the last item is the Build as it was seen last."""
     namespace, name = build["metadata"]["namespace"], story.name_of(build)
     selector = f"{names.LABEL_BUILDCONFIG}={build['spec']['buildConfig']}"
@@ -167,7 +172,7 @@ def _headings(build: Manifest, others: object, said: set[str]) -> list[str]:
     return lines
 
 
-async def build_log(cluster: Cluster, key: Key) -> AsyncIterator[LogLine | Trouble]:
+async def build_log(cluster: Cluster, key: Key) -> AsyncGenerator[LogLine | Trouble, None]:
     """The log of a build pod's containers, one after the other, to the end; and why it does not start,
     each reason once."""
     waiting_for = ""
@@ -212,7 +217,7 @@ def _started(pod: Manifest) -> set[str]:
     return {s["name"] for s in statuses if (s.get("state") or {}).keys() & {"running", "terminated"}}
 
 
-async def whole_log(cluster: Cluster, key: Key, *, container: str | None) -> AsyncIterator[str]:
+async def whole_log(cluster: Cluster, key: Key, *, container: str | None) -> AsyncGenerator[str, None]:
     """All lines of a container until it ends. A stream that breaks off is taken up where it was."""
     seen, failures = 0, 0
     while True:
@@ -235,7 +240,7 @@ async def whole_log(cluster: Cluster, key: Key, *, container: str | None) -> Asy
 
 
 # -- the rollouts ----------------------------------------------------------------------------------
-async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncIterator[str | End]:
+async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGenerator[str | End, None]:
     namespace = build["metadata"]["namespace"]
     configs = [
         config
@@ -251,18 +256,19 @@ async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncIt
         return
     fates = []
     for config in sorted(configs, key=story.name_of):
-        async for item in _roll_out(cluster, config, build, until=until):
-            if isinstance(item, End):
-                fates.append(item.fate)
-            else:
-                yield item
+        async with aclosing(_roll_out(cluster, config, build, until=until)) as rolling:
+            async for item in rolling:
+                if isinstance(item, End):
+                    fates.append(item.fate)
+                else:
+                    yield item
     worst = [f for f in (Fate.ROLLOUT_FAILED, Fate.GONE, Fate.LIVE, Fate.BUILT) if f in fates]
     yield End(worst[0])
 
 
 async def _roll_out(
     cluster: Cluster, config: Manifest, build: Manifest, *, until: float
-) -> AsyncIterator[str | End]:
+) -> AsyncGenerator[str | End, None]:
     """Lines until the build is live in one DeploymentConfig, or will not be; then the End of that."""
     namespace, name, number = config["metadata"]["namespace"], story.name_of(config), story.name_of(build)
     pods: dict[str, Manifest] = {}
@@ -287,18 +293,19 @@ async def _roll_out(
                 if progress not in said and where.stage is Stage.ROLLING:
                     said.add(progress)
                     yield story.step(progress)
-                async for line in _troubles(cluster, where.revision, pods, said):
-                    yield line
+                async with aclosing(_troubles(cluster, where.revision, pods, said)) as troubles:
+                    async for line in troubles:
+                        yield line
             if where.stage not in (Stage.WAITING, Stage.ROLLING):
                 break
     match where.stage:
         case Stage.LIVE:
             if where.message:
                 yield story.detail(f"{name}: {where.message}; nothing to roll out")
-            async for line in _addresses(
-                cluster, config, f"(build {number}, revision {where.revision})", until=until
-            ):
-                yield line
+            what = f"(build {number}, revision {where.revision})"
+            async with aclosing(_addresses(cluster, config, what, until=until)) as addresses:
+                async for line in addresses:
+                    yield line
             yield End(Fate.LIVE)
         case Stage.FAILED:
             yield story.problem(f"Rollout of {name} revision {where.revision} failed: {where.message}")
@@ -324,7 +331,7 @@ async def _roll_out(
 
 async def _troubles(
     cluster: Cluster, revision: int, pods: dict[str, Manifest], said: set[str]
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Why pods of a revision do not run, each reason once; with the end of a crashed one's log."""
     for pod in story.of_revision(pods.values(), revision):
         trouble = story.pod_trouble(pod)
@@ -345,7 +352,9 @@ async def _troubles(
             continue  # the pod has gone; its reason is told
 
 
-async def _addresses(cluster: Cluster, config: Manifest, what: str, *, until: float) -> AsyncIterator[str]:
+async def _addresses(
+    cluster: Cluster, config: Manifest, what: str, *, until: float
+) -> AsyncGenerator[str, None]:
     """The addresses of a DeploymentConfig's Routes, once they are admitted (or why they are not)."""
     namespace, name = config["metadata"]["namespace"], story.name_of(config)
     services = await cluster.list(SERVICE, namespace)

@@ -6,7 +6,8 @@ The receive path tells what was received and detected itself; it gets this funct
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from paas.apps.follow import WAIT, End, tell
 from paas.apps.story import problem, still_running
@@ -16,13 +17,14 @@ from paas.kube.resources import Manifest
 log = logging.getLogger(__name__)
 
 
-async def story(cluster: Cluster, build: Manifest, *, wait: float = WAIT) -> AsyncIterator[str]:
+async def story(cluster: Cluster, build: Manifest, *, wait: float = WAIT) -> AsyncGenerator[str, None]:
     """The lines of a Build's story until its end, or for `wait` seconds. Never raises: the push was
     accepted, and whatever happens to the telling changes nothing about it."""
     try:
-        async for item in tell(cluster, build, wait=wait):
-            if not isinstance(item, End):
-                yield item
+        async with aclosing(tell(cluster, build, wait=wait)) as items:
+            async for item in items:
+                if not isinstance(item, End):
+                    yield item
     except (ApiError, ClusterUnreachable) as trouble:
         log.warning("the story of build %s broke off: %s", build["metadata"]["name"], trouble)
         yield problem("The cluster does not say how it goes on.")
