@@ -307,7 +307,7 @@ def _still_running(pod: Manifest, status: Mapping[str, Any]) -> UnderWay:
     started = status.get("startTime")
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         state = container.get("state") or {}
-        if state.get("running") or state.get("terminated"):
+        if "running" in state or "terminated" in state:
             return UnderWay(Phase.RUNNING, Reason.BUILD_RUNNING, "the build runs", started)
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
