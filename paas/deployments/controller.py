@@ -36,8 +36,10 @@ from paas.kube.view import View
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 """Label of the children; narrows the watches, so that others' Deployments take no memory here."""
-REFUSALS: Final = frozenset({400, 403, 422, 500})
-"""Answers to a dry run that are about what was sent: server-side apply reports an unknown field as 500."""
+REFUSALS: Final = frozenset({400, 403, 422})
+"""Answers to a dry run that are about what was sent."""
+UNTYPED: Final = "failed to create typed patch object"
+"""Part of the answer (500) of server-side apply to a field that is unknown or of the wrong type."""
 
 
 def users_of_stream(stream: Manifest, view: View) -> Iterable[Key]:
@@ -90,12 +92,11 @@ class DeploymentsController(Controller[Observed]):
         dc = self.view.get(DEPLOYMENTCONFIG, key)
         if dc is None or dc["metadata"].get("deletionTimestamp"):
             return None
-        uid = dc["metadata"]["uid"]
         streams = {name: self.view.get(IMAGESTREAM, Key(key.namespace, name)) for name in stream_names(dc)}
         observed = Observed(
             dc=dc,
             deployment=self.view.get(DEPLOYMENT, key) or await self.cluster.get(DEPLOYMENT, key),
-            revisions=tuple(self.view.list(CONTROLLERREVISION, key.namespace, owner_uid=uid)),
+            revisions=await self._revisions(key, dc),
             streams={name: stream for name, stream in streams.items() if stream is not None},
             autoscalers=tuple(hpa for hpa in self.view.list(HPA, key.namespace) if _target(hpa) == key.name),
         )
@@ -115,6 +116,18 @@ class DeploymentsController(Controller[Observed]):
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return plan_of(observed, now=now)
 
+    async def _revisions(self, key: Key, dc: Manifest) -> tuple[Manifest, ...]:
+        """The revisions of a DeploymentConfig. When the view lacks the newest that its status tells of,
+        they are read live: a view that is behind must not look like a history that was taken away."""
+        uid = dc["metadata"]["uid"]
+        seen = self.view.list(CONTROLLERREVISION, key.namespace, owner_uid=uid)
+        latest = (dc.get("status") or {}).get("latestVersion") or 0
+        if max((int(found.get("revision") or 0) for found in seen), default=0) >= latest:
+            return tuple(seen)
+        selector = f"{names.LABEL_DEPLOYMENTCONFIG}={key.name}"
+        live = await self.cluster.list(CONTROLLERREVISION, key.namespace, labels=selector)
+        return tuple(found for found in live if meta.owned_by(found, uid))
+
     async def _with_name_holder(self, world: World) -> Observed:
         """With whatever has the name of the revision that is due, if one is."""
         following = world.next_revision
@@ -133,7 +146,7 @@ class DeploymentsController(Controller[Observed]):
         try:
             await self.cluster.apply(wanted, manager=self.name, force=live is not None, dry_run=True)
         except ApiError as problem:
-            if problem.status in REFUSALS:
+            if problem.status in REFUSALS or UNTYPED in problem.message:
                 return problem.message[:1000]
             raise
         return None

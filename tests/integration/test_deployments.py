@@ -585,3 +585,46 @@ async def test_children_go_with_their_owner(project: Project, running: Operating
 
 def _ready(status: Manifest) -> str:
     return next((c["reason"] for c in status.get("conditions") or () if c["type"] == "Ready"), "")
+
+
+async def test_a_restart_writes_nothing(project: Project, workload_kubeconfig: Path) -> None:
+    with operating(workload_kubeconfig, make, namespaces=[project.name]) as first:
+        await project.create(pods=ELABORATE)
+        await project.image("a")
+        await project.until(lambda s: _ready(s) == "InvalidSpec")  # nothing gives `migrate` an image
+        trigger = config(project.name)["spec"]["triggers"][1]
+        trigger["imageChangeParams"]["containerNames"] = ["web", "migrate"]
+        await project.patch({"spec": {"triggers": [{"type": "ConfigChange"}, trigger]}})
+        await project.until(lambda s: _ready(s) == "Reconciled")
+        await eventually(lambda: _true(first.writes(project.name) == 0))
+    before = await project.versions()
+    was = await project.status()
+    with operating(workload_kubeconfig, make, namespaces=[project.name]) as again:
+        view = again.manager.runners[0].controller.view
+        await eventually(lambda: _true(view.get(DEPLOYMENT, project.key) is not None))
+        again.call(again.manager.resync())
+        assert again.writes(project.name) == 0
+    assert await project.status() == was
+    assert await project.versions() == before
+
+
+async def _true(answer: bool) -> bool:
+    return answer
+
+
+async def test_a_view_that_is_behind_does_not_look_like_a_lost_history(
+    project: Project, workload_kubeconfig: Path
+) -> None:
+    with operating(workload_kubeconfig, make, namespaces=[project.name]):
+        await project.create()
+        await project.image("a")
+        await project.rolled_out(1)
+    dc = await project.api.get(DEPLOYMENTCONFIG, project.key)
+    assert dc is not None
+    view = View()
+    view.put(DEPLOYMENTCONFIG, dc)
+    controller = DeploymentsController(cluster=project.api, view=view, settings=Settings())
+    observed = await controller.gather(project.key)
+    assert observed is not None
+    assert [found["metadata"]["name"] for found in observed.revisions] == ["shop-1"]
+    assert observed.deployment is not None
