@@ -27,7 +27,7 @@ from pathlib import Path
 from benchmarks.timeline import Timeline
 from paas.kube.cluster import Cluster
 from paas.node import paths
-from tests.e2e.platform import Instance, Person, new_person, unused_name
+from tests.e2e.platform import Instance, Person, clean_environment, new_person, unused_name
 from tests.e2e.samples import python_app
 
 RESULTS = Path(__file__).with_name("results") / "push-to-live.json"
@@ -80,7 +80,7 @@ async def push_once(person: Person, folder: Path, app: str, text: str, *, number
         moments = {"start": time.monotonic()}
         process = await asyncio.create_subprocess_exec(
             "git", "push", "paas", "main",
-            cwd=folder, env={**os.environ, **person.env}, stderr=asyncio.subprocess.PIPE,
+            cwd=folder, env={**clean_environment(), **person.env}, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stderr is not None
         asking = asyncio.create_task(_first_answer(person, app, text))

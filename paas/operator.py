@@ -15,10 +15,10 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import kopf
 from aiohttp import web
-from kopf._cogs.structs.references import Selector
 from kopf._core.engines.peering import Identity
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -72,7 +72,7 @@ def kopf_settings(manager: Manager) -> kopf.OperatorSettings:
     for resource, labels in manager.selectors.items():
         if labels:  # memory: pods and Jobs of others are never read
             selector = ",".join(f"{name}={value}" for name, value in labels.items())
-            settings.watching.label_selectors[Selector(*selector_of(resource))] = selector
+            settings.watching.label_selectors[cast(Any, selector_of(resource))] = selector
     return settings
 
 

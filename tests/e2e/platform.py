@@ -47,6 +47,11 @@ class Ran:
         return self
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what overrides git's and paas's own settings."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "PAAS_APP"))}
+
+
 def run(
     argv: Sequence[str | Path],
     *,
@@ -60,7 +65,7 @@ def run(
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**clean_environment(), **(env or {})},
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.platform import Person, eventually
+from tests.e2e.platform import Person, clean_environment, eventually
 from tests.e2e.samples import python_app
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,7 @@ def start_push(person: Person, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["git", "push", "paas", "main"],
         cwd=folder,
-        env={**os.environ, **person.env},
+        env={**clean_environment(), **person.env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import subprocess
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.platform import Person, run
+from tests.e2e.platform import Person, clean_environment, run
 from tests.e2e.samples import python_app
 
 pytestmark = pytest.mark.e2e
@@ -129,7 +128,7 @@ def test_of_two_pushes_racing_for_one_ref_the_loser_is_told(person: Person, app:
         subprocess.Popen(
             ["git", "push", "paas", "main"],
             cwd=copy,
-            env={**os.environ, **person.env},
+            env={**clean_environment(), **person.env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -153,7 +152,7 @@ def test_two_pushes_in_a_row_are_built_in_order(person: Person, app: Path) -> No
         process = subprocess.Popen(
             ["git", "push", "paas", f"{commits[-1]}:refs/heads/main"],
             cwd=app,
-            env={**os.environ, **person.env},
+            env={**clean_environment(), **person.env},
             stderr=subprocess.PIPE,
             text=True,
         )
