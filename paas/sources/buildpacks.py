@@ -37,8 +37,14 @@ def _regex(text: str) -> str:
     return text
 
 
+def _inside(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError("leads out of the source")
+    return path
+
+
 Regex = Annotated[str, AfterValidator(_regex)]
-FileName = Annotated[str, Field(pattern=FILE)]
+FileName = Annotated[str, Field(pattern=FILE), AfterValidator(_inside)]
 
 
 class _Strict(BaseModel):

@@ -47,7 +47,7 @@ def render_buildpack(pack: Buildpack, facts: dict[str, str], *, runtime_registry
     context = {**facts, "runtime": f"{runtime_registry}/{pack.runtime_name}", "port": pack.port}
     try:
         text = environment.from_string(pack.template).render(context)
-    except TemplateError as problem:
+    except (TemplateError, ArithmeticError, TypeError, ValueError) as problem:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
             f"buildpack {pack.name} does not render: {problem}; commit a Dockerfile to build without it",
