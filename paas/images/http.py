@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from paas.images.token import (
     parse_scopes,
     parse_user,
 )
+from paas.kube.cluster import ApiError, ClusterUnreachable
 from paas.kube.conditions import timestamp
 from paas.kube.credentials import (
     REGISTRY,
@@ -42,6 +44,8 @@ from paas.kube.credentials import (
 )
 from paas.kube.resources import Key, Manifest
 from paas.projects.model import is_project
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 8192
 """Bytes of a token request's form."""
@@ -120,7 +124,12 @@ async def _answer(
             {"error": "invalid_request", "error_description": f"tokens here are for {needs.service}"},
             status_code=400,
         )
-    who = await identify(needs, user, password) if user else None
+    try:
+        who = await identify(needs, user, password) if user else None
+    except (ApiError, ClusterUnreachable) as problem:
+        # Neither yes nor no: a 401 would end a build or a pull for good, this one is tried again.
+        logger.warning("a registry token could not be decided: %s", problem)
+        return JSONResponse({"error": "unavailable"}, status_code=503, headers={"Retry-After": "2"})
     if who is None:
         return JSONResponse(
             {

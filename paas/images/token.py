@@ -100,7 +100,7 @@ def due(user: User, repository: str) -> frozenset[str]:
         case BuildUser(namespace, _, stream):
             # A namespace with a reserved name is no project: `paas` would own the runtime images.
             own = {stream_repository(namespace, stream), cache_repository(namespace, stream)}
-            if stream and repository in own and not is_reserved(namespace):
+            if repository in own and not is_reserved(namespace):
                 return frozenset({PULL, PUSH})
         case ProjectUser(namespace):
             if first == namespace and not is_reserved(namespace):

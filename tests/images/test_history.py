@@ -81,6 +81,15 @@ def test_the_earlier_completion_of_another_buildconfig_seen_late_is_left_out():
     assert merged(build(9, image="a", at=4), onto=first) == first
 
 
+def test_an_item_is_never_dated_before_the_one_below_it():
+    first = merged(build(5, image="a", at=10))
+    (history,) = merged(build(6, image="b", at=5), onto=first)
+    assert [(item.build, item.created) for item in history.items] == [
+        ("shop-6", moment(10)),
+        ("shop-5", moment(10)),
+    ]
+
+
 def test_pruned_builds_stay_in_the_history():
     first = merged(build(1, image="a", at=1))
     assert seen(merged(build(2, image="b", at=2), onto=first)) == [("shop-2", "b"), ("shop-1", "a")]

@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import paas.images.history as history_module
+import paas.images.plan as plan_module
+from paas.images.history import TAGS_PER_STREAM
 from paas.images.model import current
 from paas.images.plan import Observed, plan
 from paas.kube.plan import Event, Plan, Status
 from paas.kube.resources import Manifest
 from paas.kube.settings import Settings
+from tests.deployments.branches import every_branch
 from tests.images.builds import build, digest, stream
 from tests.images.test_history import builds_strategy
 
@@ -88,8 +92,48 @@ def test_another_registry_address_is_taken_over_for_what_comes_next():
     ]
 
 
-@given(builds_strategy, st.integers(0, 100_000))
-def test_a_plan_after_its_plan_was_applied_is_empty(builds, later):
-    observed = Observed(stream(), tuple(builds))
-    after = applied(planned(observed), stream())
-    assert planned(Observed(after, tuple(builds)), NOW + timedelta(seconds=later)) == Plan()
+BROKEN = {"tags": "nonsense"}
+MANY_TAGS = {
+    "tags": [{"tag": f"t{n}" + "x" * 30, "items": []} for n in range(TAGS_PER_STREAM)],
+    "conditions": [],
+}
+
+
+@settings(max_examples=120, derandomize=True)
+@given(
+    st.sampled_from([{}, {}, {}, {}, BROKEN, BROKEN, MANY_TAGS]),
+    builds_strategy,
+    builds_strategy,
+    st.integers(0, 100_000),
+)
+def a_plan_after_its_plan_was_applied_is_empty(status, builds, more, later):
+    one = stream(**status)
+    for number, seen in enumerate((builds, builds + more)):
+        for odd in seen[:1]:
+            odd["spec"]["output"]["to"].setdefault("namespace", [None, "other"][number])
+        if len(seen) > 3:
+            seen[3]["status"]["completionTimestamp"] = "yesterday"
+        if len(seen) > 4:
+            seen[4]["spec"]["output"]["to"]["name"] = "Not A Stream"
+        if len(seen) > 5:
+            seen[5]["spec"]["output"]["to"] = {"kind": "DockerImage", "name": "x"}
+        if len(seen) > 6:
+            seen[6]["status"]["completionTimestamp"] = "2026-01-01T10:00:03"
+        one = applied(planned(Observed(one, tuple(seen))), one)
+        assert planned(Observed(one, tuple(seen)), NOW + timedelta(seconds=later)) == Plan()
+
+
+@pytest.mark.parametrize("module", [plan_module, history_module], ids=["plan", "history"])
+def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached(module):
+    with every_branch(module) as missed:
+        a_plan_after_its_plan_was_applied_is_empty()
+    assert missed == []
+
+
+def test_a_stream_takes_no_more_tags_than_it_can_hold():
+    full = stream(**MANY_TAGS)
+    after = applied(planned(Observed(full, (build(1, to="shop:latest"), build(2, to="shop:t0")))), full)
+    tags = [history["tag"] for history in after["status"]["tags"]]
+    assert len(tags) == TAGS_PER_STREAM
+    assert "latest" not in tags
+    assert after["status"]["tagNames"].endswith("...")

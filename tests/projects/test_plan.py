@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import paas.projects.gifts as gifts_module
+import paas.projects.plan as plan_module
 from paas.kube.names import ANNOTATION_DESIRED, PULL_SECRET
 from paas.kube.plan import Apply, Event, Plan
 from paas.kube.resources import (
@@ -26,6 +28,7 @@ from paas.kube.settings import Settings
 from paas.projects.gifts import NAMES
 from paas.projects.model import ANNOTATION_STATUS, is_project, is_reserved, status_of
 from paas.projects.plan import POD_SECURITY, GrantPull, Observed, plan
+from tests.deployments.branches import every_branch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(registry_pull="registry.test:5000", build_networks=("192.168.7.0/24",))
@@ -255,6 +258,7 @@ children_strategy = st.dictionaries(
 )
 
 
+@settings(max_examples=300, derandomize=True)
 @given(
     children_strategy,
     st.sampled_from([None, account(), account("default", "theirs"), account("default", PULL_SECRET)]),
@@ -262,7 +266,7 @@ children_strategy = st.dictionaries(
     st.sampled_from(["demo", "kube-system"]),
     st.sampled_from([None, "ready", "preparing: x", "stalled: x"]),
 )
-def test_a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, name, said):
+def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, name, said):
     whole = given_all().children
     children = {}
     for key, kind in kinds.items():
@@ -282,3 +286,10 @@ def test_a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labe
     world = Observed(one, "s3cret", children, default_account)
     after = applied(planned(world), world)
     assert planned(after) == Plan()
+
+
+@pytest.mark.parametrize("module", [plan_module, gifts_module], ids=["plan", "gifts"])
+def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached(module):
+    with every_branch(module) as missed:
+        a_plan_after_its_plan_was_applied_is_empty()
+    assert missed == []

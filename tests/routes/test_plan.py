@@ -6,12 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from paas.kube.plan import Apply, Delete, Event, Plan, Requeue
 from paas.routes.plan import MintCertificate, RouteWorld
-from paas.routes.tls import LIFETIME, RENEW_BEFORE
+from paas.routes.tls import RENEW_BEFORE
 from tests.routes.worlds import (
     ALLOW,
     EDGE,
@@ -250,87 +248,3 @@ def test_every_message_of_what_is_not_well_ends_with_what_to_do():
         ready = next(c for c in world.route["status"]["conditions"] if c["type"] == "Ready")
         assert ready["status"] == "False"
         assert any(word in ready["message"] for word in ("create", "change", "delete", "choose", "kubectl"))
-
-
-specs = st.fixed_dictionaries(
-    {},
-    optional={
-        "tls": st.sampled_from([EDGE, ALLOW, REDIRECT, {"termination": "passthrough"}, {}]),
-        "path": st.sampled_from(["/", "/api", "/api/", "broken"]),
-        "port": st.sampled_from([{"targetPort": 8080}, {"targetPort": "http"}, {"targetPort": 99}]),
-        "to": st.sampled_from([{"name": "shop"}, {"name": "Not A Name"}]),
-    },
-)
-
-
-@st.composite
-def worlds(draw):
-    host = draw(st.sampled_from(["shop-demo.apps.test", DEEP, "www.example.com", "paas.apps.test"]))
-    found = []
-    for project, name in draw(
-        st.lists(
-            st.tuples(st.sampled_from(["one", "two"]), st.sampled_from("ab")),
-            min_size=1,
-            max_size=4,
-            unique=True,
-        )
-    ):
-        one = route(name, project, age=draw(st.integers(0, 2)), host=host, **draw(specs))
-        world = RouteWorld(one, service=draw(st.sampled_from([None, service(project=project)])))
-        match draw(st.sampled_from(["new", "new", "published", "taken", "older"])):
-            case "published":
-                (world,) = applied(planned(world, host=host), world)
-                world = taken_up(world) if draw(st.booleans()) else world
-            case "taken":
-                taken = draw(st.sampled_from([name, f"{name}.http"]))
-                world = replace(world, ingresses={taken: foreign_ingress(taken, project)})
-            case "older":
-                earlier = route(name, project, host=host, tls=ALLOW)
-                (before,) = applied(planned(w := replace(world, route=earlier), host=host), w)
-                world = replace(before, route={**one, "status": before.route.get("status", {})})
-        if draw(st.booleans()):
-            world = replace(
-                world,
-                secret=secret_of(world, ours=draw(st.booleans())),
-                certificate=draw(
-                    st.sampled_from([None, certificate(host), certificate(host, trusted=False)])
-                ),
-            )
-        found.append(world)
-    return host, found
-
-
-@settings(max_examples=300)
-@given(worlds(), st.integers(0, int((LIFETIME - RENEW_BEFORE).total_seconds()) - 1))
-def test_a_plan_after_its_plan_was_applied_is_empty(world, later):
-    host, routes = world
-    after = applied(planned(*routes, host=host), *routes)
-    # What the effect wrote is seen by the next gather, and told by the plan that follows it.
-    after = applied(planned(*after, host=host), *after)
-    assert planned(*after, host=host).writes == ()
-    assert not [
-        action
-        for action in planned(*after, host=host, now=NOW + timedelta(seconds=later)).writes
-        if not isinstance(action, MintCertificate)
-    ]
-
-
-@given(worlds())
-def test_without_an_effect_one_plan_is_enough(world):
-    host, routes = world
-    first = planned(*routes, host=host)
-    if not any(isinstance(action, MintCertificate) for action in first.actions):
-        assert planned(*applied(first, *routes), host=host).writes == ()
-
-
-@given(worlds())
-def test_two_projects_never_publish_the_same_host(world):
-    host, routes = world
-    after = applied(planned(*routes, host=host), *routes)
-    publishing = {
-        one.route["metadata"]["namespace"]
-        for one in after
-        for live in one.ingresses.values()
-        if live["metadata"].get("ownerReferences")
-    }
-    assert len(publishing) <= 1

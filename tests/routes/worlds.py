@@ -102,6 +102,8 @@ def applied(result: Plan, *worlds: RouteWorld, now: datetime = NOW) -> tuple[Rou
                         k.name in w.ingresses and w.ingresses[k.name]["metadata"]["uid"] == u
                     ),
                 )
+                doomed, owner = after[at].ingresses[key.name], after[at].route["metadata"]["uid"]
+                assert doomed["metadata"].get("ownerReferences", [{}])[0].get("uid") == owner, "foreign"
                 left = {n: live for n, live in after[at].ingresses.items() if n != key.name}
                 after[at] = replace(after[at], ingresses=left)
             case Status(_, key, _, status):

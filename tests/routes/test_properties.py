@@ -1,0 +1,127 @@
+"""Whatever Routes want a host, in whatever state: a plan settles it, and two projects never share it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import paas.routes.plan
+from paas.routes.plan import MintCertificate, RouteWorld
+from paas.routes.tls import LIFETIME, RENEW_BEFORE
+from tests.deployments.branches import every_branch
+from tests.routes.worlds import (
+    ALLOW,
+    EDGE,
+    NOW,
+    REDIRECT,
+    applied,
+    certificate,
+    foreign_ingress,
+    planned,
+    route,
+    secret_of,
+    service,
+    taken_up,
+)
+
+DEEP = "a.b.apps.test"
+NO_PORTS = {"metadata": {"namespace": "demo", "name": "shop", "uid": "s"}, "spec": {}}
+MODULES = [paas.routes.plan]
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "tls": st.sampled_from([EDGE, EDGE, ALLOW, REDIRECT, {"termination": "passthrough"}, {}]),
+        "path": st.sampled_from(["/", "/api", "/api/", "broken"]),
+        "port": st.sampled_from([{"targetPort": 8080}, {"targetPort": "http"}, {"targetPort": 99}]),
+        "to": st.sampled_from([{"name": "shop"}, {"name": "Not A Name"}]),
+    },
+)
+
+
+@st.composite
+def worlds(draw):
+    host = draw(
+        st.sampled_from(["shop-demo.apps.test", DEEP, "www.example.com", "paas.apps.test", "No Host"])
+    )
+    found = []
+    for project, name in draw(
+        st.lists(
+            st.tuples(st.sampled_from(["one", "two"]), st.sampled_from("ab")),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        )
+    ):
+        one = route(name, project, age=draw(st.integers(0, 2)), host=host, **draw(specs))
+        if draw(st.integers(0, 9)) == 0:
+            one["status"] = {"conditions": "nonsense"}
+        world = RouteWorld(one, service=draw(st.sampled_from([None, service(project=project), NO_PORTS])))
+        match draw(st.sampled_from(["new", "new", "published", "taken", "older"])):
+            case "published":
+                (world,) = applied(planned(world, host=host), world)
+                world = taken_up(world) if draw(st.booleans()) else world
+            case "taken":
+                taken = draw(st.sampled_from([name, f"{name}.http"]))
+                world = replace(world, ingresses={taken: foreign_ingress(taken, project)})
+            case "older":
+                earlier = route(name, project, host=host, tls=ALLOW)
+                (before,) = applied(planned(w := replace(world, route=earlier), host=host), w)
+                world = replace(before, route={**one, "status": before.route.get("status", {})})
+        if draw(st.booleans()):
+            world = replace(
+                world,
+                secret=secret_of(world, ours=draw(st.booleans())),
+                certificate=draw(
+                    st.sampled_from([None, certificate(host), certificate(host, trusted=False)])
+                ),
+            )
+        found.append(world)
+    return host, found
+
+
+@settings(max_examples=400, derandomize=True)
+@given(worlds(), st.integers(0, int((LIFETIME - RENEW_BEFORE).total_seconds()) - 1))
+def a_plan_after_its_plan_was_applied_is_empty(world, later):
+    host, routes = world
+    after = applied(planned(*routes, host=host), *routes)
+    # What the effect wrote is seen by the next gather, and told by the plan that follows it.
+    after = applied(planned(*after, host=host), *after)
+    assert planned(*after, host=host).writes == ()
+    assert not [
+        action
+        for action in planned(*after, host=host, now=NOW + timedelta(seconds=later)).writes
+        if not isinstance(action, MintCertificate)
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=[module.__name__ for module in MODULES])
+def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached(module):
+    with every_branch(module) as missed:
+        a_plan_after_its_plan_was_applied_is_empty()
+    assert missed == []
+
+
+@given(worlds())
+def test_without_an_effect_one_plan_is_enough(world):
+    host, routes = world
+    first = planned(*routes, host=host)
+    if not any(isinstance(action, MintCertificate) for action in first.actions):
+        assert planned(*applied(first, *routes), host=host).writes == ()
+
+
+@given(worlds())
+def test_two_projects_never_publish_the_same_host(world):
+    host, routes = world
+    after = applied(planned(*routes, host=host), *routes)
+    publishing = {
+        one.route["metadata"]["namespace"]
+        for one in after
+        for live in one.ingresses.values()
+        if live["metadata"].get("ownerReferences")
+    }
+    assert len(publishing) <= 1
