@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paas.deployments.plan import candidate, wants_reasons
 from paas.kube.plan import Requeue
+from paas.kube.resources import Manifest
 from tests.deployments.simulator import World, complete, digest, template
 
 FOREIGN = {
@@ -34,7 +35,8 @@ def test_a_foreign_deployment_is_never_touched() -> None:
 
 def test_a_foreign_revision_name_is_never_taken_over() -> None:
     world = complete("a")
-    theirs = {"metadata": {"name": "shop-2", "namespace": "demo", "uid": "x"}, "revision": 2, "data": {}}
+    theirs: Manifest = {"metadata": {"name": "shop-2", "namespace": "demo", "uid": "x"}, "revision": 2}
+    theirs["data"] = {"template": template(image="evil:1"), "causes": []}
     world.revisions["shop-2"] = dict(theirs)
     world.image("b").go()
     assert world.ready_reason() == "False/NameTaken"

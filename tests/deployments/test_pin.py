@@ -234,6 +234,13 @@ def test_a_revision_that_does_not_exist_stops_everything_and_says_so() -> None:
     assert world.running[1] == digest("c")
 
 
+def test_not_even_an_unrecorded_revision_is_rolled_out_under_a_pin_to_nothing() -> None:
+    world = complete("a").image("b")
+    world.step(actions=1)  # shop-2 exists; nothing says so yet
+    world.pin(9).go()
+    assert world.running[0] == 1
+
+
 def test_nothing_at_all_can_be_pinned_before_the_first_revision() -> None:
     world = World().pin(1).image("a").go()
     assert "kept: none" in (world.condition("Stalled") or {})["message"]
