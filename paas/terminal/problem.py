@@ -74,6 +74,13 @@ def explain(problem: BaseException) -> Problem:
                 "kubectl auth can-i --list shows what you may do",
                 code=ExitCode.NOT_ALLOWED,
             )
+        case door.NotFound() if "page not found" in problem.message or "requested resource" in problem.message:
+            return Problem(
+                "this cluster does not know the kind",
+                why="the platform is not installed on it",
+                hint="paas install, or choose another cluster with --context",
+                code=ExitCode.NOT_FOUND,
+            )
         case door.NotFound():
             return Problem("not found", why=problem.message, hint="paas get all", code=ExitCode.NOT_FOUND)
         case door.AlreadyExists():

@@ -61,7 +61,8 @@ def test_a_token_of_a_login_command_is_the_password(tmp_path: Path) -> None:
         "print(json.dumps({'status': {'token': 'from-login-' + os.environ['WHO']}}))\n"
     )
     plugin.chmod(0o755)
-    user = f'{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: "{plugin}", env: [{{name: WHO, value: me}}]}}}}'
+    version, env = "client.authentication.k8s.io/v1", "[{name: WHO, value: me}]"
+    user = f'{{exec: {{apiVersion: {version}, command: "{plugin}", env: {env}}}}}'
     done = ask("--url", URL, "--kubeconfig", kubeconfig(tmp_path, user), "get", folder=tmp_path)
     assert done.stdout == "username=paas\npassword=from-login-me\n"
 

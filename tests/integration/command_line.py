@@ -102,7 +102,8 @@ def install(kubeconfig: Path, ca: str) -> None:
                 "kind": "ConfigMap",
                 "metadata": {"name": "paas-info", "namespace": names.SYSTEM_NAMESPACE},
                 "data": {
-                    "url": URL, "ca.crt": ca, "domain": "apps.localhost", "https-port": "8443", "http-port": "8080",
+                    "url": URL, "ca.crt": ca, "domain": "apps.localhost", "https-port": "8443",
+                    "http-port": "8080",
                 },
             }  # fmt: skip
             for manifest in (namespace(names.SYSTEM_NAMESPACE), info):
