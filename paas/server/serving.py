@@ -15,6 +15,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS: Final = 20.0
 """From the connection (or the last answer on it) until the next request's head is complete, once its first
 byte is there."""
+LINGER_SECONDS: Final = 5.0
+"""How long a client may go on sending a body that was answered already; closing at once would make it lose
+the answer."""
 DRAIN_SECONDS: Final = 25
 """How long connections may take to end after SIGTERM; below the pod's grace period of 30."""
 
@@ -38,6 +41,11 @@ class Protocol(H11Protocol):
             self._deadline = self._deadline or self.loop.call_later(HEAD_SECONDS, self._too_slow)
         elif self.conn.their_state is not h11.IDLE:
             self._clear()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _clear(self) -> None:
         if self._deadline is not None:

@@ -263,7 +263,8 @@ class GitFront:
         await request.stream("application/x-tar", serve.archive(repository, commit))
 
     async def _source_of(self, request: Request, key: Key, commit: str) -> Repository | None:
-        user, password = request.basic()
+        # the user's name has a colon in it, the password has none
+        user, _, password = request.credentials().rpartition(":")
         namespace, _, name = user.removeprefix(credentials.BUILD_USER_PREFIX).partition("/")
         if not user.startswith(credentials.BUILD_USER_PREFIX) or namespace != key.namespace:
             return None
@@ -322,21 +323,20 @@ class Request:
                 405, f"Only {methods[0]} is answered here", [(b"allow", ", ".join(methods).encode())]
             )
 
-    def basic(self) -> tuple[str, str]:
-        """User and password of Basic authentication; empty when there is none."""
+    def credentials(self) -> str:
+        """`user:password` of Basic authentication; '' when there is none."""
         scheme, _, value = self.header(b"authorization").partition(" ")
         if scheme.lower() != "basic":
-            return "", ""
+            return ""
         try:
-            user, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+            return base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            return "", ""
-        return user, password
+            return ""
 
     def token(self) -> str:
         """A bearer token, also as the password of Basic authentication, which is how git sends it."""
         scheme, _, value = self.header(b"authorization").partition(" ")
-        return value.strip() if scheme.lower() == "bearer" else self.basic()[1]
+        return value.strip() if scheme.lower() == "bearer" else self.credentials().partition(":")[2]
 
     def body(self, *, limit: int, idle: float, total: float) -> Body:
         length = self.header(b"content-length")

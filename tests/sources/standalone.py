@@ -1,6 +1,6 @@
 """The real server over a `World`, as a process of its own that can be killed at a named point.
 
-    python -m tests.sources.standalone WORLD REPOSITORIES PORT_FILE [--kill POINT] [--limit BYTES]
+python -m tests.sources.standalone WORLD REPOSITORIES PORT_FILE [--kill POINT] [--limit BYTES]
 """
 
 from __future__ import annotations
@@ -130,9 +130,7 @@ async def main() -> None:
         )
     )
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    uvicorn = serving(
-        server.app, on_stop=server.receiver.stop_telling, host="", port=0, fd=listener.fileno()
-    )
+    uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host="", port=0, fd=listener.fileno())
     aside = options.port_file.with_suffix(".new")
     aside.write_text(str(listener.getsockname()[1]))
     aside.rename(options.port_file)

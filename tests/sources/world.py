@@ -113,6 +113,8 @@ class World:
 
     async def instantiate(self, key: Key, wanted: NewBuild) -> Made:
         self._reach()
+        if self.is_on("unreachable-for-builds"):
+            raise ClusterUnreachable("no answer")
         if self.is_on("refuse"):
             raise CannotBuild("buildconfig is paused; let builds run again with: kubectl annotate")
         config = self._read(self.root / "configs" / _file(key))

@@ -1,0 +1,193 @@
+"""R11: the server is killed at named points of a push, and started again.
+
+What holds: a push that the pusher saw accepted gets its Build, exactly once; a push that was not stored
+left the branch where it was; and the store is sound.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from paas.kube.resources import Manifest
+from tests.sources.conftest import TOKEN, Clone, Serving, fsck, wait_for
+from tests.sources.standalone import POINTS
+from tests.sources.test_refused_pushes import ZERO, commands, entry, pack
+
+
+def tip(server: Serving, app: Manifest) -> str:
+    try:
+        return (server.repository(app) / "refs/heads/main").read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+FIRST_PUSHES = ("repository-made", "stored", "build-made")
+CASES = [*((point, True) for point in FIRST_PUSHES), *((point, False) for point in POINTS[1:])]
+
+
+@pytest.mark.parametrize(("point", "first"), CASES)
+def test_a_kill(own_server: Serving, clone: Clone, point: str, first: bool) -> None:
+    server, app = own_server, own_server.world.add_config("shop")
+    before = ""
+    if not first:
+        before = clone.commit("Before")
+        clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    server.stop()
+    server.start(kill=point)
+    commit = clone.commit("The one")
+    done = clone.git("push", server.url("shop"), "main", ok=False)  # nobody acknowledged it
+    assert "main -> main" not in done.err
+    wait_for(server.gone, "the server is killed")
+    server.start()
+    expected = [before] if before else []
+    stored = tip(server, app) == commit
+    if not stored:
+        # a child of the killed server may still end what it began
+        settle(server, app, before)
+        stored = tip(server, app) == commit
+    if stored:
+        expected.append(commit)
+        wait_for(lambda: server.world.commits("shop") == expected, "the Build is made")
+    else:
+        assert tip(server, app) == before
+    assert stored == (POINTS.index(point) >= POINTS.index("stored")) or point == "child-started"
+    assert fsck(server.repository(app)) == ""
+    # the pusher tries again, as anybody would, and nothing is built twice
+    clone.git("push", server.url("shop"), "main", ok=True)
+    if not stored:
+        expected.append(commit)
+    assert server.world.commits("shop") == expected
+    # and it goes on as if nothing had been
+    expected.append(clone.commit("After"))
+    clone.git("push", server.url("shop"), "main", ok=True)
+    assert server.world.commits("shop") == expected
+
+
+def settle(server: Serving, app: Manifest, before: str) -> None:
+    """Until no git process of the killed server works in the repository any more."""
+    folder = str(server.repository(app)).encode()
+
+    def quiet() -> bool:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if folder in (process / "cmdline").read_bytes():
+                    return False
+            except OSError:
+                continue
+        return True
+
+    wait_for(quiet, "orphans of the killed server are gone")
+
+
+def test_pushes_that_were_accepted_while_no_worker_ran_are_built_in_order(
+    own_server: Serving, clone: Clone
+) -> None:
+    server, app = own_server, own_server.world.add_config("shop")
+    commits = [clone.commit()]
+    clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    server.stop()
+    for _ in range(2):
+        server.start(kill="stored")
+        commits.append(clone.commit())
+        clone.git("push", server.url("shop"), "main", ok=False)
+        wait_for(server.gone, "the server is killed")
+        # the server that died had woken no worker; the next one starts with the scan
+        if len(commits) == 3:
+            break
+        server.world.switch("unreachable-for-builds")
+    server.world.switch("unreachable-for-builds", on=False)
+    server.start()
+    wait_for(lambda: server.world.commits("shop") == commits, "all are built")
+    assert tip(server, app) == commits[-1]
+
+
+def test_a_push_that_a_child_accepts_after_its_server_died_is_found(
+    own_server: Serving, clone: Clone
+) -> None:
+    """No worker is woken for it: the scan finds it."""
+    server, app = own_server, own_server.world.add_config("shop")
+    commits = [clone.commit()]
+    clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    commits.append(clone.commit())
+    repository = server.repository(app)
+    # as the orphan would have done it: objects first, then ref and reflog
+    clone.git(
+        "push", "-q", str(repository), "main", ok=True, GIT_CONFIG_COUNT="1",
+        GIT_CONFIG_KEY_0="core.logAllRefUpdates", GIT_CONFIG_VALUE_0="always",
+    )  # fmt: skip
+    wait_for(lambda: server.world.commits("shop") == commits, "the scan finds it")
+
+
+def test_a_ref_whose_reflog_was_lost_is_built(own_server: Serving, clone: Clone) -> None:
+    """Reflogs are not flushed to the disk; after a power cut the ref may be ahead of its log."""
+    server, app = own_server, own_server.world.add_config("shop")
+    commits = [clone.commit()]
+    clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    server.stop()
+    server.start(kill="stored")
+    commits.append(clone.commit())
+    clone.git("push", server.url("shop"), "main", ok=False)
+    wait_for(server.gone, "the server is killed")
+    log = server.repository(app) / "logs/refs/heads/main"
+    log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+    server.start()
+    wait_for(lambda: server.world.commits("shop") == commits, "it is built")
+    commits.append(clone.commit())
+    clone.git("push", server.url("shop"), "main", ok=True)
+    assert server.world.commits("shop") == commits
+
+
+def test_a_pusher_who_is_cut_off_in_the_middle_of_the_pack(own_server: Serving, clone: Clone) -> None:
+    server, app = own_server, own_server.world.add_config("shop")
+    commit = clone.commit()
+    clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    head = commands((commit, "5" * 40, "refs/heads/main")) + pack(entry(3, os.urandom(2**20)))[: 2**19]
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.sendall(
+        b"POST /git/demo/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n"
+        b"Content-Type: application/x-git-receive-pack-request\r\n"
+        b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n" + head
+    )
+    wait_for(lambda: "receive-pack" in processes(server.repository(app)), "the child takes it in")
+    connection.close()
+    settle(server, app, commit)
+    assert tip(server, app) == commit
+    assert fsck(server.repository(app)) == ""
+    assert not list((server.repository(app) / "objects").glob("*incoming*"))
+    assert ZERO not in server.world.commits("shop")
+
+
+def processes(folder: Path) -> str:
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def test_sigterm_lets_a_push_under_way_end(own_server: Serving, clone: Clone) -> None:
+    server, app = own_server, own_server.world.add_config("shop")
+    clone.commit("Big", Dockerfile="FROM scratch\n", blob=os.urandom(2**20))
+    server.world.switch("endless-story")
+    import threading
+
+    told = []
+    pushing = threading.Thread(target=lambda: told.append(clone.git("push", server.url("shop"), "main")))
+    pushing.start()
+    wait_for((server.world.root / "telling-shop-1").exists, "the story is told")
+    began = time.monotonic()
+    server.stop(signal.SIGTERM)
+    assert time.monotonic() - began < 15
+    pushing.join(30)
+    assert told[0].code == 0
+    assert fsck(server.repository(app)) == ""
