@@ -55,7 +55,10 @@ def test_how_it_becomes_an_image() -> None:
     [
         ([], "-----> Build shop-7 queued"),
         ([build(6, phase="Running")], "-----> Build shop-7 queued (behind shop-6)"),
-        ([build(6), build(5, phase="Running"), build(4)], "-----> Build shop-7 queued (behind shop-4 and 2 more)"),
+        (
+            [build(6), build(5, phase="Running"), build(4)],
+            "-----> Build shop-7 queued (behind shop-4 and 2 more)",
+        ),
         ([build(6, phase="Complete"), build(8, phase="New")], "-----> Build shop-7 queued"),
     ],
 )
@@ -133,13 +136,21 @@ def container(**state: Any) -> dict[str, Any]:
         (
             {
                 "conditions": [
-                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "reason": "Unschedulable",
+                        "message": "0/1 nodes",
+                    }
                 ]
             },
             "Unschedulable: 0/1 nodes",
         ),
         ({"phase": "Failed", "reason": "Evicted", "message": "disk"}, "Evicted: disk"),
-        ({"initContainerStatuses": [{"name": "f", "state": {"terminated": {"exitCode": 1}}}]}, "Error: exit code 1"),
+        (
+            {"initContainerStatuses": [{"name": "f", "state": {"terminated": {"exitCode": 1}}}]},
+            "Error: exit code 1",
+        ),
     ],
 )
 def test_why_a_pod_does_not_run(status: dict[str, Any], trouble: str | None) -> None:
@@ -177,7 +188,11 @@ IMAGE = "r/demo/shop@sha256:2"
         ({"rollout": {"revision": 12, "phase": "New", "build": "shop-7"}}, Stage.ROLLING, 12),
         ({"rollout": {"revision": 12, "phase": "Running", "build": "shop-7"}}, Stage.ROLLING, 12),
         ({"rollout": {"revision": 12, "phase": "Complete", "build": "shop-7"}}, Stage.LIVE, 12),
-        ({"rollout": {"revision": 12, "phase": "Failed", "build": "shop-7", "message": "slow"}}, Stage.FAILED, 12),
+        (
+            {"rollout": {"revision": 12, "phase": "Failed", "build": "shop-7", "message": "x"}},
+            Stage.FAILED,
+            12,
+        ),
         (
             {"rollout": {"revision": 12, "phase": "Failed", "reason": "Superseded", "build": "shop-7"}},
             Stage.OVERTAKEN,
@@ -192,7 +207,11 @@ IMAGE = "r/demo/shop@sha256:2"
             Stage.FAILED,
             12,
         ),
-        ({"rollout": {"revision": 11, "phase": "Complete", "build": "shop-6"}, "image": IMAGE}, Stage.LIVE, 11),
+        (
+            {"rollout": {"revision": 11, "phase": "Complete", "build": "shop-6"}, "image": IMAGE},
+            Stage.LIVE,
+            11,
+        ),
         ({"hold": {"revision": 10, "baseline": 7}}, Stage.HELD, 10),
         ({"hold": {"revision": 10, "baseline": 6}}, Stage.WAITING, None),
     ],
