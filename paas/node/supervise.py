@@ -118,6 +118,7 @@ class Supervisor:
         return busy
 
     def start(self, component: Component, now: float) -> None:
+        component.started = now
         argv = list(component.spec["argv"])
         if component.spec["outside"]:
             argv = ["nsenter", f"--net=/proc/self/fd/{self.host_net}", *argv]
@@ -140,7 +141,7 @@ class Supervisor:
                 return
         # reaped by `reap` alone: Popen must not look at it again
         process.returncode = 0
-        component.pid, component.state, component.started = process.pid, STARTING, now
+        component.pid, component.state = process.pid, STARTING
 
     def reap(self) -> None:
         """Collect every child that has ended, orphans of the namespace included."""
