@@ -100,7 +100,7 @@ def wants_reasons(observed: Observed, *, now: datetime) -> int | None:
     if isinstance(world, str) or world.state.rollout is None or world.state.rollout.phase == Phase.FAILED:
         return None
     progress = world.progress(world.state)
-    if progress in (Progress.COMPLETE, Progress.ABSENT):
+    if progress not in (Progress.RUNNING, Progress.TIMED_OUT):
         return None
     fresh = rollout.under_way(world.state) and rollout.seconds(world.state, now=now) < FIRST_LOOK
     return None if fresh and progress != Progress.TIMED_OUT else world.state.rollout.revision
