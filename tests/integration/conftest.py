@@ -26,7 +26,9 @@ def cluster_binaries() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(cluster_binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[apiserver.ApiServer]:
+def cluster(
+    cluster_binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[apiserver.ApiServer]:
     with apiserver.running(tmp_path_factory.mktemp("cluster"), binaries=cluster_binaries) as api:
         yield api
 

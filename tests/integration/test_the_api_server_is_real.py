@@ -48,7 +48,11 @@ def test_namespaces_really_end_and_every_write_is_audited(cluster: ApiServer, cl
     kubectl(cluster_binaries, cluster, "create", "configmap", "written", "-n", "audited")
     kubectl(cluster_binaries, cluster, "delete", "namespace", "audited", "--wait", "--timeout=50s")
     with cluster.audit_log.open() as log:
-        written = [e for e in audit.entries(log) if e.verb == "create" and e.namespace == "audited" and e.name == "written"]
+        written = [
+            e
+            for e in audit.entries(log)
+            if e.verb == "create" and e.namespace == "audited" and e.name == "written"
+        ]
     assert [(e.resource, e.code) for e in written] == [("configmaps", 201)]
 
 
@@ -60,7 +64,13 @@ def test_workload_controllers_run_only_where_asked_for(
         kubectl(cluster_binaries, api, "apply", "-f", "-", stdin=deployment("workloads"))
     wait = ("wait", "-n", "workloads", "--timeout=50s")
     kubectl(
-        cluster_binaries, workload_cluster, *wait, "deployment/probe", "--for=jsonpath={.status.observedGeneration}=1"
+        cluster_binaries,
+        workload_cluster,
+        *wait,
+        "deployment/probe",
+        "--for=jsonpath={.status.observedGeneration}=1",
     )
     kubectl(cluster_binaries, workload_cluster, *wait, "pod", "-l", "app=probe", "--for=create")
-    assert kubectl(cluster_binaries, cluster, "get", "replicasets,pods", "-n", "workloads", "-o", "name") == ""
+    assert (
+        kubectl(cluster_binaries, cluster, "get", "replicasets,pods", "-n", "workloads", "-o", "name") == ""
+    )
