@@ -13,11 +13,13 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final, Self, cast
 
 CHUNK: Final = 1 << 20
 MAX_ENTRIES: Final = 1_000_000
 MAX_DEPTH: Final = 128
+END_OF_ARCHIVE: Final = 1024
+"""Bytes of zeros at the end of a tar archive."""
 
 
 class Hostile(Exception):
@@ -117,10 +119,36 @@ class Jail:
         self._at = ((), self._root)
 
 
+class _Whole:
+    """A tar stream that knows whether it came to its end.
+
+    tarfile takes a stream that breaks off between two files for a complete one, so the two blocks of
+    zeros that end every archive are looked for here.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._last = b""
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._last = (self._last + data)[-END_OF_ARCHIVE:]
+        return data
+
+    def finish(self) -> None:
+        """Read to the end. Raises tarfile.ReadError when the end is missing."""
+        while self.read(CHUNK):
+            pass
+        if self._last != bytes(END_OF_ARCHIVE):
+            raise tarfile.ReadError("the archive breaks off before its end")
+
+
 def unpack(stream: IO[bytes], jail: Jail) -> None:
-    """Write a tar stream of `git archive` into the jail. Raises Hostile, TooLarge, tarfile.TarError and
-    what reading the stream raises; a stream that was cut off raises tarfile.ReadError."""
-    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
+    """Write a tar stream of `git archive` into the jail. Raises Hostile, TooLarge, tarfile.TarError (also
+    for a stream that was cut off) and what reading the stream raises."""
+    whole = _Whole(stream)
+    source = cast(IO[bytes], whole)
+    with tarfile.open(fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
         for entry in archive:
             if entry.isreg():
                 content = archive.extractfile(entry)
@@ -132,6 +160,7 @@ def unpack(stream: IO[bytes], jail: Jail) -> None:
                 jail.link(entry.name, entry.linkname)
             else:
                 raise Hostile(f"{entry.name!r} is neither a file, a folder nor a symbolic link")
+    whole.finish()
 
 
 def _parts(path: str) -> tuple[str, ...]:
