@@ -13,6 +13,7 @@ from paas.node.description import Instance
 Manifest = dict[str, Any]
 REPOSITORIES_CLAIM = ("paas-system", "paas-repositories")
 PLATFORM_BUILD_NAMESPACE = "kube-system"
+PLATFORM_LAYERS = "paas/platform-layers"
 
 
 def foundation(instance: Instance) -> list[Manifest]:
@@ -114,7 +115,7 @@ def platform_build(
         "--tar-path=/workspace/image.tar",
         # apt-get and pip run again only when their inputs change, not with every change of our source
         "--cache=true",
-        f"--cache-repo={registry}/paas/platform-layers",
+        f"--cache-repo={registry}/{PLATFORM_LAYERS}",
         "--cache-ttl=720h",
         "--snapshot-mode=redo",
         "--log-format=text",

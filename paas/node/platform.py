@@ -33,6 +33,7 @@ from paas.sources import buildpacks
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("Dockerfile", "requirements.txt", "buildpacks", "paas")
 KEPT_PLATFORM_IMAGES = 3
+KEPT_LAYERS = 8
 # What users' own Dockerfiles may start from when no buildpack brings it.
 PLAIN = RuntimeImage(reference="paas/runtime-debian:latest", packages=())
 
@@ -168,9 +169,14 @@ def _build(
         registry=LOOPBACK,
     )
     kubectl("delete", "job", name, "-n", namespace, "--ignore-not-found", "--wait")
+    layers = cache_root() / "images" / "platform-layers"
     with registry.running():
+        # what apt-get and pip made for another instance of this machine serves this one as well
+        registry.restore(manifests.PLATFORM_LAYERS, layers)
         kubectl("apply", "-f", "-", stdin=json.dumps(job))
         ended = _wait_job(kubectl, name, namespace)
+        if ended == "Complete":
+            registry.keep(manifests.PLATFORM_LAYERS, layers, newest=KEPT_LAYERS)
     if ended != "Complete":
         said = kubectl("logs", f"job/{name}", "-n", namespace, "--tail=25", check=False)
         raise NodeError(

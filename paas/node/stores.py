@@ -21,6 +21,7 @@ from paas.node.description import REGISTRY, Instance
 from paas.node.errors import NodeError
 from paas.node.toolchain import Progress
 
+WORTH_KEEPING = 4 * 2**20  # bytes; less is made again as quickly as it is loaded
 LOOPBACK = f"127.0.0.1:{config.BOOTSTRAP_REGISTRY_PORT}"
 
 
@@ -65,6 +66,32 @@ class LoopbackRegistry:
                 progress(f"Loading {reference.removeprefix(REGISTRY + '/')} into the registry")
                 self._crane("push", str(tarball), f"{LOOPBACK}/{reference.removeprefix(REGISTRY + '/')}")
                 self._pushed.set(reference, tarball.name)
+
+    def restore(self, repository: str, folder: Path) -> None:
+        """Push the images kept in `folder` that this registry has not had yet; while `running`."""
+        for tarball in sorted(folder.glob("*.tar")):
+            reference = f"{repository}:{tarball.stem}"
+            if self._pushed.get(reference) is None:
+                self._crane("push", str(tarball), f"{LOOPBACK}/{reference}")
+                self._pushed.set(reference, tarball.name)
+
+    def keep(self, repository: str, folder: Path, *, newest: int) -> None:
+        """Keep the images of a repository that are worth it in `folder`, the `newest` of them; while
+        `running`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for tag in self._crane("ls", f"{LOOPBACK}/{repository}").split():
+            reference, tarball = f"{repository}:{tag}", folder / f"{tag}.tar"
+            if self._pushed.get(reference) is None:
+                staging = tarball.with_suffix(".part")
+                self._crane("pull", f"{LOOPBACK}/{reference}", str(staging))
+                if staging.stat().st_size < WORTH_KEEPING:
+                    staging.unlink()
+                else:
+                    staging.rename(tarball)
+                self._pushed.set(reference, tarball.name)
+        by_age = sorted(folder.glob("*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for tarball in by_age[newest:]:
+            tarball.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -128,9 +155,9 @@ class LoopbackRegistry:
             "SSL_CERT_FILE": str(self._described.trust_bundle),
         }
 
-    def _crane(self, *arguments: str) -> None:
+    def _crane(self, *arguments: str) -> str:
         command = [*instance.enter(self._described), str(self._described.binaries / "crane"), *arguments]
-        _run(command, what=f"crane {arguments[0]} {arguments[-1]}", environment=self._environment())
+        return _run(command, what=f"crane {arguments[0]} {arguments[-1]}", environment=self._environment())
 
 
 class Record:
@@ -154,7 +181,7 @@ class Record:
             return {}
 
 
-def _run(command: list[str], *, what: str, environment: Mapping[str, str] | None = None) -> None:
+def _run(command: list[str], *, what: str, environment: Mapping[str, str] | None = None) -> str:
     result = subprocess.run(
         command, env=dict(environment) if environment else None, capture_output=True, text=True, check=False
     )
@@ -164,3 +191,4 @@ def _run(command: list[str], *, what: str, environment: Mapping[str, str] | None
             why="an image could not be moved into the cluster",
             next_step="run `paas up` again; it goes on where it stopped",
         )
+    return result.stdout
