@@ -81,7 +81,8 @@ def _root(kind: Kind) -> Manifest:
     return {
         "type": "object",
         "description": _first_line(kind.spec),
-        "required": ["spec"],
+        # OpenShift's ImageStreams often have no spec at all.
+        **({"required": ["spec"]} if any(f.is_required() for f in kind.spec.model_fields.values()) else {}),
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

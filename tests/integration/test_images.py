@@ -91,6 +91,18 @@ async def test_the_schema_accepts(api: Cluster, project: str, spec: Manifest) ->
     await api.create(stream(project, **spec), manager="test", dry_run=True)
 
 
+async def test_a_stream_needs_no_spec(api: Cluster, project: str, running: Operating) -> None:
+    manifest = stream(project)
+    del manifest["spec"]
+    await api.create(manifest, manager="test")
+    await make_build(api, project, 1, image="a", at=1)
+
+    async def merged() -> bool:
+        return await tag(api, project) == ("shop-1", digest("a"))
+
+    await eventually(merged)
+
+
 async def test_builds_become_history_and_an_overtaken_one_does_not(
     api: Cluster, project: str, running: Operating
 ) -> None:
