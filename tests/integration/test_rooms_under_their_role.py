@@ -1,0 +1,139 @@
+"""T13: images, routes and projects under the role that deploy/ ships: enough, and nothing refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from paas.images.controller import ImagesController
+from paas.kube.cluster import AlreadyExists, Cluster
+from paas.kube.resources import IMAGESTREAM, INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest
+from paas.kube.runtime import Controller
+from paas.kube.settings import Settings
+from paas.kube.view import View
+from paas.node.apiserver import ApiServer
+from paas.node.audit import entries
+from paas.projects.controller import ProjectsController
+from paas.projects.model import status_of
+from paas.routes.controller import RoutesController
+from tests.integration.operating import operating
+from tests.integration.rooms import KEY, condition, connect, eventually, make_project, set_status
+from tests.integration.test_images import make_build, stream
+from tests.routes.authority import new_authority
+
+pytestmark = pytest.mark.integration
+OPERATOR = "system:serviceaccount:paas-system:operator"
+
+
+@pytest.fixture
+async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
+    async with await connect(cluster_kubeconfig) as door:
+        yield door
+
+
+@pytest.fixture
+async def operator_kubeconfig(api: Cluster, cluster: ApiServer, tmp_path: Path) -> Path:
+    """A kubeconfig of the operator's ServiceAccount, with what deploy/ gives it and no more."""
+    deploy = Path(__file__).parents[2] / "deploy"
+    for name in ("namespace.yaml", "rbac.yaml"):
+        for manifest in yaml.safe_load_all((deploy / name).read_text()):
+            try:
+                await api.create(manifest, manager="test")
+            except AlreadyExists:
+                await api.apply(manifest, manager="test")
+    token = await api.request_token(
+        "paas-system", "operator", audience="https://kubernetes.default.svc", seconds=3600
+    )
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "operator",
+        "clusters": [
+            {"name": "c", "cluster": {"server": cluster.url, "certificate-authority": str(cluster.authority)}}
+        ],
+        "users": [{"name": "operator", "user": {"token": token}}],
+        "contexts": [{"name": "operator", "context": {"cluster": "c", "user": "operator"}}],
+    }
+    path = tmp_path / "operator.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+async def test_t13_the_shipped_role_is_enough_and_nothing_is_refused(
+    api: Cluster, cluster: ApiServer, operator_kubeconfig: Path, tmp_path: Path
+) -> None:
+    certificate, key = new_authority(["apps.test"], now=datetime.now(UTC))
+    for name, content in (("ca.crt", certificate), ("ca.key", key), ("credentials.key", KEY.encode())):
+        (tmp_path / name).write_bytes(content)
+    settings = Settings(
+        domain="apps.test",
+        ca_file=tmp_path / "ca.crt",
+        ca_key_file=tmp_path / "ca.key",
+        credentials_key_file=tmp_path / "credentials.key",
+    )
+
+    def make(door: Cluster, view: View, chosen: Settings) -> list[Controller[Any]]:
+        return [
+            kind(cluster=door, view=view, settings=chosen)
+            for kind in (ProjectsController, ImagesController, RoutesController)
+        ]
+
+    with operating(operator_kubeconfig, make, settings=settings):
+        project = await make_project(api, "role")
+
+        async def ready() -> bool:
+            return status_of(await api.get(NAMESPACE, Key("", project))) == "ready"
+
+        await eventually(ready)
+        await api.create(stream(project), manager="test")
+        await make_build(api, project, 1)
+        await eventually(lambda: holds(api, IMAGESTREAM, Key(project, "shop"), ("True", "Reconciled")))
+        await everything_about_routes(api, project)
+    lines = cluster.audit_log.read_text().splitlines()
+    ours = [entry for entry in entries(lines) if entry.user == OPERATOR]
+    assert ours
+    assert not [(e.verb, e.resource, e.name, e.code) for e in ours if e.code in (401, 403)]
+    assert not [e for e in ours if e.resource == "secrets" and e.verb in ("list", "watch")]
+
+
+async def holds(api: Cluster, resource: Any, key: Key, ready: tuple[str, str]) -> bool:
+    return await condition(api, resource, key, "Ready") == ready
+
+
+async def everything_about_routes(api: Cluster, project: str) -> None:
+    """A Route with a certificate of its own is published, changed, refused and published again."""
+    key = Key(project, "shop")
+    tls = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
+    spec: Manifest = {"host": f"deep.{project}.apps.test", "tls": tls, "to": {"name": "shop"}}
+    manifest = {
+        "apiVersion": "paas.dev/v1",
+        "kind": "Route",
+        "metadata": {"name": "shop", "namespace": project},
+        "spec": spec,
+    }
+    await api.create(manifest, manager="test")
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "shop", "namespace": project},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    await api.create(service, manager="test")
+    ingress = await eventually(lambda: api.get(INGRESS, key))
+    await set_status(api, ingress, {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}})
+    await eventually(lambda: holds(api, ROUTE, key, ("True", "Reconciled")))
+    assert await api.get(SECRET, Key(project, "shop.route-tls")) is not None
+    for change, ready in (
+        ({"host": "paas.apps.test"}, ("False", "HostReserved")),
+        (
+            {"host": spec["host"], "tls": {"insecureEdgeTerminationPolicy": "None"}},
+            ("False", "AddressPending"),
+        ),
+    ):
+        await api.patch(ROUTE, key, {"spec": change}, manager="test")
+        await eventually(lambda ready=ready: holds(api, ROUTE, key, ready))
