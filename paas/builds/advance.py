@@ -162,7 +162,7 @@ def advance(
             *_waits(
                 seen,
                 Reason.CANNOT_CREATE_BUILD_POD,
-                "the platform's Secret paas-system/credentials cannot be read; mend it with: paas install",
+                "the platform's key of credentials cannot be read; mend it with: paas up, or paas install",
                 now,
             ),
             Requeue(OBSTACLE_RECHECK),

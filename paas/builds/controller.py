@@ -8,8 +8,6 @@ before its build counts as lost, the end of a failed container's log, and the re
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -48,7 +46,6 @@ from paas.sources import buildpacks
 logger = logging.getLogger(__name__)
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
-CREDENTIALS: Final = Key(names.SYSTEM_NAMESPACE, "credentials")
 TAIL_LINES: Final = 60
 """Lines read from the end of a failed container's log."""
 TAIL_SECONDS: Final = 5.0
@@ -130,18 +127,18 @@ class BuildsController(Controller[Observed]):
     async def _means(self, builds: list[Manifest]) -> Means:
         busy = any(advance.phase_of(build) not in TERMINAL for build in builds)
         return Means(
-            key=await self._credential_key() if busy else self._key,
+            key=self._credential_key() if busy else self._key,
             ca=self.settings.ca_file.read_text() if busy and self.settings.ca_file.exists() else "",
             user_namespaces=self._user_namespaces(),
             runtimes=self._runtimes,
         )
 
-    async def _credential_key(self) -> bytes | None:
+    def _credential_key(self) -> bytes | None:
+        """The key in its mounted file; None while it cannot be read."""
         if self._key is None:
-            found = await self.cluster.get(SECRET, CREDENTIALS)
             try:
-                self._key = base64.b64decode(((found or {}).get("data") or {})["key"])
-            except (KeyError, binascii.Error):
+                self._key = credentials.key_of(self.settings.credentials_key_file.read_text())
+            except OSError:
                 return None
         return self._key
 
@@ -246,9 +243,9 @@ class BuildsController(Controller[Observed]):
 
     async def _client(self) -> RegistryClient:
         if self._registry is None:
-            key = await self._credential_key()
+            key = self._credential_key()
             if key is None:
-                raise RegistryError("the platform's Secret paas-system/credentials cannot be read")
+                raise RegistryError("the platform's key of credentials cannot be read")
             client = RegistryClient(
                 self.settings.registry_push,
                 username=credentials.PLATFORM_USER,
