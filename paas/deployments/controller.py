@@ -26,6 +26,7 @@ from paas.kube.resources import (
     DEPLOYMENTCONFIG,
     HPA,
     IMAGESTREAM,
+    NAMESPACE,
     POD,
     Key,
     Manifest,
@@ -33,13 +34,14 @@ from paas.kube.resources import (
 from paas.kube.runtime import Controller, Watch, itself, owner
 from paas.kube.settings import Settings
 from paas.kube.view import View
+from paas.projects.model import is_project
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 """Label of the children; narrows the watches, so that others' Deployments take no memory here."""
 REFUSALS: Final = frozenset({400, 403, 422})
 """Answers to a dry run that are about what was sent."""
-UNTYPED: Final = "failed to create typed patch object"
-"""Part of the answer (500) of server-side apply to a field that is unknown or of the wrong type."""
+UNTYPED: Final = ("failed to create typed patch object", "unable to convert unstructured object")
+"""Parts of the answers (500) of server-side apply to a field that is unknown or not of its type."""
 
 
 def users_of_stream(stream: Manifest, view: View) -> Iterable[Key]:
@@ -58,6 +60,12 @@ def minded_of_autoscaler(hpa: Manifest, view: View) -> Iterable[Key]:
         ready = find(dc, Condition.READY) or {}
         if dc["metadata"]["name"] == target or ready.get("reason") == Reason.FOREIGN_AUTOSCALER:
             yield Key(namespace, dc["metadata"]["name"])
+
+
+def all_of_namespace(namespace: Manifest, view: View) -> Iterable[Key]:
+    """Every DeploymentConfig of a namespace, which may have become a project."""
+    for dc in view.list(DEPLOYMENTCONFIG, namespace["metadata"]["name"]):
+        yield Key(dc["metadata"]["namespace"], dc["metadata"]["name"])
 
 
 def stream_names(dc: Manifest) -> Iterator[str]:
@@ -86,11 +94,14 @@ class DeploymentsController(Controller[Observed]):
         Watch(CONTROLLERREVISION, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
         Watch(IMAGESTREAM, users_of_stream),
         Watch(HPA, minded_of_autoscaler),
+        Watch(NAMESPACE, all_of_namespace),
     )
 
     async def gather(self, key: Key) -> Observed | None:
         dc = self.view.get(DEPLOYMENTCONFIG, key)
         if dc is None or dc["metadata"].get("deletionTimestamp"):
+            return None
+        if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
             return None
         streams = {name: self.view.get(IMAGESTREAM, Key(key.namespace, name)) for name in stream_names(dc)}
         observed = Observed(
@@ -146,7 +157,7 @@ class DeploymentsController(Controller[Observed]):
         try:
             await self.cluster.apply(wanted, manager=self.name, force=live is not None, dry_run=True)
         except ApiError as problem:
-            if problem.status in REFUSALS or UNTYPED in problem.message:
+            if problem.status in REFUSALS or any(part in problem.message for part in UNTYPED):
                 return problem.message[:1000]
             raise
         return None

@@ -21,6 +21,7 @@ from paas.kube.resources import (
     EVENT,
     HPA,
     IMAGESTREAM,
+    NAMESPACE,
     POD,
     REPLICASET,
     Key,
@@ -28,6 +29,7 @@ from paas.kube.resources import (
 )
 from paas.kube.settings import Settings
 from paas.kube.view import View
+from paas.projects.model import is_project
 from tests.integration.operating import Operating, operating
 from tests.integration.rooms import condition, connect, eventually, make_project, prepare, set_status
 
@@ -569,6 +571,28 @@ async def test_an_autoscaler_on_the_deployment_is_told(project: Project, running
     await project.until(lambda s: _ready(s) == "Reconciled")
 
 
+async def test_only_projects_are_worked_on(project: Project, running: Operating) -> None:
+    unlabel = {"metadata": {"labels": {"paas.dev/project": None}}}
+    await project.api.patch(NAMESPACE, Key("", project.name), unlabel, manager="test")
+    view = running.manager.runners[0].controller.view
+
+    async def unlabelled() -> bool:
+        return not is_project(view.get(NAMESPACE, Key("", project.name)))
+
+    await eventually(unlabelled)
+    await project.create(triggers=[])
+
+    async def seen() -> bool:
+        return view.get(DEPLOYMENTCONFIG, project.key) is not None
+
+    await eventually(seen)
+    assert running.writes(project.name) == 0
+    assert await project.status() == {}
+    label = {"metadata": {"labels": {"paas.dev/project": "true"}}}
+    await project.api.patch(NAMESPACE, Key("", project.name), label, manager="test")
+    await project.until(_ready)
+
+
 async def test_children_go_with_their_owner(project: Project, running: Operating) -> None:
     await project.create()
     await project.image("a")
@@ -623,6 +647,9 @@ async def test_a_view_that_is_behind_does_not_look_like_a_lost_history(
     assert dc is not None
     view = View()
     view.put(DEPLOYMENTCONFIG, dc)
+    namespace = await project.api.get(NAMESPACE, Key("", project.name))
+    assert namespace is not None
+    view.put(NAMESPACE, namespace)
     controller = DeploymentsController(cluster=project.api, view=view, settings=Settings())
     observed = await controller.gather(project.key)
     assert observed is not None
