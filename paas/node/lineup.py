@@ -127,7 +127,7 @@ def processes(instance: Instance) -> tuple[Process, ...]:
         "--config-net",
         "--runas=0",
         "--netns-only",
-        "--netns=/run/paas/netns",
+        "--netns=/run/netns/paas",
         "--no-map-gw",
         f"--dns-forward={DNS_FORWARD}",
         f"--ns-ifname={instance.uplink}",

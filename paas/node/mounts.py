@@ -43,9 +43,14 @@ def make_own(wanted: dict[str, Any]) -> None:
         os.close(descriptor)
     for name in ("/run/netns", "/run/lock", "/run/paas"):
         Path(name).mkdir(parents=True, exist_ok=True)
-    # pasta drops the privilege to look into /proc/PID/ns of others, so it gets the namespace as a file
-    Path("/run/paas/netns").touch()
-    _mount("--bind", "/proc/self/ns/net", "/run/paas/netns")
+    # A container in a user namespace may mount its /proc only where one without anything mounted over it can
+    # be seen; ours has the stand-ins for sysctls on it. Without this, no pod with hostUsers: false starts.
+    Path("/run/paas/proc").mkdir(exist_ok=True)
+    _mount("-t", "proc", "proc", "/run/paas/proc")
+    # pasta drops the privilege to look into /proc/PID/ns of others, so it gets the namespace as a file, in
+    # the folder where AppArmor profiles of distributions let it look
+    Path("/run/netns/paas").touch()
+    _mount("--bind", "/proc/self/ns/net", "/run/netns/paas")
     for path, target in targets.items():
         # a resolv.conf that is a link into /run has just been hidden; its stand-in goes where it pointed
         if any(_within(target, hidden) for hidden in private):

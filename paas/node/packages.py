@@ -24,7 +24,10 @@ NEEDED_TO_RUN = {
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
     "/usr/lib/*/libseccomp.so.2": "libseccomp2",
 }
-NEEDED_FOR_IMAGES = {"mmdebstrap": "mmdebstrap"}
+NEEDED_FOR_IMAGES = {
+    "mmdebstrap": "mmdebstrap",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",  # Ubuntu lacks it
+}
 NEEDED_TO_COMPILE = {
     "gcc": "gcc",
     "pkg-config": "pkg-config",

@@ -154,6 +154,15 @@ def _build(
         copy = folder / "context" / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+    # Compiled here, and not by a RUN: that one would make Kaniko unpack the whole base for each change of
+    # the source. Another Python version in the image ignores these files.
+    compileall.compile_dir(
+        folder / "context" / "paas",
+        quiet=2,
+        stripdir=str(folder / "context"),
+        prependdir="/opt/paas/src",
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
     authority = folder / "authority"
     authority.mkdir()
     shutil.copyfile(described.pki / "platform-ca.crt", authority / "ca.crt")
