@@ -11,7 +11,6 @@ RUN python3 -m venv /opt/paas/venv \
 COPY buildpacks /opt/paas/src/buildpacks
 COPY paas /opt/paas/src/paas
 ENV PATH=/opt/paas/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONPATH=/opt/paas/src PYTHONUNBUFFERED=1
-RUN python -m compileall -q /opt/paas/src/paas
 WORKDIR /opt/paas/src
 USER 10001:10001
 CMD ["python", "-m", "paas.server"]

@@ -11,8 +11,10 @@ once per hash and machine: the result is kept in the cache for further instances
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import json
+import py_compile
 import shutil
 import time
 from collections.abc import Callable
