@@ -46,10 +46,10 @@ LARGEST_FETCH_REQUEST: Final = 32 * 2**20
 LONGEST_PATH: Final = 1024
 _NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _GIT: Final = re.compile(
-    rf"^/git/(?P<project>{_NAME})/(?P<name>{_NAME})\.git/(?P<what>info/refs|git-receive-pack|git-upload-pack)$"
+    rf"/git/(?P<project>{_NAME})/(?P<name>{_NAME})\.git/(?P<what>info/refs|git-receive-pack|git-upload-pack)"
 )
 _ARCHIVE: Final = re.compile(
-    rf"^/git/(?P<project>{_NAME})/(?P<name>{_NAME})/archive/(?P<commit>[0-9a-f]{{40}})\.tar$"
+    rf"/git/(?P<project>{_NAME})/(?P<name>{_NAME})/archive/(?P<commit>[0-9a-f]{{40}})\.tar"
 )
 _NO_CACHE: Final = [
     (b"cache-control", b"no-cache, max-age=0, must-revalidate"),
@@ -122,13 +122,13 @@ class GitFront:
         path = request.scope["path"]
         if len(path) > LONGEST_PATH:
             raise _not_here()
-        if (match := _GIT.match(path)) is not None:
+        if (match := _GIT.fullmatch(path)) is not None:
             key = Key(match["project"], match["name"])
             if match["what"] == "info/refs":
                 await self._info_refs(request, key)
             else:
                 await self._service(request, key, match["what"].removeprefix("git-"))
-        elif (match := _ARCHIVE.match(path)) is not None:
+        elif (match := _ARCHIVE.fullmatch(path)) is not None:
             await self._archive(request, Key(match["project"], match["name"]), match["commit"])
         else:
             await self._user(request)  # what is not there is told to nobody who is not known

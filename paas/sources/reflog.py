@@ -25,7 +25,8 @@ _LINE: Final = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """One move of a branch. `id` is unique among all moves; `push` is the id of the push, or ''."""
+    """One move of a branch. `id` is unique among all moves; `push` is the id of the push, or ''. `mark` is
+    what is noted when it was handled: the last line of the log by then, None when there was none."""
 
     id: str
     old: str
@@ -34,13 +35,12 @@ class Entry:
     push: str
     time: int
     """Seconds since 1970."""
-    logged: bool = True
+    mark: str | None
 
 
 @dataclass(frozen=True)
 class Handled:
-    """Up to where a branch was handled: the commit, and the id of the entry (absent when it was not
-    in the log)."""
+    """Up to where a branch was handled: the commit, and the mark of the entry."""
 
     commit: str
     entry: str | None
@@ -53,47 +53,54 @@ def parse(log: bytes) -> list[Entry]:
         match = _LINE.match(line)
         if match is None:
             continue
+        digest = hashlib.sha256(line).hexdigest()
         email = match["email"].decode(errors="replace")
         push = email.removesuffix(f"@{PUSH_DOMAIN}") if email.endswith(f"@{PUSH_DOMAIN}") else ""
         entries.append(
             Entry(
-                id=hashlib.sha256(line).hexdigest(),
+                id=digest,
                 old=match["old"].decode(),
                 new=match["new"].decode(),
                 user=match["name"].decode(errors="replace"),
                 push=push,
                 time=int(match["time"]),
+                mark=digest,
             )
         )
     return entries
 
 
 def pending(entries: Sequence[Entry], *, tip: str, handled: Handled | None) -> list[Entry]:
-    """The moves that are still to be handled, oldest first; `tip` is where the branch is now.
+    """The moves that are still to be handled, oldest first; `tip` is where the branch was just before the
+    log was read.
 
-    The log goes away with its branch, so a mark that is not in it belongs to an earlier life of the
-    branch. A tip that the log does not reach (the log was lost with the power) counts as one move.
+    - Git writes the line first and moves the ref then. So lines behind the one that led to the tip are
+      moves that are still under way, and a line that the next one does not continue was never completed.
+    - The log goes away with its branch, so a mark that is not in it belongs to an earlier life.
+    - Logs are not flushed to the disk: after a power cut the tip may be ahead, which counts as one move.
     """
-    following = list(entries)
-    if handled is not None:
-        position = next((i for i in reversed(range(len(entries))) if entries[i].id == handled.entry), None)
-        if position is not None:
-            following = list(entries[position + 1 :])
-        elif handled.entry is None:
-            position = next(
-                (i for i, entry in enumerate(entries) if entry.old == handled.commit), len(entries)
-            )
-            following = list(entries[position:])
-    reached = following[-1].new if following else handled.commit if handled else ZERO
-    if reached != tip:
-        following.append(unlogged(reached, tip))
-    return following
+    known = handled.entry if handled is not None else None
+    position = next((i for i in reversed(range(len(entries))) if entries[i].id == known), -1)
+    following = list(entries[position + 1 :])
+    last = next((i for i in reversed(range(len(following))) if following[i].new == tip), None)
+    if last is None:
+        if handled is not None and handled.commit == tip:
+            return []
+        reached = following[-1].new if following else handled.commit if handled else ZERO
+        return [*following, _unlogged(reached, tip, after=entries[-1].id if entries else None)]
+    completed: list[Entry] = []
+    expected = tip
+    for entry in reversed(following[: last + 1]):
+        if entry.new == expected:
+            completed.append(entry)
+            expected = entry.old
+    return completed[::-1]
 
 
-def unlogged(old: str, new: str) -> Entry:
-    """A move that the log does not have; its id is no mark, since it is not in the log."""
-    digest = hashlib.sha256(f"unlogged {old} {new}".encode()).hexdigest()
-    return Entry(id=digest, old=old, new=new, user="", push="", time=0, logged=False)
+def _unlogged(old: str, new: str, *, after: str | None) -> Entry:
+    """A move that the log does not have."""
+    digest = hashlib.sha256(f"unlogged {after} {old} {new}".encode()).hexdigest()
+    return Entry(id=digest, old=old, new=new, user="", push="", time=0, mark=after)
 
 
 def trigger_id(repository: str, ref: str, entry: Entry) -> str:

@@ -14,12 +14,12 @@ from paas.sources.model import BRANCHES, TAGS, ZERO, Command
 
 LONGEST: Final = 200
 """Bytes of a whole ref name; file systems end at 255 for one part, and git adds `.lock`."""
-_HEX: Final = re.compile(r"^[0-9a-f]{40}$")
+_HEX: Final = re.compile(r"[0-9a-f]{40}")
 _BAD: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 
 def is_object_id(text: str) -> bool:
-    return _HEX.match(text) is not None
+    return _HEX.fullmatch(text) is not None
 
 
 def refusal(command: Command, *, tips: Mapping[str, str]) -> str | None:

@@ -40,7 +40,7 @@ KEPT_SECONDS: Final = 7 * 24 * 3600
 """How long the repository of a BuildConfig that is gone is kept."""
 HANDLED: Final = f"{OWN_REFS}/handled/"
 PINS: Final = f"{OWN_REFS}/builds/"
-_UID: Final = re.compile(r"^[0-9A-Za-z]([0-9A-Za-z-]{0,62}[0-9A-Za-z])?$")
+_UID: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z-]{0,62}[0-9A-Za-z])?")
 _ATTRIBUTES: Final = "* -export-ignore -export-subst\n"
 """A build gets every file of its commit as it is, whatever .gitattributes says about archives."""
 
@@ -112,7 +112,7 @@ class Repository:
         lines = f"update {ref}\0{entry.new}\0\0"
         if pin is not None:
             lines += f"update {PINS}{pin}\0{entry.new}\0\0"
-        await self._update(lines, message=f"handled {entry.id if entry.logged else '-'}")
+        await self._update(lines, message=f"handled {entry.mark or '-'}")
 
     async def forget(self, branch: str) -> None:
         """The branch is gone; whatever comes under its name is new."""
@@ -145,7 +145,7 @@ class Repositories:
 
     async def open(self, uid: str, key: Key) -> Repository:
         """The repository of the BuildConfig with this UID; made when there is none yet."""
-        if _UID.match(uid) is None:
+        if _UID.fullmatch(uid) is None:
             raise ValueError(f"not a UID: {uid!r}")
         path = self.root / uid
         lock = self._making.setdefault(uid, asyncio.Lock())
@@ -168,7 +168,7 @@ class Repositories:
 
     def get(self, uid: str) -> Repository | None:
         """The repository of that UID if there is one."""
-        if _UID.match(uid) is None:
+        if _UID.fullmatch(uid) is None:
             return None
         try:
             about = json.loads((self.root / uid / "paas.json").read_text())

@@ -24,12 +24,12 @@ LARGEST_ARCHIVE: Final = 4 * 2**30
 LONGEST_ARCHIVE: Final = 600.0
 """Seconds."""
 LONGEST_FETCH: Final = 3600.0
-_PROTOCOL: Final = re.compile(r"^version=[012](:[a-z0-9=.-]{1,40}){0,4}$")
+_PROTOCOL: Final = re.compile(r"version=[012](:[a-z0-9=.-]{1,40}){0,4}")
 
 
 def protocol(header: str) -> dict[str, str]:
     """Environment for a client's Git-Protocol header; anything unusual is ignored, as git does."""
-    return {"GIT_PROTOCOL": header} if _PROTOCOL.match(header) else {}
+    return {"GIT_PROTOCOL": header} if _PROTOCOL.fullmatch(header) else {}
 
 
 async def advertise(repository: Repository, service: str, git_protocol: str) -> bytes:

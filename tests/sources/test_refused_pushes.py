@@ -163,10 +163,12 @@ def test_an_application_built_from_elsewhere(server: Serving, clone: Clone) -> N
 @pytest.mark.parametrize(
     "ref",
     [
-        "refs/heads/--upload-pack=x", "refs/heads/-x", "refs/heads/a/-b", "refs/heads/a..b", "refs/heads/x.lock",
+        "refs/heads/--upload-pack=x", "refs/heads/-x", "refs/heads/a/-b", "refs/heads/a..b",
+        "refs/heads/x.lock",
         "refs/heads/HEAD", "HEAD", "config", "refs/../../x", "refs/heads/../../config", "refs/heads/a b",
         "refs/heads/" + "n" * 300, "refs/heads/a\nb", "refs/heads/a\x7fb", "refs/heads/", "refs/heads//x",
-        "refs/heads/.x", "refs/heads/x.", "refs/heads/x@{1}", "refs/heads/a\\b", "refs/heads/a*", "refs/heads/@",
+        "refs/heads/.x", "refs/heads/x.", "refs/heads/x@{1}", "refs/heads/a\\b", "refs/heads/a*",
+        "refs/heads/@",
         "refs/heads/" + "a" * 40, "refs/paas/handled/main", "refs/paas/builds/1", "refs/notes/commits",
         "refs/meta/config", "refs/remotes/x", "hooks/post-receive", "refs/stash", "refs/heads/ä/x.lock",
     ],
@@ -392,7 +394,9 @@ def get(server: Serving, path: str, **headers: str) -> tuple[int, bytes]:
         "/git/demo/{app}.git/../../other/info/refs?service=git-upload-pack", "/git/demo/%2e%2e/info/refs",
         "/git//demo/{app}.git/info/refs?service=git-upload-pack", "/git/demo/{app}.git/objects/info/packs",
         "/git/demo/{app}.git/HEAD", "/git/demo/{app}.git/config", "/git/demo/{app}.git/info/refs",
-        "/git/demo/{app}/info/refs?service=git-upload-pack", "/git/demo/{app}.git/info/refs%00?service=git-upload-pack",
+        "/git/demo/{app}/info/refs?service=git-upload-pack", 
+        "/git/demo/{app}.git/info/refs%00?service=git-upload-pack",
+        "/git/demo/{app}.git/info/refs%0A?service=git-upload-pack",
         "/git/DEMO/{app}.git/info/refs?service=git-upload-pack", "/git/demo/" + "a" * 3000,
         "/git/demo/{app}.git/info/refs?service=git-annex",
     ],
@@ -400,7 +404,7 @@ def get(server: Serving, path: str, **headers: str) -> tuple[int, bytes]:
 def test_paths_that_lead_nowhere(server: Serving, app: Manifest, path: str) -> None:
     """C7: what is not a repository is not there, and tells nothing to strangers."""
     path = path.format(app=name_of(app))
-    status, body = get(server, path, Authorization=f"Bearer {TOKEN}")
+    status, _ = get(server, path, Authorization=f"Bearer {TOKEN}")
     assert status in (403, 404)
     strange, told = get(server, path)
     assert (strange, b"No token" in told) in ((401, True), (404, False))

@@ -40,7 +40,7 @@ MOST_READS: Final = 16
 FAILURES_ALLOWED: Final = 120
 FAILURES_SECONDS: Final = 60.0
 _NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-_PATH: Final = re.compile(rf"^/webhooks/({_NAME})/({_NAME})/(github|gitlab|gitea|bitbucket|generic)$")
+_PATH: Final = re.compile(rf"/webhooks/({_NAME})/({_NAME})/(github|gitlab|gitea|bitbucket|generic)")
 _DUMMY: Final = random_secrets.token_bytes(32)
 
 
@@ -97,7 +97,7 @@ class WebhookFront:
         if headers.get("content-encoding"):
             raise BodyRefused(415, "a compressed body is not taken")
         body = await Body(receive, limit=LARGEST_BODY, idle=10, total=30).read()
-        match = _PATH.match(path)
+        match = _PATH.fullmatch(path)
         key, host = (Key(match[1], match[2]), match[3]) if match else (None, "")
         known = await self._lookup(key, host) if key is not None and host in HOSTS else (None, [])
         config, secrets = known
