@@ -268,8 +268,11 @@ def _goes_on(seen: BuildSeen, ruling: outcome.UnderWay, now: datetime) -> list[A
 
 
 def _tidied(seen: BuildSeen) -> list[Action]:
-    """A Build that has ended needs no running Job: it was cancelled, or its node is lost."""
+    """A Build that was cancelled, or whose node is lost, needs no running Job. One that ended by itself
+    keeps it, for its log, also while the Job's own condition is behind its pod's."""
     job = seen.job
+    if phase_of(seen.build) in (Phase.COMPLETE, Phase.FAILED):
+        return []
     if job is None or outcome.job_state(job) is not None or job["metadata"].get("deletionTimestamp"):
         return []
     return [Delete(JOB, key_of(job), job["metadata"]["uid"])]
