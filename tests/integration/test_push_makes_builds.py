@@ -1,0 +1,336 @@
+"""A git push against a real API server: who may, and what object it becomes.
+
+The server runs under the role that deploy/ gives it; whoever pushes has a token of a ServiceAccount.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import secrets
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from paas.apps.install import apply_crds
+from paas.kube import credentials, names
+from paas.kube.cluster import Cluster
+from paas.kube.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
+from paas.kube.settings import BuildSettings, Settings
+from paas.server.app import Server
+from paas.server.cluster import needs_of
+from paas.server.serving import serving
+from tests.sources.conftest import Clone, new_clone, wait_for
+
+pytestmark = pytest.mark.integration
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
+CREDENTIALS_KEY = "0123456789abcdef0123456789abcdef"
+
+
+def build_config(project: str, name: str, **spec: Any) -> Manifest:
+    return {
+        "apiVersion": "paas.dev/v1",
+        "kind": "BuildConfig",
+        "metadata": {"namespace": project, "name": name},
+        "spec": {"output": {"to": {"kind": "ImageStreamTag", "name": f"{name}:latest"}}, **spec},
+    }
+
+
+def account(project: str, name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": project, "name": name}}
+
+
+def bound(project: str, account_name: str, role: str) -> Manifest:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"namespace": project, "name": f"{account_name}-{role}"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "namespace": project, "name": account_name}],
+    }
+
+
+@dataclass
+class Platform:
+    """The real server in a thread of its own, and an administrator's access to the API server."""
+
+    kubeconfig: Path
+    folder: Path
+    port: int = 0
+
+    def do(self, work: Callable[[Cluster], Awaitable[T]]) -> T:
+        async def connected() -> T:
+            async with await Cluster.connect(self.kubeconfig) as cluster:
+                return await work(cluster)
+
+        return asyncio.run(connected())
+
+    def apply(self, *manifests: Manifest) -> list[Manifest]:
+        async def work(cluster: Cluster) -> list[Manifest]:
+            return [await cluster.apply(manifest, manager="test") for manifest in manifests]
+
+        return self.do(work)
+
+    def token(self, project: str, name: str, *, audience: str = names.TOKEN_AUDIENCE) -> str:
+        return self.do(lambda cluster: cluster.request_token(project, name, audience=audience, seconds=600))
+
+    def project(self) -> str:
+        name = f"push-{secrets.token_hex(3)}"
+        namespace = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {names.LABEL_PROJECT: "true"}},
+        }
+        self.apply(namespace, account(name, "pusher"), bound(name, "pusher", "paas-pusher"))
+        return name
+
+    def builds(self, project: str) -> list[Manifest]:
+        found = self.do(lambda cluster: cluster.list(BUILD, project))
+        return sorted(found, key=lambda build: int(build["spec"]["number"]))
+
+    def url(self, project: str, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/git/{project}/{name}.git"
+
+    async def serve(self, stop: threading.Event, ready: threading.Event) -> None:
+        """Serve under the ServiceAccount `server` until `stop`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (self.folder / "token.key").write_bytes(pem)
+        (self.folder / "credentials.key").write_text(CREDENTIALS_KEY + "\n")
+        settings = Settings(
+            repositories=self.folder / "repositories",
+            credentials_key_file=self.folder / "credentials.key",
+            registry_token_key_file=self.folder / "token.key",
+            builds=BuildSettings(stop_wait_seconds=1),
+        )
+        async with await Cluster.connect(self.kubeconfig) as admin:
+            token = await admin.request_token(
+                names.SYSTEM_NAMESPACE, "server", audience="https://kubernetes.default.svc", seconds=3600
+            )
+        async with await Cluster.connect(self.kubeconfig, token=token) as cluster:
+            server = Server(needs_of(cluster, settings))
+            uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host="127.0.0.1", port=0)
+            running = asyncio.create_task(uvicorn.serve())
+            while not uvicorn.started:
+                await asyncio.sleep(0.01)
+                assert not running.done(), running.result()
+            self.port = uvicorn.servers[0].sockets[0].getsockname()[1]
+            ready.set()
+            await asyncio.to_thread(stop.wait)
+            uvicorn.should_exit = True
+            await running
+
+
+@pytest.fixture(scope="module")
+def platform(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    made = Platform(cluster_kubeconfig, tmp_path_factory.mktemp("platform"))
+    made.do(apply_crds)
+    system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.SYSTEM_NAMESPACE}}
+    made.apply(system, *yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()))
+    stop, ready = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(made.serve(stop, ready)))
+    thread.start()
+    try:
+        wait_for(lambda: ready.is_set() or not thread.is_alive(), "the server serves", seconds=60)
+        assert ready.is_set()
+        yield made
+    finally:
+        stop.set()
+        thread.join(60)
+
+
+@pytest.fixture
+def project(platform: Platform) -> str:
+    return platform.project()
+
+
+@pytest.fixture
+def clone(platform: Platform, project: str, tmp_path: Path) -> Clone:
+    made = new_clone(tmp_path / "clone")
+    made.token = platform.token(project, "pusher")
+    return made
+
+
+def test_pushes_become_builds_in_order(platform: Platform, project: str, clone: Clone) -> None:
+    (config,) = platform.apply(build_config(project, "shop"))
+    first = clone.commit("Say hello")
+    told = clone.git("push", platform.url(project, "shop"), "main", ok=True).err
+    second = clone.commit("Say more")
+    clone.git("push", platform.url(project, "shop"), "main", ok=True)
+    assert "Builds by Dockerfile" in told
+    assert "shop-1" in told
+    builds = platform.builds(project)
+    assert [build["metadata"]["name"] for build in builds] == ["shop-1", "shop-2"]
+    assert [build["spec"]["revision"]["git"]["commit"] for build in builds] == [first, second]
+    spec = builds[0]["spec"]
+    assert spec["trigger"]["type"] == "Push"
+    assert spec["trigger"]["user"] == f"system:serviceaccount:{project}:pusher"
+    assert spec["revision"]["git"]["author"] == {"name": "Alice", "email": "alice@example.com"}
+    assert spec["revision"]["git"]["message"] == "Say hello\n"
+    assert spec["source"]["type"] == "Hosted"
+    assert spec["dockerfile"].startswith("FROM scratch")
+    assert len(spec["contentKey"]) == 64
+    assert builds[0]["metadata"]["ownerReferences"][0]["uid"] == config["metadata"]["uid"]
+
+
+def test_a_source_that_cannot_be_built_gets_a_build_that_says_so(
+    platform: Platform, project: str, clone: Clone
+) -> None:
+    platform.apply(build_config(project, "shop"))
+    clone.commit("Words", notes="hello")
+    told = clone.git("push", platform.url(project, "shop"), "main", ok=True).err
+    assert "add a Dockerfile" in told
+    (build,) = platform.builds(project)
+    assert build["spec"]["invalid"]["reason"] == "NoBuildpack"
+
+
+def test_tokens_of_a_kubeconfig_are_taken_as_they_are(platform: Platform, project: str, clone: Clone) -> None:
+    platform.apply(build_config(project, "shop"))
+    clone.token = platform.token(project, "pusher", audience="https://kubernetes.default.svc")
+    clone.commit()
+    clone.git("push", platform.url(project, "shop"), "main", ok=True)
+    clone.git("ls-remote", platform.url(project, "shop"), ok=True)
+
+
+def test_who_may_not_push(platform: Platform, project: str, clone: Clone) -> None:
+    platform.apply(
+        build_config(project, "shop"), account(project, "reader"), bound(project, "reader", "paas-view")
+    )
+    clone.commit()
+    clone.git("push", platform.url(project, "shop"), "main", ok=True)
+    clone.commit()
+    before = len(platform.builds(project))
+    stranger = Clone(clone.path, platform.token(platform.project(), "pusher"))
+    done = stranger.git("push", platform.url(project, "shop"), "main", ok=False)
+    assert "may not push" in done.err
+    reader = Clone(clone.path, platform.token(project, "reader"))
+    assert "may not push" in reader.git("push", platform.url(project, "shop"), "main", ok=False).err
+    reader.git("ls-remote", platform.url(project, "shop"), ok=True)
+    nobody = Clone(clone.path, "not.a.token")
+    status = http_get(platform, f"/git/{project}/shop.git/info/refs?service=git-receive-pack", nobody.token)
+    assert status == 401
+    elsewhere = Clone(clone.path, platform.token(project, "pusher", audience="https://elsewhere.example"))
+    assert (
+        http_get(platform, f"/git/{project}/shop.git/info/refs?service=git-receive-pack", elsewhere.token)
+        == 401
+    )
+    assert len(platform.builds(project)) == before
+
+
+def test_a_source_credential_of_a_real_build(platform: Platform, project: str, clone: Clone) -> None:
+    platform.apply(build_config(project, "shop"))
+    commit = clone.commit()
+    clone.git("push", platform.url(project, "shop"), "main", ok=True)
+    (build,) = platform.builds(project)
+    key = credentials.key_of(CREDENTIALS_KEY)
+    user = credentials.build_user(project, "shop-1")
+    password = credentials.build_credential(key, build["metadata"]["uid"], credentials.SOURCE)
+    basic = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    path = f"/git/{project}/shop/archive/{commit}.tar"
+    assert http_get(platform, path, authorization=basic) == 200
+    status = {
+        "apiVersion": "paas.dev/v1",
+        "kind": "Build",
+        "metadata": {"namespace": project, "name": "shop-1"},
+        "status": {"phase": "Complete"},
+    }
+    platform.do(lambda cluster: cluster.apply(status, manager="test", subresource="status"))
+    assert http_get(platform, path, authorization=basic) == 401
+
+
+def test_a_webhook_builds_an_external_repository(platform: Platform, project: str) -> None:
+    uri = "https://git.example/team/shop.git"
+    hook = {"type": "GitHub", "github": {"secretReference": {"name": "hook"}}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": project, "name": "hook"},
+        "stringData": {"WebHookSecretKey": "s3cret"},
+    }
+    platform.apply(secret, build_config(project, "shop", source={"git": {"uri": uri}}, triggers=[hook]))
+    commit = "a" * 40
+    payload = {
+        "ref": "refs/heads/main",
+        "before": "b" * 40,
+        "after": commit,
+        "repository": {"clone_url": uri, "default_branch": "main"},
+    }
+    assert deliver(platform, project, payload)[0] == 202
+    status, told = deliver(platform, project, payload)
+    assert (status, told["build"]) == (200, "shop-1")
+    (build,) = platform.builds(project)
+    assert build["spec"]["revision"]["git"]["commit"] == commit
+    assert build["spec"]["source"]["git"]["uri"] == uri
+    assert "dockerfile" not in build["spec"]
+    assert deliver(platform, project, payload, secret="wrong")[0] == 401
+
+
+def test_health_and_metrics(platform: Platform) -> None:
+    assert http_get(platform, "/healthz") == 200
+    assert http_get(platform, "/readyz") == 200
+    assert http_get(platform, "/metrics") == 200
+    assert http_get(platform, f"/registry/token?service={Settings().registry_service}") == 401
+
+
+def test_the_server_may_do_what_it_does_and_no_more(platform: Platform, project: str) -> None:
+    """The Secrets of a project cannot be listed with the server's role."""
+
+    async def allowed(cluster: Cluster) -> list[bool]:
+        from paas.kube.cluster import UserInfo
+
+        server = UserInfo(f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:server")
+        wishes = [
+            ("list", SECRET),
+            ("get", SECRET),
+            ("create", BUILD),
+            ("delete", BUILD),
+            ("delete", NAMESPACE),
+        ]
+        return [
+            await cluster.allowed(
+                server, verb=verb, resource=of.plural, group=of.group, namespace=project, name=""
+            )
+            for verb, of in wishes
+        ]
+
+    assert platform.do(allowed) == [False, True, True, False, False]
+    assert platform.do(lambda cluster: cluster.get(BUILDCONFIG, Key(project, "none"))) is None
+
+
+def http_get(platform: Platform, path: str, token: str = "", *, authorization: str = "") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=30)
+    given = authorization or (f"Bearer {token}" if token else "")
+    connection.request("GET", path, headers={"Authorization": given} if given else {})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def deliver(
+    platform: Platform, project: str, payload: dict[str, Any], *, secret: str = "s3cret"
+) -> tuple[int, dict[str, Any]]:
+    body = json.dumps(payload).encode()
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=30)
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-Hub-Signature-256": f"sha256={signature}",
+    }
+    connection.request("POST", f"/webhooks/{project}/shop/github", body=body, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
