@@ -54,6 +54,7 @@ class Running:
                  "-m", "paas.node.supervise", str(instructions), str(host_net.fileno())],
                 pass_fds=[host_net.fileno()],
             )  # fmt: skip
+        eventually(lambda: "host_pid" in self.status(), "the init process says that it is there")
 
     def status(self) -> dict[str, Any]:
         try:
