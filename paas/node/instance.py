@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,10 @@ def load(name: str) -> Instance | None:
         return None
     for key in ("state", "binaries", "pause_image"):
         document[key] = Path(document[key])
-    return Instance(**{**document, "subnets": Subnets(**document["subnets"])})
+    document["subnets"] = Subnets(**document["subnets"])
+    known = {field.name for field in fields(Instance)}
+    # written by another version, it may say more than this one knows
+    return Instance(**{key: value for key, value in document.items() if key in known})
 
 
 def save(instance: Instance) -> None:
