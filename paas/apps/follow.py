@@ -22,6 +22,7 @@ from typing import Final
 
 from paas.apps import rollouts, story
 from paas.apps.rollouts import Stage
+from paas.builds.job import FETCH
 from paas.builds.model import Phase
 from paas.kube import names
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
@@ -53,9 +54,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of a build's log, as it was written."""
+    """One line of a build's log, as a container wrote it."""
 
     text: str
+    container: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,9 @@ async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGen
                     yield story.problem(f"The build pod does not start yet: {item.text}")
                 else:
                     logged = True
-                    yield story.log_line(item.text)
+                    line = story.log_line(item.text, own=item.container == FETCH)
+                    if line is not None:
+                        yield line
                 continue
             if name not in item:
                 if not over:
@@ -193,7 +197,7 @@ async def build_log(cluster: Cluster, key: Key) -> AsyncGenerator[LogLine | Trou
                 if container not in _started(pod):
                     break
                 async for line in whole_log(cluster, key, container=container):
-                    yield LogLine(line)
+                    yield LogLine(line, container)
                 done.add(container)
             if len(done) == len(_containers(pod)) or (pod.get("status") or {}).get("phase") in (
                 "Failed",

@@ -10,6 +10,7 @@ Everything here is text made of objects as they are now; when each line is told 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -22,7 +23,10 @@ from paas.terminal.output import duration, plain, shorten
 
 LINE_LIMIT: Final = 2000
 """Longest line in characters; git's side-band carries 65,515 bytes a packet."""
-_KANIKO_INFO = re.compile(r"^INFO\[\d+\] ")
+_KANIKO = re.compile(
+    r"^(?:(?P<level>[A-Z]{4})\[\d+\] |time=\"[^\"]*\" level=(?P<word>\w+) msg=)(?P<said>.*)$", re.DOTALL
+)
+"""How Kaniko writes a line, with and without a terminal: level, clock and message."""
 
 
 def step(text: str) -> str:
@@ -45,9 +49,45 @@ def _one_line(text: str) -> str:
     return plain(text).replace("\n", " ").replace("\t", "    ")[:LINE_LIMIT]
 
 
-def log_line(text: str) -> str:
-    """A line of a build's log; the level and clock of Kaniko's ordinary lines are left out."""
-    return detail(_KANIKO_INFO.sub("", text.rstrip("\r").rpartition("\r")[2]))
+def log_line(text: str, *, own: bool = False) -> str | None:
+    """A line of a build's log as a pusher sees it, or None for what only Kaniko's authors want to know.
+
+    Of Kaniko's lines the message stays, and the level when it matters. `own`: it is `fetch` that writes,
+    in a story's form; a RUN step that did so would not be believed.
+    """
+    text = text.rstrip("\r").rpartition("\r")[2]
+    if own and text.startswith(_OWN):
+        return _one_line(text)
+    match = _KANIKO.match(plain(text))
+    if match is None:
+        return detail(text)
+    level = (match["level"] or match["word"]).lower()
+    message = _unquoted(match["said"])
+    if level != "info":
+        return detail(f"{_LEVELS.get(level, level)}: {message}")
+    return None if message.startswith(_CHATTER) else detail(message)
+
+
+_LEVELS = {"warn": "warning", "erro": "error", "fata": "fatal", "debu": "debug"}
+_OWN = ("-----> ", "       ", " !     ")
+_CHATTER = (
+    "Adding exposed port", "Applying label", "Args:", "Built cross stage deps", "Changed working directory",
+    "Checking for cached layer", "Cmd:", "Creating directory", "Deleting filesystem", "ENV PAAS_BUILD_",
+    "Executing 0 build triggers", "Initializing snapshotter", "LABEL org.opencontainers.image.",
+    "No cached layer found", "No files changed", "Pushed ", "Pushing image", "Pushing layer",
+    "Resolved base name",
+    "Retrieving image", "Returning cached image", "Running: [", "Skipping unpacking", "Taking snapshot",
+    "Using files from context",
+)  # fmt: skip
+"""How the info lines begin that are left out; `paas logs build/…` has them all."""
+
+
+def _unquoted(text: str) -> str:
+    """A message in Go's quotes without them; one word has none."""
+    try:
+        return str(json.loads(text, strict=False)) if text.startswith('"') else text
+    except ValueError:
+        return text.strip('"')  # an escape that JSON does not have
 
 
 # -- build -----------------------------------------------------------------------------------------
@@ -129,9 +169,10 @@ def finished(build: Mapping[str, Any], *, logged: bool) -> list[str]:
     name, namespace, phase = name_of(build), build["metadata"].get("namespace", ""), phase_of(build)
     status = build.get("status") or {}
     if phase == BuildPhase.COMPLETE:
-        image = status.get("outputDockerImageReference") or digest_of(build)
+        image = str(status.get("outputDockerImageReference") or digest_of(build)).partition("/")
         took = f" ({duration(int(status['duration']))})" if status.get("duration") is not None else ""
-        return [detail(f"Pushed {image}{took}")]
+        # without the registry's address, which means something inside the cluster only
+        return [detail(f"Pushed {image[2] or image[0]}{took}")]
     if phase == BuildPhase.CANCELLED:
         return [
             problem(f"Build {name} was cancelled."),

@@ -104,7 +104,10 @@ def connect(
     if remote_url(checkout, remote) is None:
         _set(checkout, "remote", "add", remote, repository)
     if ca:
-        _set(checkout, "config", f"http.{platform}/.sslCAInfo", str(write_ca(platform, ca, os.environ)))
+        file = write_ca(platform, ca, os.environ)
+        _set(checkout, "config", f"http.{platform}/.sslCAInfo", str(file))
+        # $GIT_SSL_CAINFO (set where a company has a CA of its own) beats the setting above, not this one
+        _set(checkout, "config", f"http.{platform}/.sslCAPath", str(file.parent))
     section = f"credential.{platform}"
     # an empty helper first: one that people have for all hosts would keep our short-lived token
     _set(checkout, "config", "--replace-all", f"{section}.helper", "")
@@ -113,10 +116,11 @@ def connect(
 
 
 def write_ca(platform: str, ca: str, environment: Mapping[str, str]) -> Path:
-    """Keep the platform's CA in the user's configuration folder; the file."""
+    """Keep the platform's CA in the user's configuration folder, in a folder of its own; the file."""
     home = environment.get("XDG_CONFIG_HOME")
-    folder = (Path(home) if home else Path.home() / ".config") / "paas"
-    path = folder / f"{urlsplit(platform).netloc.replace(':', '_')}.crt"
+    host = urlsplit(platform).netloc.replace(":", "_")
+    folder = (Path(home) if home else Path.home() / ".config") / "paas" / host
+    path = folder / "ca.crt"
     if not path.is_file() or path.read_text() != ca:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(ca)

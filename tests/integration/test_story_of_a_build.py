@@ -158,7 +158,7 @@ async def test_from_queue_to_address(world: World) -> None:
         output={"to": {"imageDigest": DIGEST}},
         outputDockerImageReference=IMAGE,
     )
-    await told.heard(rf"^       Pushed {re.escape(IMAGE)} \(41s\)$")
+    await told.heard(rf"^       Pushed demo/shop@{DIGEST} \(41s\)$")
     rollout = {"revision": 12, "phase": "Running", "startedAt": "2026-03-04T12:00:00Z", "build": "shop-7"}
     await world.status(app["DeploymentConfig"], rollout=rollout)
     await told.heard(r"^-----> Deploying shop revision 12: 0/1 ready$")

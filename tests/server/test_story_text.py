@@ -75,7 +75,7 @@ def test_builds_of_a_deleted_namesake_are_not_waited_for() -> None:
 def test_how_builds_end() -> None:
     image = "registry.example/demo/shop@sha256:1f0c"
     done = build(phase="Complete", outputDockerImageReference=image, duration=41)
-    assert story.finished(done, logged=True) == [f"       Pushed {image} (41s)"]
+    assert story.finished(done, logged=True) == ["       Pushed demo/shop@sha256:1f0c (41s)"]
     failed = build(phase="Failed", reason="DockerBuildFailed", message="exit status 2", logSnippet="a\nb")
     assert story.finished(failed, logged=False) == [
         "       a",
@@ -91,16 +91,29 @@ def test_how_builds_end() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("INFO[0003] Taking snapshot of full filesystem...", "       Taking snapshot of full filesystem..."),
-        ("WARN[0003] careful", "       WARN[0003] careful"),
+        ("INFO[0003] RUN make all", "       RUN make all"),
+        ("INFO[0003] Taking snapshot of full filesystem...", None),
+        ("Taking snapshot of a friend", "       Taking snapshot of a friend"),
+        ("=====> https://fake.example", "       =====> https://fake.example"),
+        ("WARN[0003] careful", "       warning: careful"),
+        ('time="2026-03-04T12:00:00Z" level=info msg="COPY a \\"b\\" c"', '       COPY a "b" c'),
+        ('time="2026-03-04T12:00:00Z" level=info msg=done', "       done"),
+        ('time="2026-03-04T12:00:00Z" level=error msg="bad \\x01 escape"', "       error: bad \\x01 escape"),
+        ("time flies", "       time flies"),
         ("10%\r50%\r100% done\r", "       100% done"),
         ("\x1b[36mINFO\x1b[0m\x1b]0;pwned\x07 x", "       INFO x"),
         ("", ""),
         ("x" * 5000, "       " + "x" * 2000),
     ],
 )
-def test_lines_of_a_log(line: str, told: str) -> None:
+def test_lines_of_a_log(line: str, told: str | None) -> None:
     assert story.log_line(line) == told
+
+
+def test_fetch_tells_in_the_form_of_a_story_and_a_run_step_cannot() -> None:
+    line = "-----> Source of commit bb8dce1"
+    assert story.log_line(line, own=True) == line
+    assert story.log_line(line) == f"       {line}"
 
 
 def pod(name: str = "shop-12-a", revision: int = 12, **status: Any) -> dict[str, Any]:
