@@ -268,12 +268,13 @@ def _goes_on(seen: BuildSeen, ruling: outcome.UnderWay, now: datetime) -> list[A
 
 
 def _tidied(seen: BuildSeen) -> list[Action]:
-    """A Build that was cancelled, or whose node is lost, needs no running Job. One that ended by itself
-    keeps it, for its log, also while the Job's own condition is behind its pod's."""
+    """A Build that was cancelled or lost needs no running Job any more. That of any other end stays, with
+    its pod: it may be seen to end later than its pod did."""
     job = seen.job
-    if phase_of(seen.build) in (Phase.COMPLETE, Phase.FAILED):
+    if job is None or phase_of(seen.build) not in (Phase.CANCELLED, Phase.ERROR):
         return []
-    if job is None or outcome.job_state(job) is not None or job["metadata"].get("deletionTimestamp"):
+    pod_ended = ((seen.pod or {}).get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    if pod_ended or outcome.job_state(job) is not None or job["metadata"].get("deletionTimestamp"):
         return []
     return [Delete(JOB, key_of(job), job["metadata"]["uid"])]
 

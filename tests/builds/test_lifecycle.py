@@ -215,10 +215,17 @@ def test_killed_after_any_write_the_same_end_is_reached(actions: int) -> None:
     assert world.jobs_made == ["shop-1-build"]
 
 
-def test_an_ended_build_keeps_its_job_and_pod(world: World) -> None:
+@pytest.mark.parametrize("lag", [False, True], ids=["the job has ended too", "the job ends later"])
+@pytest.mark.parametrize("well", [True, False], ids=["well", "badly"])
+def test_an_ended_build_keeps_its_job_and_pod(world: World, well: bool, lag: bool) -> None:
     world.settle()
-    world.succeed("shop-1")
+    world.jobs_lag = lag
+    if well:
+        world.succeed("shop-1")
+    else:
+        world.fail("shop-1", message="error building image: x")
     world.settle()
+    assert world.phase("shop-1") == ("Complete" if well else "Failed")
     assert set(world.jobs) == {"shop-1-build"}
     assert set(world.pods) == {"shop-1"}
 

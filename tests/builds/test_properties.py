@@ -78,7 +78,7 @@ class Everything(RuleBasedStateMachine):
             paused = annotations.get(ANNOTATION_PAUSED) == "true"
             annotations[ANNOTATION_PAUSED] = "false" if paused else "true"
 
-    @rule(what=st.sampled_from(["stream", "key", "secret", "registry", "spec", "foreign"]))
+    @rule(what=st.sampled_from(["stream", "key", "secret", "registry", "spec", "foreign", "job controller"]))
     def something_is_taken_away_or_comes_back(self, what: str) -> None:
         world = self.world
         if what == "stream":
@@ -87,6 +87,8 @@ class Everything(RuleBasedStateMachine):
             world.key = None if world.key else b"k" * 32
         elif what == "secret":
             world.source_secret_missing = not world.source_secret_missing
+        elif what == "job controller":
+            world.jobs_lag = not world.jobs_lag
         elif what == "registry":
             world.registry_up = not world.registry_up
         elif what == "spec" and world.config is not None:
