@@ -3,7 +3,8 @@
     settings ─▶ Lease ─▶ kopf (watches) ─▶ Manager (queues, workers) ─▶ API server
 
 Run as `python -m paas.operator`. SIGTERM finishes the writes under way, releases the Lease and ends;
-any other end of kopf or of the Lease ends the process, and the next one goes on from what is stored.
+any other end of kopf or of the Lease ends the process, and the next one goes on from what is stored. SIGHUP
+makes it read everything anew and look at every object, as it does by itself from time to time.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ async def run(settings: Settings, *, kubeconfig: Path | None = None, health_port
     if stop.is_set():
         acquiring.cancel()
         return 0
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, manager.resync_soon)
     working = asyncio.create_task(_work(manager, stop, kubeconfig, identity=identity))
     holding = asyncio.create_task(lease.hold())
     await asyncio.wait({working, holding}, return_when=asyncio.FIRST_COMPLETED)

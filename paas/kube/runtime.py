@@ -10,6 +10,7 @@ be retried, and its changing handlers write on the objects.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -278,6 +279,7 @@ class Manager:
         self.runners = [Runner(controller) for controller in controllers]
         self._view, self._cluster, self._settings = view, cluster, settings
         self._tasks: list[asyncio.Task[None]] = []
+        self._resync_now = asyncio.Event()
         self.selectors: dict[Resource, Mapping[str, str] | None] = {}
         for runner in self.runners:
             for watch in runner.controller.watches:
@@ -330,9 +332,16 @@ class Manager:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
+    def resync_soon(self) -> None:
+        """Do the next resync now."""
+        self._resync_now.set()
+
     async def _resync_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.resync_seconds * random.uniform(1, 1.1))  # noqa: S311
+            self._resync_now.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.resync_seconds * random.uniform(1, 1.1)):  # noqa: S311
+                    await self._resync_now.wait()
             try:
                 await self.resync()
             except (ApiError, ClusterUnreachable) as problem:

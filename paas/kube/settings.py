@@ -76,7 +76,7 @@ class Settings(Model):
     ca_file: Path = Path("/etc/paas/ca.crt")
     """PEM of the platform's CA, by which registry and server are verified."""
     credentials_key_file: Path = Path("/etc/paas-keys/credentials.key")
-    """Secret of which the credentials of builds and projects are derived (HMAC-SHA256); operator and server."""
+    """Key of which credentials of builds and projects are derived (HMAC-SHA256); operator and server."""
     registry_token_key_file: Path = Path("/etc/paas-keys/registry-token.key")
     """PEM of the private key that signs registry tokens; server only."""
     ca_key_file: Path = Path("/etc/paas-keys/ca.key")

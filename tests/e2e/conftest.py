@@ -39,3 +39,8 @@ def person(instance: Instance, tmp_path: Path) -> Person:
 def another(instance: Instance, tmp_path: Path) -> Callable[[str], Person]:
     """Further people, each with a project of their own."""
     return lambda prefix: new_person(instance, unused_name(prefix), tmp_path / prefix)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What holds the audit log of all tests against the shipped roles comes last."""
+    items.sort(key=lambda item: item.path.name == "test_rights.py")

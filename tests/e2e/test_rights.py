@@ -1,0 +1,90 @@
+"""The shipped roles are enough and not too much: held against the audit log of all the tests before.
+
+It runs last (see conftest.py).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.platform import Instance
+
+pytestmark = pytest.mark.e2e
+ACCOUNTS = ("operator", "server")
+
+
+def roles(instance: Instance) -> dict[str, list[dict[str, Any]]]:
+    """Rules of each of our accounts, by account."""
+    found: dict[str, list[dict[str, Any]]] = {account: [] for account in ACCOUNTS}
+    listed = json.loads(
+        instance.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-o", "json").ok().out
+    )
+    for binding in listed["items"]:
+        for subject in binding.get("subjects") or ():
+            if (subject.get("kind"), subject.get("namespace")) != ("ServiceAccount", "paas-system"):
+                continue
+            namespace = binding["metadata"].get("namespace")
+            where = ["-n", namespace] if binding["roleRef"]["kind"] == "Role" else []
+            got = instance.kubectl(
+                "get", binding["roleRef"]["kind"].lower(), binding["roleRef"]["name"], *where, "-o", "json"
+            ).ok()
+            found.setdefault(subject["name"], []).extend(json.loads(got.out).get("rules") or ())
+    return found
+
+
+def test_nothing_was_refused_to_the_platform(instance: Instance) -> None:
+    refused = {
+        (entry.user, entry.verb, entry.resource, entry.code)
+        for entry in instance.audited()
+        if entry.user.startswith("system:serviceaccount:paas-system:") and entry.code in (401, 403)
+    }
+    assert refused == set()
+
+
+def test_no_role_of_ours_has_a_wildcard_or_hands_rights_on(instance: Instance) -> None:
+    for account, rules in roles(instance).items():
+        assert rules, f"{account} has rules"
+        for rule in rules:
+            words = [*rule["verbs"], *rule.get("resources", ()), *rule.get("apiGroups", ())]
+            assert "*" not in words, (account, rule)
+            assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"]), (account, rule)
+
+
+def test_secrets_are_never_listed_or_watched(instance: Instance) -> None:
+    listed = [
+        (entry.user, entry.verb, entry.uri)
+        for entry in instance.audited()
+        if entry.user.startswith("system:serviceaccount:paas-system:")
+        and entry.resource == "secrets"
+        and entry.verb in ("list", "watch")
+    ]
+    assert listed == []
+    for account, rules in roles(instance).items():
+        for rule in rules:
+            if "secrets" in rule.get("resources", ()):
+                assert not {"list", "watch"} & set(rule["verbs"]), (account, rule)
+
+
+def test_every_granted_verb_on_our_kinds_is_used(instance: Instance) -> None:
+    used = {
+        (entry.user.rsplit(":", 1)[1], entry.group, entry.resource, entry.verb)
+        for entry in instance.audited()
+        if entry.user.startswith("system:serviceaccount:paas-system:")
+    }
+    granted = {
+        (account, group, resource, verb)
+        for account, rules in roles(instance).items()
+        for rule in rules
+        for group in rule.get("apiGroups", ())
+        for resource in rule.get("resources", ())
+        for verb in rule["verbs"]
+        if group == "paas.dev"
+        and verb not in ("get", "list", "watch")
+        and not resource.endswith("/finalizers")
+    }
+    # the operator holds the pusher's rights because only so may it give them to a project's pusher
+    handed_on = {("operator", "paas.dev", "buildconfigs/instantiate", "create")}
+    assert granted - used - handed_on == set()
