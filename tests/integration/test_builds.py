@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 from paas.builds.controller import BuildsController
 from paas.builds.instantiate import BuildConfigNotFound, BuildRefused, BuildRequest, instantiate
 from paas.builds.model import TriggerType
-from paas.kube import credentials, names
-from paas.kube.cluster import AlreadyExists, ApiError, Cluster, Invalid
+from paas.kube import credentials
+from paas.kube.cluster import ApiError, Cluster, Invalid
 from paas.kube.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, POD, SECRET, Key, Manifest
 from paas.kube.settings import Settings
 from paas.kube.view import View
@@ -68,22 +67,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture
 async def running(
-    cluster_kubeconfig: Path, api: Cluster, project: str, registry: Registry
+    cluster_kubeconfig: Path, api: Cluster, project: str, registry: Registry, tmp_path: Path
 ) -> AsyncIterator[Operating]:
-    system = {
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.SYSTEM_NAMESPACE}
-    }  # fmt: skip
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "credentials", "namespace": names.SYSTEM_NAMESPACE},
-        "data": {"key": base64.b64encode(KEY.encode()).decode()},
-    }
-    for manifest in (system, secret):
-        with contextlib.suppress(AlreadyExists):
-            await api.create(manifest, manager="test")
+    key_file = tmp_path / "credentials.key"
+    key_file.write_text(KEY + "\n")
     settings = Settings(
-        registry_push=registry.address, registry_pull="pull.example:5000", ca_file=registry.ca_file
+        registry_push=registry.address,
+        registry_pull="pull.example:5000",
+        ca_file=registry.ca_file,
+        credentials_key_file=key_file,
     )
 
     def make(cluster: Cluster, view: View, chosen: Settings) -> list[BuildsController]:
@@ -202,6 +194,8 @@ async def test_a_push_becomes_an_image_that_the_registry_confirms(
     assert done["status"]["outputDockerImageReference"] == f"pull.example:5000/{project}/shop@{digest}"
     assert done["status"]["duration"] == 42
     assert done["status"]["conditions"][0]["status"] == "True"
+    await eventually_steady(running, project)
+    assert await api.get(JOB, Key(project, "shop-1-build")), "the Job, and with it the log, stays"
 
     async def noted() -> bool:
         found = await api.get(BUILDCONFIG, key)
@@ -225,7 +219,7 @@ async def test_the_pods_credentials_are_of_this_build_and_apart(
     secret = await api.get(SECRET, Key(project, "shop-1-build"))
     assert secret is not None
     data = {name: base64.b64decode(text).decode() for name, text in secret["data"].items()}
-    uid, key = made.build["metadata"]["uid"], KEY.encode()
+    uid, key = made.build["metadata"]["uid"], credentials.key_of(KEY)
     assert credentials.verify_build_credential(key, uid, credentials.SOURCE, data["password"])
     login = next(iter(json.loads(data["config.json"])["auths"].values()))["auth"]
     name, _, secret_word = base64.b64decode(login).decode().rpartition(":")
