@@ -41,7 +41,11 @@ Scope = MutableMapping[str, Any]
 SCAN_SECONDS: Final = 10.0
 """How often repositories are looked through for pushes that nobody woke a worker for: a git child that
 outlived a killed server may still accept one after the next server has started."""
-SWEEP_SECONDS: Final = 3600.0
+SWEEP_SECONDS: Final = (45.0, 3600.0)
+"""Between the first and the second look at what killed processes and deleted objects left, and between all
+later ones. The second is early because a lock that is left must be old to be told from one in use."""
+LOCK_SECONDS: Final = 20.0
+"""How long to wait for the last server, which may still be ending."""
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths that are asked for all the time; only their failures are logged."""
 
@@ -169,6 +173,7 @@ class Server:
 
     async def _sweep(self) -> None:
         """Repositories of BuildConfigs that are gone, and commits of Builds that are gone."""
+        pause, following = SWEEP_SECONDS
         while True:
             try:
                 live = await self._needs.list_configs()
@@ -179,7 +184,8 @@ class Server:
                         await repository.unpin(pins - await self._needs.build_numbers(repository.key))
             except Exception as problem:
                 log.warning("repositories could not be looked through: %s", problem)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(pause)
+            pause = following
 
 
 @contextlib.contextmanager
@@ -187,7 +193,7 @@ def _only_writer(root: Path) -> Iterator[None]:
     """Hold the lock of a directory of repositories. Raises AlreadyServed."""
     handle = os.open(root / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        until = time.monotonic() + 20  # the last server may still be ending
+        until = time.monotonic() + LOCK_SECONDS
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

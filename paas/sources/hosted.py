@@ -1,4 +1,4 @@
-"""How a commit of a hosted repository is built: read by dulwich, decided by `prepare`.
+"""How a commit of a hosted repository is built: parsed by dulwich, decided by `prepare`.
 
 A commit that cannot be built is no reason to refuse a push or to make no Build: the Build is made with
 what is wrong, so that it fails at once and says so wherever builds are looked at.
@@ -7,7 +7,7 @@ what is wrong, so that it fails at once and says so wherever builds are looked a
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,15 +15,19 @@ from dulwich.objects import Commit, ObjectID
 from pydantic import ValidationError
 
 from paas.builds.model import BuildConfigSpec
+from paas.kube.names import Reason
 from paas.kube.resources import Manifest
 from paas.sources import narration
 from paas.sources.buildpacks import Buildpack
 from paas.sources.detect import Unbuildable
 from paas.sources.model import CannotBuild, Invalid, NewBuild, Person
+from paas.sources.objects import Objects, reading
 from paas.sources.prepare import prepare
 from paas.sources.repositories import Repository
 from paas.sources.trees import GitTree
 from paas.sources.worker import Prepared
+
+log = logging.getLogger(__name__)
 
 LONGEST_MESSAGE = 8192
 
@@ -48,40 +52,65 @@ class Preparer:
         return await asyncio.to_thread(self._prepare, repository, spec, wanted)
 
     def _prepare(self, repository: Repository, spec: BuildConfigSpec, wanted: NewBuild) -> Prepared:
-        with contextlib.closing(repository.open()) as repo:
-            commit = repo.object_store[ObjectID(wanted.commit.encode())]
-            if not isinstance(commit, Commit):
-                raise CannotBuild(f"{wanted.commit} is not a commit; push a branch")
-            message = commit.message.decode(errors="replace")
-            build = replace(
-                wanted,
-                author=person(commit.author),
-                committer=person(commit.committer),
-                commit_message=message[:LONGEST_MESSAGE],
+        try:
+            with reading(repository.path) as objects:
+                return self._look(objects, spec, wanted)
+        except Unbuildable as problem:  # the commit itself could not be looked at
+            return _invalid(wanted, problem, wanted.user or "unknown")
+        except (OSError, CannotBuild):
+            raise
+        except Exception as problem:
+            # whatever a commit contains, it must not keep the pushes behind it from being handled
+            log.exception("commit %s of %s", wanted.commit, repository.key)
+            reason = Reason.MANAGE_DOCKERFILE_FAILED
+            text = (
+                f"commit {wanted.commit[:12]} cannot be looked into ({type(problem).__name__}); push another"
             )
-            subject = message.strip().split("\n", 1)[0]
-            first = narration.received(wanted.ref, wanted.commit, subject, wanted.user or build.author_name)
-            docker = spec.strategy.docker_strategy
-            try:
-                made = prepare(
-                    GitTree(repo.object_store, commit.tree),
-                    self._packs,
-                    runtime_registry=self._runtime_registry,
-                    context_dir=spec.source.context_dir,
-                    dockerfile_path=docker.dockerfile_path,
-                    inline=spec.source.dockerfile,
-                    build_args={arg.name: arg.value for arg in docker.build_args or ()},
-                )
-            except Unbuildable as problem:
-                invalid = Invalid(str(problem.reason), problem.message)
-                return Prepared(
-                    replace(build, invalid=invalid), (first, *narration.problem_lines(problem.message))
-                )
+            return _invalid(wanted, Unbuildable(reason, text), wanted.user or "unknown")
+
+    def _look(self, objects: Objects, spec: BuildConfigSpec, wanted: NewBuild) -> Prepared:
+        commit = objects[ObjectID(wanted.commit.encode())]
+        if not isinstance(commit, Commit):
+            raise CannotBuild(f"{wanted.commit} is not a commit; push a branch")
+        build = replace(
+            wanted,
+            author=person(commit.author),
+            committer=person(commit.committer),
+            commit_message=commit.message.decode(errors="replace")[:LONGEST_MESSAGE],
+        )
+        user = wanted.user or build.author_name
+        docker = spec.strategy.docker_strategy
+        try:
+            made = prepare(
+                GitTree(objects, commit.tree),
+                self._packs,
+                runtime_registry=self._runtime_registry,
+                context_dir=spec.source.context_dir,
+                dockerfile_path=docker.dockerfile_path,
+                inline=spec.source.dockerfile,
+                build_args={arg.name: arg.value for arg in docker.build_args or ()},
+            )
+        except Unbuildable as problem:
+            return _invalid(build, problem, user)
         build = replace(
             build, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
         )
         found = made.found or ("Builds by its Dockerfile",)
-        return Prepared(build, (first, narration.detected(found[0]), *map(narration.detail, found[1:])))
+        return Prepared(
+            build, (_first(build, user), narration.detected(found[0]), *map(narration.detail, found[1:]))
+        )
+
+
+def _first(build: NewBuild, user: str) -> str:
+    subject = build.commit_message.strip().split("\n", 1)[0]
+    return narration.received(build.ref, build.commit, subject, user)
+
+
+def _invalid(build: NewBuild, problem: Unbuildable, user: str) -> Prepared:
+    invalid = Invalid(str(problem.reason), problem.message)
+    return Prepared(
+        replace(build, invalid=invalid), (_first(build, user), *narration.problem_lines(problem.message))
+    )
 
 
 def person(identity: bytes) -> Person:

@@ -98,6 +98,7 @@ class GitFront:
         self._authenticate, self._authorize = authenticate, authorize
         self._find, self._find_build, self._key = find, find_build, credential_key
         self._limits, self._counted = limits, counted
+        self._sending = asyncio.Semaphore(serve.MOST_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -205,7 +206,8 @@ class GitFront:
         else:
             body = request.body(limit=LARGEST_FETCH_REQUEST, idle=60, total=300)
             pieces = serve.upload_pack(repository, await body.read(), request.header(b"git-protocol"))
-            await request.stream("application/x-git-upload-pack-result", pieces)
+            async with self._sending:
+                await request.stream("application/x-git-upload-pack-result", pieces)
 
     async def _push(self, request: Request, repository: Repository, user: UserInfo) -> None:
         limit = self._limits.push_bytes
@@ -260,7 +262,8 @@ class GitFront:
         repository = await self._source_of(request, key, commit)
         if repository is None:
             raise Refused(401, "This credential is not of a running build of this commit", _CHALLENGE)
-        await request.stream("application/x-tar", serve.archive(repository, commit))
+        async with self._sending:
+            await request.stream("application/x-tar", serve.archive(repository, commit))
 
     async def _source_of(self, request: Request, key: Key, commit: str) -> Repository | None:
         # the user's name has a colon in it, the password has none

@@ -223,6 +223,8 @@ class Receiver:
                         report += payload
                     else:
                         running.put(wire.band(2, payload))
+                        if b"exceeds maximum allowed size" in payload:
+                            running.say(narration.too_large(self._limit))
                 if len(report) > LARGEST_REPORT:
                     break
             await child.wait()

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 KEPT_SECONDS: Final = 7 * 24 * 3600
 """How long the repository of a BuildConfig that is gone is kept."""
+LOCK_SECONDS: Final = 30
+LEFTOVER_SECONDS: Final = 2 * 3600
 HANDLED: Final = f"{OWN_REFS}/handled/"
 PINS: Final = f"{OWN_REFS}/builds/"
 _UID: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z-]{0,62}[0-9A-Za-z])?")
@@ -97,9 +99,22 @@ class Repository:
         agrees = bool(lines) and lines[-1][41:81].decode(errors="replace") == commit
         return message[1] if agrees and message[:1] == ["handled"] and message[1] != "-" else None
 
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(entry.stat().st_size for entry in self.path.rglob("*") if entry.is_file())
+    def tidy(self, *, now: float) -> list[Path]:
+        """Remove what git children leave that were killed outright: locks, which would keep a branch
+        from ever moving again, and half a pack. Git holds a lock for milliseconds, and a push lasts an hour
+        at most. The paths removed."""
+        found = [
+            (path, LOCK_SECONDS) for path in (*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock"))
+        ]
+        found += [(path, LEFTOVER_SECONDS) for path in self.path.glob("objects/tmp_objdir-*")]
+        found += [(path, LEFTOVER_SECONDS) for path in self.path.glob("objects/pack/tmp_*")]
+        removed = []
+        for path, age in found:
+            with contextlib.suppress(OSError):
+                if now - path.stat().st_mtime > age:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    removed.append(path)
+        return removed
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -190,6 +205,8 @@ class Repositories:
         moment = time.time() if now is None else now
         removed = []
         for repository in list(self.all()):
+            for path in await asyncio.to_thread(repository.tidy, now=moment):
+                log.warning("removed %s, which a killed git process left", path)
             mark = repository.path / "vanished"
             if repository.uid in live:
                 mark.unlink(missing_ok=True)

@@ -24,6 +24,8 @@ LARGEST_ARCHIVE: Final = 4 * 2**30
 LONGEST_ARCHIVE: Final = 600.0
 """Seconds."""
 LONGEST_FETCH: Final = 3600.0
+MOST_AT_ONCE: Final = 32
+"""git children that send at the same time; more wait for their turn."""
 _PROTOCOL: Final = re.compile(r"version=[012](:[a-z0-9=.-]{1,40}){0,4}")
 
 

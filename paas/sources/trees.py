@@ -11,18 +11,23 @@ import posixpath
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from dulwich.object_store import BaseObjectStore
-from dulwich.objects import Blob, ObjectID, Tree
+from dulwich.objects import Blob, ObjectID, ShaFile, Tree
 
 MAX_LINKS: Final = 8
 
 
-class GitTree:
-    """The tree of one commit, out of a dulwich object store; `tree` is its hex id."""
+class Store(Protocol):
+    """Objects by id: a dulwich object store, or anything that reads like one."""
 
-    def __init__(self, store: BaseObjectStore, tree: str | bytes) -> None:
+    def __getitem__(self, object_id: ObjectID, /) -> ShaFile: ...
+
+
+class GitTree:
+    """The tree of one commit, out of a store of objects; `tree` is its hex id."""
+
+    def __init__(self, store: Store, tree: str | bytes) -> None:
         self._store = store
         self._root = ObjectID(tree.encode() if isinstance(tree, str) else tree)
 

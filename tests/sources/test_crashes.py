@@ -124,6 +124,32 @@ def test_a_push_that_a_child_accepts_after_its_server_died_is_found(
     wait_for(lambda: server.world.commits("shop") == commits, "the scan finds it")
 
 
+def test_what_killed_processes_left_is_removed(own_server: Serving, clone: Clone) -> None:
+    server, app = own_server, own_server.world.add_config("shop")
+    clone.commit()
+    clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    server.stop()
+    repository = server.repository(app)
+    (repository / "objects/tmp_objdir-incoming-x").mkdir()
+    left = [
+        repository / "refs/heads/main.lock",
+        repository / "refs/paas/handled/main.lock",
+        repository / "packed-refs.lock",
+        repository / "objects/tmp_objdir-incoming-x",
+        repository / "objects/pack/tmp_pack_x",
+    ]
+    (repository / "objects/pack").mkdir(exist_ok=True)
+    for path in left:
+        if not path.exists():
+            path.touch()
+        os.utime(path, (1, 1))
+    server.start()
+    wait_for(lambda: not any(path.exists() for path in left), "the leftovers are removed")
+    commit = clone.commit()
+    clone.git("push", "-q", server.url("shop"), "main", ok=True)
+    assert server.world.commits("shop")[-1] == commit
+
+
 def test_a_ref_whose_reflog_was_lost_is_built(own_server: Serving, clone: Clone) -> None:
     """Reflogs are not flushed to the disk; after a power cut the ref may be ahead of its log."""
     server, app = own_server, own_server.world.add_config("shop")

@@ -359,6 +359,51 @@ def test_a_push_over_the_limit(tmp_path: Path, clone: Clone) -> None:
         clone.git("push", server.url("shop"), "main", ok=True)
 
 
+def test_a_push_little_over_the_limit(tmp_path: Path, clone: Clone) -> None:
+    """Git itself refuses it; the pusher is told the same."""
+    with started(tmp_path / "small", limit=2**20) as server:
+        server.world.add_config("shop")
+        clone.commit("Big", Dockerfile="FROM scratch\n", blob=os.urandom(2**20 + 2**17))
+        done = push(clone, server.url("shop"))
+        assert "larger than 1 MiB" in done.err
+        assert (done.code, server.world.builds("shop")) == (1, [])
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "requirements.txt"])
+def test_a_file_that_unpacks_to_very_much(server: Serving, app: Manifest, clone: Clone, name: str) -> None:
+    """It is taken, since content is never refused, and costs the server nothing to look at."""
+    clone.commit("Zeros", **{name: bytes(300 * 2**20)})
+    assert server.process is not None
+    before = peak_memory(server.process.pid)
+    told = clone.git("push", server.url(name_of(app)), "main", ok=True).err
+    assert peak_memory(server.process.pid) - before < 64 * 2**20
+    (build,) = server.world.builds(name_of(app))
+    assert build["spec"]["invalid"]["reason"] == "ManageDockerfileFailed"
+    assert "has 314572800 bytes" in told
+
+
+def test_a_tree_of_a_billion_files(server: Serving, app: Manifest, clone: Clone) -> None:
+    """The git bomb: ten objects, each of ten times the one before."""
+    blob = clone.git("hash-object", "-w", "--stdin", ok=True).out.strip()
+    lines = "".join(f"100644 blob {blob}\tf{number}\n" for number in range(10))
+    for _ in range(9):
+        (clone.path / "lines").write_text(lines)
+        made = subprocess.run(
+            ["git", "mktree"],
+            cwd=clone.path,
+            input=lines.encode(),
+            env=clone.env(),
+            capture_output=True,
+            check=True,
+        )
+        tree = made.stdout.decode().strip()
+        lines = "".join(f"040000 tree {tree}\td{number}\n" for number in range(10))
+    commit = clone.git("commit-tree", "-m", "Bomb", tree, ok=True).out.strip()
+    began = time.monotonic()
+    clone.git("push", server.url(name_of(app)), f"{commit}:refs/heads/main", ok=True)
+    assert time.monotonic() - began < 10
+
+
 def test_a_body_without_end(tmp_path: Path) -> None:
     with started(tmp_path / "small", limit=2**20) as server:
         app = server.world.add_config("shop")

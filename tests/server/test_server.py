@@ -1,0 +1,88 @@
+"""The server around the fronts: health, metrics, one writer, and failures that tell nothing of the inside."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.sources.conftest import Clone, Serving, own_server, started, wait_for
+
+__all__ = ["own_server"]
+
+
+def get(server: Serving, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def test_health_and_readiness(own_server: Serving) -> None:
+    assert get(own_server, "/healthz") == (200, "ok\n")
+    assert get(own_server, "/readyz") == (200, "ok\n")
+    own_server.world.switch("unreachable")
+    assert get(own_server, "/healthz")[0] == 200
+    assert get(own_server, "/readyz")[0] == 503
+    assert get(own_server, "/docs")[0] == 404
+
+
+def test_the_age_of_the_oldest_unhandled_push_is_a_metric(own_server: Serving, tmp_path: Path) -> None:
+    server = own_server
+    server.world.add_config("shop")
+    clone = Clone(tmp_path / "clone")
+    clone.path.mkdir()
+    clone.git("init", "-q", "-b", "main", ok=True)
+    clone.commit()
+    assert value(server, "paas_push_oldest_unhandled_seconds") == 0
+    server.world.switch("unreachable-for-builds")
+    pushing = subprocess.Popen(
+        [*clone.command(), "push", "-q", server.url("shop"), "main"],
+        cwd=clone.path,
+        env=clone.env(),
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: value(server, "paas_push_oldest_unhandled_seconds") > 1, "the push grows old")
+    assert value(server, "paas_push_unhandled") == 1
+    server.world.switch("unreachable-for-builds", on=False)
+    assert pushing.wait(60) == 0
+    assert value(server, "paas_push_oldest_unhandled_seconds") == 0
+    assert value(server, 'paas_push_total{result="accepted"}') == 1
+
+
+def value(server: Serving, name: str) -> float:
+    lines = get(server, "/metrics")[1].splitlines()
+    return float(next((line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")), 0))
+
+
+def test_repositories_have_one_writer(tmp_path: Path) -> None:
+    with started(tmp_path / "one") as server:
+        second = tmp_path / "two"
+        argv = [sys.executable, "-c", SECOND, str(server.repositories)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert "another server writes to" in done.stderr
+        assert not second.exists()
+
+
+SECOND = """
+import sys
+from pathlib import Path
+from paas.server import app
+app.LOCK_SECONDS = 0.2
+with app._only_writer(Path(sys.argv[1])):
+    print("served")
+"""
+
+
+def test_a_failure_tells_nothing_of_the_inside(own_server: Serving) -> None:
+    """C11: a broken repositories folder, as an example."""
+    own_server.world.add_config("shop")
+    own_server.world.root.joinpath("configs", "demo+shop").write_text("{")
+    connection = http.client.HTTPConnection("127.0.0.1", own_server.port, timeout=30)
+    path = "/git/demo/shop.git/info/refs?service=git-receive-pack"
+    connection.request("GET", path, headers={"Authorization": "Bearer token-of-alice"})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    assert (answer.status, body) == (500, "The server failed; what happened is in its log\n")
+    assert "JSONDecodeError" in own_server.log()
