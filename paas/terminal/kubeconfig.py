@@ -41,6 +41,8 @@ class Login:
     token: str | None = None
     certificate: str | None = None
     key: str | None = None
+    proxied: bool = False
+    """Whether the kubeconfig names a proxy, which only the full client uses."""
 
     def tls(self) -> ssl.SSLContext:
         """A context that checks the server's certificate and presents the client's, if it has one."""
@@ -99,6 +101,7 @@ def load(
         user=chosen.get("user") or "",
         ca=_pem(cluster, "certificate-authority", cluster_path),
         tls_server_name=cluster.get("tls-server-name"),
+        proxied=bool(cluster.get("proxy-url")),
         **_credential(user, user_path, cluster, environment),
     )
 

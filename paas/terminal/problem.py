@@ -74,7 +74,9 @@ def explain(problem: BaseException) -> Problem:
                 "kubectl auth can-i --list shows what you may do",
                 code=ExitCode.NOT_ALLOWED,
             )
-        case door.NotFound() if "page not found" in problem.message or "requested resource" in problem.message:
+        case door.NotFound() if (
+            "page not found" in problem.message or "requested resource" in problem.message
+        ):
             return Problem(
                 "this cluster does not know the kind",
                 why="the platform is not installed on it",

@@ -76,9 +76,9 @@ class Session:
     async def cluster(self) -> Cluster:
         """The connection, made when first asked for."""
         if self._cluster is None:
-            from paas.kube.cluster import Cluster
+            from paas.terminal.lean import connect
 
-            self._cluster = await Cluster.connect(self.kubeconfig, context=self.context)
+            self._cluster = await connect(self.kubeconfig, context=self.context)
         return self._cluster
 
     async def project(self) -> str:

@@ -121,7 +121,7 @@ def test_a_missing_context_is_said_so(tmp_path: Path) -> None:
     kubeconfig.write_text(KUBECONFIG)
     done = run("get", "--kubeconfig", str(kubeconfig), "--context", "other")
     assert done.returncode == 1
-    assert "no context 'other'" in done.stderr
+    assert 'no context "other"' in done.stderr
 
 
 def test_starting_is_quick_because_little_is_imported() -> None:

@@ -1,0 +1,100 @@
+"""A client for `kube.cluster.Cluster` that starts in half the time, for commands.
+
+The API client costs 0.7 s of processor time to import, more than most commands need to do their work.
+What the door asks of it is little: a URL with credentials, and a request. The kubeconfigs that this cannot
+serve (a proxy, a way to log in that `terminal.kubeconfig` does not know, none at all) get the full one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paas.terminal.kubeconfig import KubeconfigError, Login, load, paths
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from paas.kube.cluster import Cluster
+
+LINE_LIMIT = 16 * 2**20
+"""Longest event of a watch, in bytes: a whole object on one line."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the door reads of a client's configuration."""
+
+    host: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    response: aiohttp.ClientResponse
+
+
+class LeanClient:
+    """The part of the API client that `Cluster` uses."""
+
+    def __init__(self, login: Login) -> None:
+        self.configuration = Configuration(login.server)
+        self._login = login
+        self._session: aiohttp.ClientSession | None = None
+
+    async def param_serialize(
+        self, method: str, url: str, *, header_params: Mapping[str, str], auth_settings: object
+    ) -> tuple[str, str, dict[str, str], None, None]:
+        """Method, whole URL and headers with the credential."""
+        headers = dict(header_params)
+        if self._login.token is not None:
+            headers["Authorization"] = f"Bearer {self._login.token}"
+        return method, self._login.server + url, headers, None, None
+
+    async def call_api(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Any,
+        post_params: None,
+        *,
+        _request_timeout: aiohttp.ClientTimeout,
+    ) -> Answer:
+        """Send it; the answer's body has not been read yet."""
+        import aiohttp
+        from yarl import URL
+
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=self._login.tls())
+            self._session = aiohttp.ClientSession(connector=connector, read_bufsize=LINE_LIMIT)
+        response = await self._session.request(
+            method,
+            URL(url, encoded=True),
+            headers=headers,
+            data=None if body is None else json.dumps(body),
+            timeout=_request_timeout,
+            server_hostname=self._login.tls_server_name,
+        )
+        return Answer(response)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+async def connect(kubeconfig: Path | None, *, context: str | None) -> Cluster:
+    """A connection as `Cluster.connect` makes it. Raises ClusterUnreachable."""
+    from paas.kube.cluster import Cluster, ClusterUnreachable
+
+    if any(path.is_file() for path in paths(kubeconfig, os.environ)):
+        try:
+            login = load(kubeconfig, context=context)
+        except KubeconfigError as problem:
+            raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
+        if not login.proxied and (login.token is not None or login.certificate is not None):
+            return Cluster(LeanClient(login), namespace=login.namespace, context=login.context)
+    return await Cluster.connect(kubeconfig, context=context)
