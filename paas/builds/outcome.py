@@ -20,12 +20,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from paas.builds import log
-from paas.builds.job import FETCH, KANIKO
+from paas.builds.job import CONTEXT, FETCH, KANIKO
 from paas.builds.model import Phase
 from paas.kube.conditions import parse_time
 from paas.kube.names import Reason
 from paas.kube.resources import Manifest
-from paas.sources.order import FetchReport
+from paas.sources.order import SOURCE, FetchReport
 
 UNREACHABLE_NODE: Final = timedelta(seconds=60)
 """How long after its grace period a deleted pod may still be there before its node counts as lost."""
@@ -37,6 +37,10 @@ _PULL: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImag
 _KILLED: Final = {2, 137, 143, 255}
 """Exit codes of a container that was killed from outside: by SIGTERM as process 1, by SIGKILL, unknown."""
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_NOISE: Final = re.compile(
+    r"error building stage: |failed to optimize instructions: |"
+    r"unable to complete operation after \d+ attempts, last error: "
+)
 _REGISTRY_SAYS_NO: Final = re.compile(
     r"MANIFEST_UNKNOWN|NAME_UNKNOWN|UNAUTHORIZED|DENIED|not found|no such host|unexpected status code|"
     r"authentication required|\b(?:GET|HEAD|Get|Head) \"?https?://|could not parse reference|"
@@ -258,7 +262,7 @@ def _kaniko_failed(
 
 def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str, ...]) -> tuple[Reason, str]:
     """The rules that Kaniko's last word is matched against; the first that holds decides."""
-    short = error.removeprefix("error building image: ")[:300]
+    short = _NOISE.sub("", error.removeprefix("error building image: "))[:300]
     if pushed or "error pushing image" in error or "checking push permission" in error:
         return Reason.PUSH_IMAGE_FAILED, (
             f"the image could not be pushed to the platform's registry ({short or 'no reason given'}); "
@@ -270,6 +274,12 @@ def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str,
             "correct it and push again"
         )
     step = log.last_instruction(text)
+    missing = re.search(rf"lstat {CONTEXT}/{SOURCE}/(.+?): no such file or directory", error)
+    if missing is not None:
+        return Reason.DOCKER_BUILD_FAILED, (
+            f"the Dockerfile copies {missing.group(1)!r}, which is not in the source; "
+            "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, and push again"
+        )
     if "failed to execute command" in error:
         status = re.search(r"exit status (\d+)", error)
         what = f"{step!r} failed" if step else "a step of the Dockerfile failed"

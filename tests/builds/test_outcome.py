@@ -65,27 +65,36 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         "a COPY without source",
         "DockerBuildFailed",
         [
-            info("COPY missing ."),
-            "error building image: error building stage: failed to execute command: copying file: "
-            "lstat /kaniko/buildcontext/source/missing: no such file or directory",
+            info("Building stage 'registry.paas.internal:5000/paas/runtime-python:latest' [idx: '0']"),
+            "error building image: error building stage: failed to optimize instructions: failed to get files "
+            "used from context: failed to get fileinfo for /kaniko/buildcontext/source/a b: "
+            "lstat /kaniko/buildcontext/source/a b: no such file or directory",
         ],
-        ["COPY missing .", "no such file"],
+        ["copies 'a b', which is not in the source", "push again"],
     ),
     (
-        "a COPY that the cache key needs",
+        "a user that does not exist",
         "DockerBuildFailed",
         [
-            "error building image: error building stage: failed to get files used from context: failed to "
-            "get fileinfo for /kaniko/buildcontext/source/missing: lstat: no such file or directory",
+            info("USER nobodyknows"),
+            info("RUN true"),
+            "error building image: error building stage: failed to execute command: credentials: get uid/gid: "
+            "user nobodyknows is not a uid and does not exist on the system",
         ],
-        ["no such file", "paas logs build/shop-1"],
+        ["'RUN true' failed", "nobodyknows is not a uid", "paas logs build/shop-1"],
+    ),
+    (
+        "anything else",
+        "DockerBuildFailed",
+        ["error building image: error building stage: failed to take snapshot: no space left on device"],
+        ["the build failed: failed to take snapshot: no space left", "paas logs build/shop-1"],
     ),
     (
         "an unknown instruction",
         "DockerfileParseError",
         [
             "error building image: parsing dockerfile: dockerfile parse error on line 2: "
-            "unknown instruction: FORM"
+            "unknown instruction: FORM (did you mean FROM?)",
         ],
         ["line 2", "FORM", "push again"],
     ),
@@ -94,8 +103,8 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         "BaseImageNotFound",
         [
             info("Retrieving image manifest registry.paas.internal:5000/paas/nonsense"),
-            "error building image: GET https://registry.paas.internal:5000/v2/paas/nonsense/manifests/latest"
-            ": MANIFEST_UNKNOWN: manifest unknown; unknown tag=latest",
+            "error building image: unable to complete operation after 0 attempts, last error: "
+            "GET https://registry.paas.internal:5000/v2/paas/nonsense/manifests/latest: MANIFEST_UNKNOWN: manifest unknown; unknown tag=latest",
         ],
         ["registry.paas.internal:5000/paas/nonsense", "MANIFEST_UNKNOWN", RUNTIMES[0]],
     ),
@@ -104,7 +113,8 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         "BaseImageNotFound",
         [
             info("Retrieving image manifest python:3.13"),
-            'error building image: Get "https://index.docker.io/v2/": dial tcp: '
+            "error building image: unable to complete operation after 0 attempts, last error: "
+            'Get "https://index.docker.io/v2/": dial tcp: '
             "lookup index.docker.io: no such host",
         ],
         ["python:3.13", "no such host", RUNTIMES[0]],
@@ -114,8 +124,9 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         "BaseImageNotFound",
         [
             info("Retrieving image manifest registry.paas.internal:5000/other/app"),
-            "error building image: GET https://registry.paas.internal:5000/v2/other/app/manifests/latest: "
-            "UNAUTHORIZED: authentication required",
+            "error building image: unable to complete operation after 0 attempts, last error: "
+            "GET https://registry.paas.internal:5000/v2/other/app/manifests/latest: "
+            "UNAUTHORIZED: authentication required; [map[Action:pull Class: Name:other/app]]",
         ],
         ["other/app", "UNAUTHORIZED"],
     ),
