@@ -302,6 +302,14 @@ class Cause(Model):
     commit: str | None = None
 
 
+class Tried(Model):
+    """The Deployment looks different from what was applied, and was applied again at this generation:
+    as long as it has it, the API server merely writes the same in another form."""
+
+    uid: str
+    generation: int
+
+
 class Details(Model):
     message: str | None = None
     causes: list[Cause] = Field(default_factory=list)
@@ -317,6 +325,7 @@ class DeploymentConfigStatus(Model):
     hold: Hold | None = None
     released: Released | None = None
     history: list[PastRollout] | None = None
+    tried: Tried | None = None
     details: Details | None = None
     """Why the newest revision was made."""
     image: str | None = None

@@ -250,8 +250,11 @@ def _settled(world: World, obstacle: Hindrance | None) -> Plan:
     if obstacle is not None and obstacle.reason == Reason.NAME_TAKEN:
         status = report.status(world, state)
         return Plan.of([*_stored(world.dc, status), Requeue(NAME_TAKEN_PAUSE)])
-    wanted = world.target_deployment(state)
-    apply = meta.apply_if_needed(wanted, world.observed.deployment) if wanted else None
+    wanted, live = world.target_deployment(state), world.observed.deployment
+    apply = workload.apply(wanted, live, tried=state.tried) if wanted else None
+    if apply is not None:
+        again = live is not None and wanted is not None and workload.noted(live, wanted)
+        state = state.model_copy(update={"tried": workload.tried_at(live) if again and live else None})
     state = _seen(world, state)
     return Plan.of(
         [

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from paas.deployments.model import DeploymentConfigSpec
+from paas.deployments.model import DeploymentConfigSpec, Tried
 from paas.deployments.revision import Revision
 from paas.kube import meta, names
+from paas.kube.plan import Apply
 from paas.kube.resources import DEPLOYMENT, Manifest
 
 DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
@@ -74,6 +75,27 @@ def deployment(dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> 
     }
 
 
+def noted(live: Manifest, wanted: Manifest) -> bool:
+    """Whether what was applied last is `wanted` (as made by `deployment`)."""
+    note = (live["metadata"].get("annotations") or {}).get(names.ANNOTATION_DESIRED)
+    return bool(note == meta.desired(wanted)["metadata"]["annotations"][names.ANNOTATION_DESIRED])
+
+
+def tried_at(live: Manifest) -> Tried:
+    """What to remember when `live` looks different from what it was made of."""
+    return Tried(uid=live["metadata"]["uid"], generation=int(live["metadata"].get("generation") or 0))
+
+
+def apply(wanted: Manifest, live: Manifest | None, *, tried: Tried | None) -> Apply | None:
+    """The write that brings the Deployment to `wanted`, or None. When it looks different from what was
+    applied (`periodSeconds: 0` becomes 10), it is applied once more a generation: if nobody has changed
+    it, that changes nothing, and its generation stays."""
+    needed = meta.apply_if_needed(wanted, live)
+    if needed is None or live is None or not noted(live, wanted) or tried != tried_at(live):
+        return needed
+    return None if meta.covers(live["metadata"], wanted["metadata"]) else needed
+
+
 def revision_of(live: Mapping[str, Any] | None) -> int | None:
     """The revision that a Deployment has in its pod template, or None."""
     labels = (((live or {}).get("spec") or {}).get("template") or {}).get("metadata", {}).get("labels") or {}
@@ -89,9 +111,7 @@ def progress(live: Manifest | None, wanted: Manifest) -> Progress:
     """
     if live is None:
         return Progress.ABSENT
-    noted = (live["metadata"].get("annotations") or {}).get(names.ANNOTATION_DESIRED)
-    due = meta.desired(wanted)["metadata"]["annotations"][names.ANNOTATION_DESIRED]
-    if noted != due or revision_of(live) != revision_of(wanted):
+    if not noted(live, wanted) or revision_of(live) != revision_of(wanted):
         return Progress.ABSENT
     status = live.get("status") or {}
     if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):

@@ -36,9 +36,9 @@ def image_trigger(
 CONFIG_CHANGE: Manifest = {"type": "ConfigChange"}
 
 
-def template(*, image: str = " ", env: str = "1") -> Manifest:
+def template(*, image: str = " ", env: str = "1", **more: Any) -> Manifest:
     container = {"name": "web", "image": image, "env": [{"name": "LEVEL", "value": env}], "resources": {}}
-    return {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}}
+    return {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container], **more}}
 
 
 class World:
@@ -274,16 +274,16 @@ class World:
         frozen = self.revisions[f"{NAME}-{labels[names.LABEL_REVISION]}"]["data"]["template"]
         assert pods["spec"] == frozen["spec"], "only what is frozen in a revision runs"
         assert manifest["spec"]["replicas"] == self.dc["spec"]["replicas"]
+        for container in pods["spec"]["containers"]:  # what the API server fills in and leaves out
+            container["terminationMessagePath"] = "/dev/termination-log"
+            container.pop("resources", None)
+        pods["spec"]["restartPolicy"] = "Always"
         metadata = {**manifest["metadata"], "uid": uid or next(self.uids), "generation": 1}
         if live is not None:
             changed = manifest["spec"] != live["spec"]
             metadata["generation"] = live["metadata"]["generation"] + changed
         else:
             self.replica_sets.clear()
-        for container in pods["spec"]["containers"]:  # what the API server fills in and leaves out
-            container["terminationMessagePath"] = "/dev/termination-log"
-            container.pop("resources", None)
-        manifest["spec"]["template"]["spec"]["restartPolicy"] = "Always"
         self.deployment = {**manifest, "metadata": metadata, "status": (live or {}).get("status") or {}}
 
     # -- what is seen -----------------------------------------------------------------------------------

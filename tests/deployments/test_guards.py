@@ -157,9 +157,21 @@ GUARDS: list[tuple[ModuleType, str, str, Callable[[], None]]] = [
     ),
     (
         workload,
-        "if noted != due or revision_of(live) != revision_of(wanted):",
+        "if not noted(live, wanted) or revision_of(live) != revision_of(wanted):",
         "if False:",
         test_workload.test_progress_is_about_this_revision_and_these_replicas_alone,
+    ),
+    (
+        workload,
+        "if needed is None or live is None or not noted(live, wanted) or tried != tried_at(live):",
+        "if True:",
+        test_rollout.test_a_value_that_the_api_server_writes_in_another_form_is_applied_once_more_and_no_more,
+    ),
+    (
+        workload,
+        'return None if meta.covers(live["metadata"], wanted["metadata"]) else needed',
+        "return None",
+        test_rollout.test_a_value_that_the_api_server_writes_in_another_form_is_applied_once_more_and_no_more,
     ),
     (
         world,

@@ -279,3 +279,25 @@ def test_the_history_reads_well() -> None:
     assert row["commit"] == "b"
     assert row["causes"] == "shop:latest has a new image by Build shop-2 for container web"
     assert row["images"] == {"web": f"registry/demo/shop@{digest('b')}"}
+
+
+def test_a_value_that_the_api_server_writes_in_another_form_is_applied_once_more_and_no_more() -> None:
+    world = World(template=template(restartPolicy="")).image("a").go()
+    assert world.deployment is not None
+    assert world.deployment["spec"]["template"]["spec"]["restartPolicy"] == "Always"
+    assert world.applies() == 2
+    assert world.rollout == (1, "Complete")
+    world.sleep(3600).go()
+    assert world.applies() == 2
+
+    world.deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "by-hand:1"
+    world.deployment["metadata"]["generation"] += 1
+    world.go()
+    assert world.running[:2] == (1, digest("a"))
+    applies = world.applies()
+    world.deployment["metadata"]["labels"] = {}  # does not change its generation
+    world.go()
+    assert world.deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "paas"
+    assert world.applies() == applies + 1
+    world.go().edit(replicas=3).go()
+    assert world.ready_reason() == "True/Reconciled"
