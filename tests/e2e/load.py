@@ -20,7 +20,7 @@ from typing import Any
 
 RATE = 220.0
 """Requests a second, over all workers."""
-WORKERS = 8
+WORKERS = 16
 
 
 @dataclass
