@@ -123,7 +123,7 @@ class Backend:
         return f"http://127.0.0.1:{self.server.server_port}/{name}.git"
 
 
-def history(clone: Clone, *, commits: int = 2000) -> int:
+def history(clone: Clone, *, commits: int = 1780) -> int:
     """Fill a clone with a history of about 16,000 objects; how many there are."""
     stream = []
     for number in range(commits):

@@ -26,6 +26,8 @@ async def serve(*, host: str, port: int) -> None:
         uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host=host, port=port)
         log.info("serving on %s port %d, repositories in %s", host, port, settings.repositories)
         await uvicorn.serve()
+        if not uvicorn.started:
+            raise OSError("see the lines above")
 
 
 def main() -> int:

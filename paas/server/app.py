@@ -163,7 +163,7 @@ class Server:
                 for task in beside:
                     task.cancel()
                 self.receiver.stop_telling()
-                await self.receiver.wait(timeout=20)
+                await self.receiver.wait(timeout=8)  # in all below the pod's grace period of 30 s
                 await self.workers.stop()
 
     async def _scan(self) -> None:

@@ -18,7 +18,7 @@ byte is there."""
 LINGER_SECONDS: Final = 5.0
 """How long a client may go on sending a body that was answered already; closing at once would make it lose
 the answer."""
-DRAIN_SECONDS: Final = 25
+DRAIN_SECONDS: Final = 18
 """How long connections may take to end after SIGTERM; below the pod's grace period of 30."""
 
 

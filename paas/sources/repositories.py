@@ -148,7 +148,9 @@ class Repository:
     async def _update(self, lines: str, *, message: str = "paas") -> None:
         if lines:
             argv = [f"--git-dir={self.path}", "update-ref", "-m", message, "--stdin", "-z"]
-            await git.run(argv, input=lines.encode(errors="surrogateescape"))
+            # not flushed: a mark that is lost with the power is made again
+            quick = {"core.fsync": "none"}
+            await git.run(argv, input=lines.encode(errors="surrogateescape"), config=quick)
 
 
 class Repositories:

@@ -223,10 +223,11 @@ class Workers:
 
     async def _handle(self, repository: Repository, branch: str, entry: Entry) -> None:
         outcome, pin = await self._decide(repository, branch, entry)
-        if repository.path.is_dir():
-            await repository.mark(branch, entry, pin=pin)
+        # the pusher need not wait for the mark: without it the same Build is found again
         for ticket in self._waiting.get((repository.uid, entry.push), ()):
             ticket.put(outcome)
+        if repository.path.is_dir():
+            await repository.mark(branch, entry, pin=pin)
 
     async def _decide(self, repository: Repository, branch: str, entry: Entry) -> tuple[Outcome, int | None]:
         if not is_update(entry.old, entry.new):

@@ -13,7 +13,7 @@ import pytest
 
 from paas.kube import credentials
 from paas.kube.resources import Manifest
-from tests.sources.conftest import TOKEN, Clone, Serving, name_of
+from tests.sources.conftest import TOKEN, Clone, Serving, name_of, wait_for
 from tests.sources.world import CREDENTIAL_KEY
 
 
@@ -94,6 +94,7 @@ def test_a_commit_that_no_branch_names_any_more(
 
 def test_the_commits_of_builds_are_kept(server: Serving, app: Manifest, build: Manifest) -> None:
     pin = server.repository(app) / "refs/paas/builds/1"
+    wait_for(pin.exists, "the commit is pinned")
     assert pin.read_text().strip() == build["spec"]["revision"]["git"]["commit"]
 
 

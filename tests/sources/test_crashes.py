@@ -116,11 +116,10 @@ def test_a_push_that_a_child_accepts_after_its_server_died_is_found(
     clone.git("push", "-q", server.url("shop"), "main", ok=True)
     commits.append(clone.commit())
     repository = server.repository(app)
-    # as the orphan would have done it: objects first, then ref and reflog
-    clone.git(
-        "push", "-q", str(repository), "main", ok=True, GIT_CONFIG_COUNT="1",
-        GIT_CONFIG_KEY_0="core.logAllRefUpdates", GIT_CONFIG_VALUE_0="always",
-    )  # fmt: skip
+    # as the orphan would have done it: objects first, then reflog and ref
+    store = [f"--git-dir={repository}", "-c", "core.logAllRefUpdates=always"]
+    clone.git(*store, "fetch", "-q", str(clone.path), "main:refs/heads/main", ok=True)
+    assert commits[-1] in (repository / "logs/refs/heads/main").read_text()
     wait_for(lambda: server.world.commits("shop") == commits, "the scan finds it")
 
 
