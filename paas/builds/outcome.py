@@ -278,7 +278,8 @@ def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str,
     if missing is not None:
         return Reason.DOCKER_BUILD_FAILED, (
             f"the Dockerfile copies {missing.group(1)!r}, which is not in the source; "
-            "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, and push again"
+            "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, "
+            "and push again"
         )
     if "failed to execute command" in error:
         status = re.search(r"exit status (\d+)", error)

@@ -66,8 +66,8 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         "DockerBuildFailed",
         [
             info("Building stage 'registry.paas.internal:5000/paas/runtime-python:latest' [idx: '0']"),
-            "error building image: error building stage: failed to optimize instructions: failed to get files "
-            "used from context: failed to get fileinfo for /kaniko/buildcontext/source/a b: "
+            "error building image: error building stage: failed to optimize instructions: failed to get "
+            "files used from context: failed to get fileinfo for /kaniko/buildcontext/source/a b: "
             "lstat /kaniko/buildcontext/source/a b: no such file or directory",
         ],
         ["copies 'a b', which is not in the source", "push again"],
@@ -78,8 +78,8 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         [
             info("USER nobodyknows"),
             info("RUN true"),
-            "error building image: error building stage: failed to execute command: credentials: get uid/gid: "
-            "user nobodyknows is not a uid and does not exist on the system",
+            "error building image: error building stage: failed to execute command: credentials: get "
+            "uid/gid: user nobodyknows is not a uid and does not exist on the system",
         ],
         ["'RUN true' failed", "nobodyknows is not a uid", "paas logs build/shop-1"],
     ),
@@ -104,7 +104,8 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         [
             info("Retrieving image manifest registry.paas.internal:5000/paas/nonsense"),
             "error building image: unable to complete operation after 0 attempts, last error: "
-            "GET https://registry.paas.internal:5000/v2/paas/nonsense/manifests/latest: MANIFEST_UNKNOWN: manifest unknown; unknown tag=latest",
+            "GET https://registry.paas.internal:5000/v2/paas/nonsense/manifests/latest: MANIFEST_UNKNOWN: "
+            "manifest unknown; unknown tag=latest",
         ],
         ["registry.paas.internal:5000/paas/nonsense", "MANIFEST_UNKNOWN", RUNTIMES[0]],
     ),
