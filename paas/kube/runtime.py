@@ -348,19 +348,23 @@ class Manager:
                 logger.warning("resync: %s", problem)
 
     async def resync(self) -> None:
-        """Read everything live (a broken watch may have missed a deletion), and look at every key."""
+        """Read everything live (a broken watch may have missed a deletion), and look at every key.
+
+        Keys are woken only when everything is read: a decision must not see one resource as it is and
+        another as it was, or not at all when this runs before kopf's own first LIST has ended.
+        """
+        seen: list[tuple[Resource, Manifest]] = []
         for resource, labels in self.selectors.items():
             selector = ",".join(f"{name}={value}" for name, value in (labels or {}).items()) or None
             page = await self._cluster.list_page(resource, None, {"limit": 1, "labelSelector": selector})
             version = int(page["metadata"]["resourceVersion"])
-            known = {
-                (o["metadata"].get("namespace"), o["metadata"]["name"]): o for o in self._view.list(resource)
-            }
+            known = self._view.list(resource)
             listed = await self._cluster.list(resource, labels=selector)
-            gone = self._view.replace(resource, listed, version=version)
-            for obj in [*listed, *known.values()] if gone else listed:
-                for runner in self.runners:
-                    runner.saw(resource, obj)
+            changed = self._view.replace(resource, listed, version=version)
+            seen += [(resource, obj) for obj in ([*listed, *known] if changed else listed)]
+        for resource, obj in seen:
+            for runner in self.runners:
+                runner.saw(resource, obj)
 
     def oldest_seconds(self) -> float:
         """Age of the key that waits longest over all queues, seconds."""
