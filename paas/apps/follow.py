@@ -312,11 +312,8 @@ async def _roll_out(
                     yield line
             yield End(Fate.LIVE)
         case Stage.FAILED:
-            yield story.problem(f"Rollout of {name} revision {where.revision} failed: {where.message}")
-            yield story.problem(rollouts.serving_text(config))
-            yield story.problem(
-                f"See why: paas rollout status {name} -n {namespace}; paas logs {name} -n {namespace}"
-            )
+            for line in rollouts.failure(config, where):
+                yield line
             yield End(Fate.ROLLOUT_FAILED)
         case Stage.OVERTAKEN:
             yield story.result(

@@ -187,8 +187,11 @@ def _rollout(text: _Text, config: Manifest, world: World, now: datetime) -> None
             f"revision {revision}{built} {phase}" + (f" {since} ago" if since else "") + f", {counts}",
         )
         if phase == "Failed":
-            text.more(shorten(str(rollout.get("message") or rollout.get("reason") or ""), 160))
-            text.more(rollouts.serving_text(config))
+            message = str(rollout.get("message") or rollout.get("reason") or "")
+            for part in message.removeprefix(f"revision {revision} failed: ").split("; "):
+                text.more(shorten(part, 160))
+            if "takes its place" not in message:
+                text.more(rollouts.serving_text(config))
             text.next.append(f"paas rollout history {name} -n {world.project}")
             text.next.append(f"paas logs {name} -n {world.project}")
         elif phase != "Complete":
@@ -202,7 +205,8 @@ def _rollout(text: _Text, config: Manifest, world: World, now: datetime) -> None
         text.next.append(f"paas unpin {name} -n {world.project}   (lets the newest image go out)")
     if config["spec"].get("paused"):
         text.more("paused: nothing is rolled out")
-    _stalled(text, config)
+    if not rollout or rollout.get("phase") != "Failed":
+        _stalled(text, config)  # a failed rollout has told its reason already
 
 
 def _troubles(pods: Iterable[Manifest], revision: int) -> list[str]:

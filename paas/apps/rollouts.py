@@ -107,6 +107,23 @@ def serving_text(config: Mapping[str, Any]) -> str:
     return f"Revision {active} keeps serving." if active else "Nothing serves yet."
 
 
+def failure(config: Mapping[str, Any], where: Standing) -> list[str]:
+    """Story lines about a rollout that failed: the controller's message, a line for each of its parts."""
+    name, namespace = story.name_of(config), config["metadata"].get("namespace", "")
+    first, *more = reason_of(where).split("; ")
+    lines = [f"Rollout of {name} revision {where.revision} failed: {first}", *more]
+    if not any("takes its place" in part for part in more):
+        lines.append(serving_text(config))
+    if "paas " not in where.message:
+        lines.append(f"See why: paas rollout status {name} -n {namespace}; paas logs {name} -n {namespace}")
+    return [story.problem(line) for line in lines]
+
+
+def reason_of(where: Standing) -> str:
+    """The message of a failed rollout without `revision 12 failed: ` in front."""
+    return where.message.removeprefix(f"revision {where.revision} failed: ")
+
+
 def routes_to(
     config: Mapping[str, Any], routes: Iterable[Manifest], services: Iterable[Manifest]
 ) -> list[Manifest]:

@@ -121,7 +121,8 @@ def verdict(config: Mapping[str, Any]) -> tuple[str, ExitCode | None]:
     if rollout["phase"] == "Complete":
         return f"{what}, {counts}", ExitCode.OK
     if rollout["phase"] == "Failed":
-        why = rollout.get("message") or rollout.get("reason") or message
+        why = str(rollout.get("message") or rollout.get("reason") or message)
+        why = why.removeprefix(f"revision {rollout['revision']} failed: ")
         return f"{what}: {why}" if why else what, ExitCode.FAILED
     return f"{what}, {counts}", None
 

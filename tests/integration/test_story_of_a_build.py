@@ -300,8 +300,9 @@ class Wire:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open.add(writer)  # before the other half is there: a cut must reach this one, too
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        self._open |= {writer, back}
+        self._open.add(back)
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
