@@ -314,7 +314,7 @@ async def _pod_logs(
             raise not_found("container", options.container, project, hint=f"one of: {listed}")
     if options.follow:
         async for source, line in follow_pods(
-            cluster, project, name=name, labels=selector, container=options.container
+            cluster, project, name=name, labels=selector, container=options.container, tail=options.tail
         ):
             session.print(plain(f"[{source}] {line}" if config is not None else line))
         return None

@@ -221,18 +221,31 @@ def _started(pod: Manifest) -> set[str]:
     return {s["name"] for s in statuses if (s.get("state") or {}).keys() & {"running", "terminated"}}
 
 
-async def whole_log(cluster: Cluster, key: Key, *, container: str | None) -> AsyncGenerator[str, None]:
-    """All lines of a container until it ends. A stream that breaks off is taken up where it was."""
+async def whole_log(
+    cluster: Cluster, key: Key, *, container: str, tail: int | None = None
+) -> AsyncGenerator[str, None]:
+    """All lines of a container (or its last `tail`, and those that follow) until it ends.
+
+    A stream that breaks off, or that an API server on its way down ends, is taken up where it was.
+    """
     seen, failures = 0, 0
     while True:
         try:
+            if tail is not None:
+                # a stream is taken up by counting lines from the first, so the tail is counted, too
+                count = 0
+                async for _ in cluster.logs(key, container=container):
+                    count += 1
+                seen, tail = max(0, count - tail), None
             position = 0
             async for line in cluster.logs(key, container=container, follow=True):
                 position += 1
                 if position > seen:
                     seen, failures = position, 0
                     yield line
-            return
+            if not await _runs(cluster, key, container):
+                return
+            failures += 1
         except ClusterUnreachable:
             failures += 1
         except ApiError as problem:
@@ -241,6 +254,12 @@ async def whole_log(cluster: Cluster, key: Key, *, container: str | None) -> Asy
                 return
             failures += 1
         await asyncio.sleep(min(5.0, 0.2 * 2**failures))
+
+
+async def _runs(cluster: Cluster, key: Key, container: str) -> bool:
+    pod = await cluster.get(POD, key)
+    statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or ()
+    return any(s["name"] == container and "running" in (s.get("state") or {}) for s in statuses)
 
 
 # -- the rollouts ----------------------------------------------------------------------------------

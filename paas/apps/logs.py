@@ -41,9 +41,16 @@ async def lines_of(
 
 
 async def follow_pods(
-    cluster: Cluster, namespace: str, *, name: str | None, labels: str | None, container: str | None
+    cluster: Cluster,
+    namespace: str,
+    *,
+    name: str | None,
+    labels: str | None,
+    container: str | None,
+    tail: int | None = None,
 ) -> AsyncIterator[tuple[str, str]]:
-    """(pod/container, line) of all matching pods, also of those that come later; without end."""
+    """(pod/container, line) of all matching pods, also of those that come later; without end. `tail` is
+    how many lines of each pod's past are told."""
     known: set[tuple[str, str, str]] = set()
     async with Merge() as merge:
         merge.add("pods", observe(cluster, POD, namespace, name=name, labels=labels))
@@ -56,7 +63,8 @@ async def follow_pods(
                         if stream not in known:
                             known.add(stream)
                             key = Key(namespace, story.name_of(pod))
-                            merge.add(stream, whole_log(cluster, key, container=each))
+                            source = whole_log(cluster, key, container=each, tail=tail)
+                            merge.add(stream, source)
             elif item is not ENDED:
                 pod_name, container_name, _ = tag
                 yield f"{pod_name}/{container_name}", item

@@ -7,6 +7,7 @@ serve (a proxy, a way to log in that `terminal.kubeconfig` does not know, none a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from paas.kube.cluster import Cluster
 
+ATTEMPTS = 6
 LINE_LIMIT = 16 * 2**20
 """Longest event of a watch, in bytes: a whole object on one line."""
 
@@ -64,21 +66,28 @@ class LeanClient:
         *,
         _request_timeout: aiohttp.ClientTimeout,
     ) -> Answer:
-        """Send it; the answer's body has not been read yet."""
+        """Send it; the answer's body has not been read yet. An API server that has too much to do, and
+        has therefore not begun, is asked again as it says."""
         import aiohttp
         from yarl import URL
 
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=self._login.tls())
             self._session = aiohttp.ClientSession(connector=connector, read_bufsize=LINE_LIMIT)
-        response = await self._session.request(
-            method,
-            URL(url, encoded=True),
-            headers=headers,
-            data=None if body is None else json.dumps(body),
-            timeout=_request_timeout,
-            server_hostname=self._login.tls_server_name,
-        )
+        for attempt in range(1, ATTEMPTS + 1):
+            response = await self._session.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=None if body is None else json.dumps(body),
+                timeout=_request_timeout,
+                server_hostname=self._login.tls_server_name,
+            )
+            after = response.headers.get("Retry-After", "")
+            if response.status != 429 or not after.isdigit() or attempt == ATTEMPTS:
+                break
+            response.release()
+            await asyncio.sleep(min(int(after), 5))
         return Answer(response)
 
     async def close(self) -> None:
