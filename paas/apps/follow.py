@@ -14,7 +14,7 @@ this file is about when.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +28,7 @@ from paas.kube import names
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
 from paas.kube.conditions import find
 from paas.kube.names import Condition
-from paas.kube.observe import ENDED, Merge, observe
+from paas.kube.observe import ENDED, Merge, observe, snapshot
 from paas.kube.resources import BUILD, DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key, Manifest
 
 WAIT: Final = 900.0
@@ -262,12 +262,17 @@ async def _runs(cluster: Cluster, key: Key, container: str) -> bool:
     return any(s["name"] == container and "running" in (s.get("state") or {}) for s in statuses)
 
 
+async def _within(until: float, work: Awaitable[list[Manifest]]) -> list[Manifest]:
+    async with asyncio.timeout_at(until):
+        return await work
+
+
 # -- the rollouts ----------------------------------------------------------------------------------
 async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGenerator[str | End, None]:
     namespace = build["metadata"]["namespace"]
     configs = [
         config
-        for config in await cluster.list(DEPLOYMENTCONFIG, namespace)
+        for config in await _within(until, snapshot(cluster, DEPLOYMENTCONFIG, namespace))
         if rollouts.deploys(config, build) is not None
     ]
     name, tag = story.name_of(build), build["spec"]["output"]["to"]["name"]
@@ -278,7 +283,7 @@ async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGe
         yield End(Fate.BUILT)
         return
     fates = []
-    for config in sorted(configs, key=story.name_of):
+    for config in configs:
         async with aclosing(_roll_out(cluster, config, build, until=until)) as rolling:
             async for item in rolling:
                 if isinstance(item, End):
@@ -377,7 +382,7 @@ async def _addresses(
 ) -> AsyncGenerator[str, None]:
     """The addresses of a DeploymentConfig's Routes, once they are admitted (or why they are not)."""
     namespace, name = config["metadata"]["namespace"], story.name_of(config)
-    services = await cluster.list(SERVICE, namespace)
+    services = await _within(until, snapshot(cluster, SERVICE, namespace))
     limit = min(until, asyncio.get_running_loop().time() + ROUTE_GRACE)
     routes: list[Manifest] = []
     async with Merge(until=limit) as merge:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -57,6 +58,13 @@ async def observe(
         # an API server that is starting ends watches at once: do not hammer it
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def snapshot(cluster: Cluster, resource: Resource, namespace: str | None) -> list[Manifest]:
+    """All objects as they are, by name; waits for an API server that does not answer, as `observe`."""
+    async with aclosing(observe(cluster, resource, namespace)) as watching:
+        found = await anext(watching)
+    return [found[name] for name in sorted(found)]
 
 
 class Ended:
