@@ -18,8 +18,12 @@ $(SYNCED): requirements-dev.txt pyproject.toml scripts/bootstrap
 demo: $(SYNCED) ## a cluster, the platform, a project and a git push, from nothing to an HTTPS answer
 	@scripts/demo
 
+# In one `make check test` the pure tests run once: both need the same target.
 .PHONY: check
-check: $(SYNCED) ## lint, types, layers, generated files, and the pure tests
+check: lint test-unit ## lint, types, layers, generated files, and the pure tests
+
+.PHONY: lint
+lint: $(SYNCED) ## all of `make check` but the tests
 	$(BIN)/ruff format --check paas tests benchmarks
 	$(BIN)/ruff check paas tests benchmarks
 	$(BIN)/mypy
@@ -27,7 +31,6 @@ check: $(SYNCED) ## lint, types, layers, generated files, and the pure tests
 	$(BIN)/python -m paas.apps.kinds --check
 	scripts/check-requirements
 	scripts/check-certificates
-	$(BIN)/pytest -m "not integration and not e2e"
 
 .PHONY: test
 test: test-unit test-integration test-e2e ## everything: pure, on a real API server, on the whole cluster

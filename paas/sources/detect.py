@@ -71,7 +71,8 @@ def detect(
     if names is None:
         raise Unbuildable(
             Reason.INVALID_CONTEXT_DIRECTORY,
-            f"there is no folder {folder!r} in the source; correct spec.source.contextDir or commit the folder",
+            f"there is no folder {folder!r} in the source;"
+            " correct spec.source.contextDir, or commit the folder",
         )
     if inline is not None:
         return _dockerfile(inline, "Dockerfile of the BuildConfig")
