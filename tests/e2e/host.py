@@ -48,11 +48,12 @@ class Host:
         return found
 
 
-def snapshot(*, others: tuple[str, ...] = ()) -> Host:
-    """The host now; `others` are instances whose comings and goings do not count."""
+def snapshot(*, of: str | None) -> Host:
+    """The host now. Of cgroups of embedded clusters those of the instance `of` count: others, which may be
+    there, come and go as they like."""
     return Host(
         sysctls=dict(_sysctls()),
-        cgroups=sorted(_cgroups(others)),
+        cgroups=sorted(_cgroups(of)),
         mounts=_mounts(),
         links=sorted(_links()),
         routes=_lines("ip", "route", "show", "table", "all") + _lines("ip", "rule", "show"),
@@ -106,14 +107,19 @@ def _sysctls() -> Iterator[tuple[str, str]]:
             continue
 
 
-def _cgroups(others: tuple[str, ...]) -> Iterator[str]:
-    ignored = {f"paas-{name}" for name in others}
+def _cgroups(instance: str | None) -> Iterator[str]:
+    """The first level of every hierarchy, and whatever below it has to do with containers: sessions and
+    services of the machine come and go by themselves."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         if right.split()[0] in ("cgroup", "cgroup2"):
             root = Path(left.split()[4])
             for path in root.rglob("*"):
-                if path.is_dir() and path.relative_to(root).parts[0] not in ignored:
+                parts = path.relative_to(root).parts
+                other = parts[0].startswith("paas-") and parts[0] != f"paas-{instance}"
+                if other or not path.is_dir():
+                    continue
+                if len(parts) == 1 or any(word in str(path) for word in ("paas", "kube", "containerd")):
                     yield str(path)
 
 
