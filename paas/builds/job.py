@@ -56,7 +56,7 @@ def secret(
     registry_password = credentials.build_credential(key, metadata["uid"], credentials.REGISTRY)
     auth = base64.b64encode(f"{user}:{registry_password}".encode()).decode()
     entries = {
-        order.ORDER_FILE: json.dumps(fetch_order(build, spec, settings, repository_url).dump()),
+        order.ORDER_FILE: fetch_order(build, spec, settings, repository_url).to_json(),
         order.PASSWORD_FILE: credentials.build_credential(key, metadata["uid"], credentials.SOURCE),
         order.CA_FILE: ca,
         "config.json": json.dumps({"auths": {settings.registry_push: {"auth": auth}}}),

@@ -10,14 +10,11 @@ Messages say what happened, why, and what to do next.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from paas.builds import log
 from paas.builds.job import CONTEXT, FETCH, KANIKO
@@ -140,9 +137,8 @@ def report_of(pod: Mapping[str, Any] | None) -> FetchReport | None:
     """What `fetch` reported, once it has ended."""
     ended = _terminated(pod, FETCH) if pod is not None else None
     try:
-        said = json.loads((ended or {}).get("message") or "")
-        return FetchReport.model_validate(said)
-    except (ValueError, ValidationError):
+        return FetchReport.from_json((ended or {}).get("message") or "")
+    except (ValueError, TypeError):
         return None
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from paas.kube.names import Reason
-from paas.sources.buildpacks import Buildpack, Fact
+
+if TYPE_CHECKING:
+    from paas.sources.buildpacks import Buildpack, Fact
 
 DOCKERFILE: Final = "Dockerfile"
 MAX_FILE: Final = 1 << 20

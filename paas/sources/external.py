@@ -7,6 +7,7 @@ is asked for the whole branch, then for everything, and the commit is looked for
 from __future__ import annotations
 
 import stat
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,9 +24,12 @@ from dulwich.repo import Repo
 from urllib3.exceptions import HTTPError
 
 from paas.kube.names import Reason
-from paas.sources import guard
+from paas.sources import buildpacks, guard
 from paas.sources.detect import Unbuildable
-from paas.sources.jail import Jail
+from paas.sources.jail import Jail, tell
+from paas.sources.order import CA_FILE, FetchOrder
+from paas.sources.prepare import prepare
+from paas.sources.trees import GitTree
 
 Refs = Mapping[Ref, ObjectID]
 _HEX: Final = frozenset("0123456789abcdef")
@@ -100,6 +104,66 @@ def fetch(
     if found is None:
         raise failed(f"{uri} has no commit {commit or ref}; push it there, or start a build of another one")
     return Checkout(found.id.decode(), found.tree.decode(), repository)
+
+
+@dataclass(frozen=True)
+class LaidDown:
+    """An external source in place, and what it is built by."""
+
+    commit: str
+    dockerfile: str
+    content_key: str
+    buildpack: str | None
+
+
+def lay_down(wanted: FetchOrder, *, orders: Path, secrets: Path, source: Path) -> LaidDown:
+    """Fetch an external source into the folder `source` and prepare it. `orders` and `secrets` hold the
+    authorities and the login. Raises Unbuildable, Hostile, TooLarge, OSError."""
+    uri = wanted.uri or ""
+    try:
+        authorities = [folder / CA_FILE for folder in (orders, secrets)]
+        found = [str(path) for path in authorities if path.is_file() and path.stat().st_size]
+        pool = guard.pool(uri, allowed=wanted.allowed_addresses, ca_files=found)
+    except guard.Forbidden as problem:
+        raise failed(f"{problem}; correct spec.source.git.uri") from problem
+    with tempfile.TemporaryDirectory() as scratch:
+        checkout = fetch(
+            uri,
+            commit=wanted.commit,
+            ref=wanted.ref,
+            scratch=Path(scratch) / "repository",
+            pool=pool,
+            username=_entry(secrets, "username"),
+            password=_entry(secrets, "password"),
+        )
+        with Jail(source, size_limit=wanted.size_limit) as jail:
+            write(checkout, jail)
+            tell(checkout.commit, jail)
+        prepared = prepare(
+            GitTree(checkout.repository.object_store, checkout.tree),
+            _packs(),
+            runtime_registry=wanted.runtime_registry,
+            context_dir=wanted.context_dir,
+            dockerfile_path=wanted.dockerfile_path,
+            inline=wanted.inline,
+            build_args=wanted.build_args,
+        )
+        checkout.repository.close()
+    for line in prepared.found:
+        print(f"       {line}", flush=True)
+    return LaidDown(checkout.commit, prepared.dockerfile, prepared.content_key, prepared.buildpack)
+
+
+def _packs() -> tuple[buildpacks.Buildpack, ...]:
+    try:
+        return buildpacks.load()
+    except buildpacks.BadBuildpack as problem:
+        raise failed(f"the platform's buildpacks cannot be read: {problem}; see paas doctor") from problem
+
+
+def _entry(folder: Path, name: str) -> str | None:
+    path = folder / name
+    return path.read_text().strip() if path.is_file() else None
 
 
 def failed(message: str) -> Unbuildable:

@@ -11,31 +11,26 @@ from __future__ import annotations
 
 import base64
 import http.client
-import json
 import os
 import shutil
 import signal
 import ssl
 import sys
 import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from pydantic import ValidationError
-
 from paas.kube.names import Reason
-from paas.sources import buildpacks, external, guard, order
+from paas.sources import order
 from paas.sources.detect import Unbuildable, clean
-from paas.sources.jail import Hostile, Jail, TooLarge, unpack
-from paas.sources.prepare import prepare
+from paas.sources.jail import Hostile, Jail, TooLarge, tell, unpack
 from paas.sources.provenance import with_provenance
-from paas.sources.trees import GitTree
 
 TERMINATION_LOG: Final = Path("/dev/termination-log")
 REPORT_LIMIT: Final = 3500
@@ -62,7 +57,7 @@ def main(
     """Carry out the order; the exit code."""
     os.umask(0o022)
     try:
-        wanted = order.FetchOrder.model_validate_json((orders / order.ORDER_FILE).read_text())
+        wanted = order.FetchOrder.from_json((orders / order.ORDER_FILE).read_text())
         signal.signal(signal.SIGALRM, _time_is_up)
         signal.alarm(wanted.seconds)
         report = fetch(wanted, orders=orders, secrets=secrets, workspace=workspace)
@@ -72,15 +67,14 @@ def main(
         report = _failed(f"the source cannot be laid down: {problem}; correct it and push again")
     except TimeIsUp:
         report = _failed(f"fetching the source took longer than {wanted.seconds} s; start another build")
-    except (OSError, ValidationError, buildpacks.BadBuildpack) as problem:
+    except (OSError, ValueError) as problem:
         report = _failed(f"the source cannot be laid down: {problem}; see paas doctor")
     finally:
         signal.alarm(0)
     if report.message:
-        report = report.model_copy(update={"message": report.message[:REPORT_LIMIT]})
+        report = replace(report, message=report.message[:REPORT_LIMIT])
         print(f" !     {report.message}", flush=True)
-    # ASCII only: a character of several bytes would be cut in the middle by the limit.
-    termination_log.write_text(json.dumps(report.dump()))
+    termination_log.write_text(report.to_json())
     return 1 if report.reason else 0
 
 
@@ -92,7 +86,11 @@ def fetch(wanted: order.FetchOrder, *, orders: Path, secrets: Path, workspace: P
         _patiently(lambda: _hosted(wanted, orders, source), seconds=PATIENCE)
         dockerfile, key, pack = wanted.dockerfile or "", wanted.content_key, wanted.buildpack
     else:
-        commit, dockerfile, key, pack = _external(wanted, orders, secrets, source)
+        # Imported only here: dulwich and the buildpacks would cost every hosted build half a second.
+        from paas.sources.external import lay_down
+
+        laid = lay_down(wanted, orders=orders, secrets=secrets, source=source)
+        commit, dockerfile, key, pack = laid.commit, laid.dockerfile, laid.content_key, laid.buildpack
     context = source / clean(wanted.context_dir)
     if not context.resolve().is_relative_to(source.resolve()) or not context.is_dir():
         raise Unbuildable(
@@ -106,45 +104,6 @@ def fetch(wanted: order.FetchOrder, *, orders: Path, secrets: Path, workspace: P
     )
     (workspace / order.DOCKERFILE).write_text(text)
     return order.FetchReport(commit=commit, content_key=key, buildpack=pack)
-
-
-def _external(
-    wanted: order.FetchOrder, orders: Path, secrets: Path, source: Path
-) -> tuple[str, str, str | None, str | None]:
-    """Commit, Dockerfile, content key and buildpack of an external source."""
-    uri = wanted.uri or ""
-    try:
-        authorities = [folder / order.CA_FILE for folder in (orders, secrets)]
-        found = [str(path) for path in authorities if path.is_file() and path.stat().st_size]
-        pool = guard.pool(uri, allowed=wanted.allowed_addresses, ca_files=found)
-    except guard.Forbidden as problem:
-        raise external.failed(f"{problem}; correct spec.source.git.uri") from problem
-    with tempfile.TemporaryDirectory() as scratch:
-        checkout = external.fetch(
-            uri,
-            commit=wanted.commit,
-            ref=wanted.ref,
-            scratch=Path(scratch) / "repository",
-            pool=pool,
-            username=_entry(secrets, "username"),
-            password=_entry(secrets, "password"),
-        )
-        with Jail(source, size_limit=wanted.size_limit) as jail:
-            external.write(checkout, jail)
-            _tell(checkout.commit, jail)
-        prepared = prepare(
-            GitTree(checkout.repository.object_store, checkout.tree),
-            buildpacks.load(),
-            runtime_registry=wanted.runtime_registry,
-            context_dir=wanted.context_dir,
-            dockerfile_path=wanted.dockerfile_path,
-            inline=wanted.inline,
-            build_args=wanted.build_args,
-        )
-        checkout.repository.close()
-    for line in prepared.found:
-        print(f"       {line}", flush=True)
-    return checkout.commit, prepared.dockerfile, prepared.content_key, prepared.buildpack
 
 
 def _hosted(wanted: order.FetchOrder, orders: Path, source: Path) -> None:
@@ -162,12 +121,12 @@ def _hosted(wanted: order.FetchOrder, orders: Path, source: Path) -> None:
             Jail(source, size_limit=wanted.size_limit) as jail,
         ):
             unpack(answer, jail)
-            _tell(wanted.commit or "", jail)
+            tell(wanted.commit or "", jail)
     except urllib.error.HTTPError as problem:
         text = problem.read(500).decode(errors="replace").strip()
         if problem.code >= 500 or problem.code == 429:
             raise Unanswered(f"the server answers {problem.code} {text}") from problem
-        raise external.failed(
+        raise _refused(
             f"the server refuses the source of this build ({problem.code} {text}); start another build"
         ) from problem
     except (
@@ -188,7 +147,7 @@ def _patiently(attempt: Callable[[], None], *, seconds: float) -> None:
             return attempt()
         except Unanswered as problem:
             if time.monotonic() > deadline:
-                raise external.failed(
+                raise _refused(
                     f"the platform's server did not hand out the source: {problem}; see paas doctor, then "
                     "start another build"
                 ) from problem
@@ -196,15 +155,8 @@ def _patiently(attempt: Callable[[], None], *, seconds: float) -> None:
             time.sleep(PAUSES[min(number, len(PAUSES) - 1)])
 
 
-def _entry(folder: Path, name: str) -> str | None:
-    path = folder / name
-    return path.read_text().strip() if path.is_file() else None
-
-
-def _tell(commit: str, jail: Jail) -> None:
-    print(
-        f"-----> Source of commit {commit[:7]}: {jail.files} files, {jail.written / 1e6:.1f} MB", flush=True
-    )
+def _refused(message: str) -> Unbuildable:
+    return Unbuildable(Reason.FETCH_SOURCE_FAILED, message)
 
 
 def _failed(message: str) -> order.FetchReport:

@@ -163,6 +163,13 @@ def unpack(stream: IO[bytes], jail: Jail) -> None:
     whole.finish()
 
 
+def tell(commit: str, jail: Jail) -> None:
+    """Say in the build's log what was laid down."""
+    print(
+        f"-----> Source of commit {commit[:7]}: {jail.files} files, {jail.written / 1e6:.1f} MB", flush=True
+    )
+
+
 def _parts(path: str) -> tuple[str, ...]:
     if path.startswith("/"):
         raise Hostile(f"{path!r} is an absolute path")

@@ -2,16 +2,16 @@
 
 The order lies as JSON in a Secret of the Build, so nothing of the user's ever becomes an argument of a
 command line. The report is the termination message of the init container.
+
+Plain dataclasses: `fetch` starts anew in every build, and what it imports is part of every push's time.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
 from urllib.parse import quote
-
-from pydantic import Field
-
-from paas.kube.model import Model
 
 ORDER_FOLDER: Final = "/paas/order"
 """Mounted in the fetch container: order.json, password, ca.crt."""
@@ -26,7 +26,26 @@ SOURCE: Final = "source"
 DOCKERFILE: Final = "Dockerfile"
 
 
-class FetchOrder(Model):
+class _Document:
+    """JSON object with the fields of the dataclass; absent ones are left out, unknown ones ignored."""
+
+    def to_json(self) -> str:
+        given: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        # ASCII only: a termination message is cut at a number of bytes, perhaps amid a character.
+        return json.dumps({name: value for name, value in given.items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ValueError when the text is no JSON object, or lacks a field."""
+        said = json.loads(text)
+        if not isinstance(said, dict):
+            raise ValueError(f"{said!r} is not an object")
+        known = {each.name for each in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: value for name, value in said.items() if name in known})
+
+
+@dataclass(frozen=True)
+class FetchOrder(_Document):
     """Fetch one commit. Hosted: `archive` (URL of a tar of the commit), `user`, and the frozen
     `dockerfile`. External: `uri`, `ref`, and `commit` unless the head of `ref` is wanted; what is built
     by is then detected."""
@@ -40,13 +59,13 @@ class FetchOrder(Model):
     context_dir: str | None = None
     dockerfile_path: str | None = None
     inline: str | None = None
-    build_args: dict[str, str] = Field(default={})
+    build_args: dict[str, str] = field(default_factory=dict)
     runtime_registry: str = ""
     allowed_addresses: tuple[str, ...] = ()
     """CIDRs of private addresses that `uri` may resolve to."""
-    environment: dict[str, str] = Field(default={})
+    environment: dict[str, str] = field(default_factory=dict)
     """Set in the image at the end of the Dockerfile; PAAS_BUILD_COMMIT is added."""
-    labels: dict[str, str] = Field(default={})
+    labels: dict[str, str] = field(default_factory=dict)
     """Labels of the image, likewise; org.opencontainers.image.revision is added."""
     content_key: str | None = None
     buildpack: str | None = None
@@ -56,7 +75,8 @@ class FetchOrder(Model):
     """Time that fetching may take."""
 
 
-class FetchReport(Model):
+@dataclass(frozen=True)
+class FetchReport(_Document):
     """What was fetched; or, with `reason` and `message`, why it could not be."""
 
     commit: str | None = None

@@ -129,7 +129,7 @@ def test_the_registry_login_is_the_builds_own() -> None:
 
 
 def test_a_hosted_source_is_the_archive_of_the_commit_and_the_frozen_dockerfile() -> None:
-    order = FetchOrder.model_validate_json(secret_of()["order.json"])
+    order = FetchOrder.from_json(secret_of()["order.json"])
     commit = push(1).commit
     assert order.archive == f"https://paas.paas.internal/git/demo/shop/archive/{commit}.tar"
     assert order.user == "build:demo/shop-1"
@@ -139,7 +139,7 @@ def test_a_hosted_source_is_the_archive_of_the_commit_and_the_frozen_dockerfile(
 
 
 def test_an_external_source_is_named_and_nothing_is_frozen() -> None:
-    order = FetchOrder.model_validate_json(secret_of(**EXTERNAL)["order.json"])
+    order = FetchOrder.from_json(secret_of(**EXTERNAL)["order.json"])
     assert (order.archive, order.user, order.dockerfile) == (None, None, None)
     assert (order.uri, order.ref) == ("https://git.example/team/shop.git", "main")
     assert (order.context_dir, order.dockerfile_path) == ("web", "docker/Dockerfile")

@@ -310,7 +310,7 @@ def test_an_unschedulable_pod_says_why() -> None:
 
 
 def test_reports_and_failed_containers() -> None:
-    report = report_of(pod(fetch=ended(0, '{"commit": "abc", "contentKey": "k"}')))
+    report = report_of(pod(fetch=ended(0, '{"commit": "abc", "content_key": "k"}')))
     assert report is not None
     assert (report.commit, report.content_key) == ("abc", "k")
     assert report_of(pod(fetch=ended(0, "[]"))) is None

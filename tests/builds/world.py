@@ -162,7 +162,7 @@ class World:
 
     def run(self, name: str) -> None:
         """fetch has ended well, kaniko runs."""
-        report = '{"commit": "' + COMMIT + '", "contentKey": "key", "buildpack": "python"}'
+        report = '{"commit": "' + COMMIT + '", "content_key": "key", "buildpack": "python"}'
         self.pod_of(name)["status"] = {
             "phase": "Running",
             "startTime": timestamp(self.now),

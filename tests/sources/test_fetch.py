@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import socket
 import tarfile
@@ -68,9 +67,9 @@ class Pod:
 
     def run(self, **given: Any) -> order.FetchReport:
         wanted = order.FetchOrder(runtime_registry="r/paas", **given)
-        (self.orders / "order.json").write_text(json.dumps(wanted.dump()))
+        (self.orders / "order.json").write_text(wanted.to_json())
         code = fetch.main(self.orders, self.secrets, self.workspace, self.log)
-        report = order.FetchReport.model_validate_json(self.log.read_text())
+        report = order.FetchReport.from_json(self.log.read_text())
         assert code == (1 if report.reason else 0)
         return report
 
