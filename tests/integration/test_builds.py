@@ -15,8 +15,8 @@ from paas.builds.controller import BuildsController
 from paas.builds.instantiate import BuildConfigNotFound, BuildRefused, BuildRequest, instantiate
 from paas.builds.model import TriggerType
 from paas.kube import credentials
-from paas.kube.cluster import ApiError, Cluster, Invalid
-from paas.kube.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, POD, SECRET, Key, Manifest
+from paas.kube.cluster import ApiError, Cluster, Forbidden, Invalid
+from paas.kube.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, NAMESPACE, POD, SECRET, Key, Manifest
 from paas.kube.settings import Settings
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
@@ -393,6 +393,31 @@ async def test_each_build_gets_one_job(
         if entry.verb == "create" and entry.resource == "jobs" and entry.namespace == project
     ]
     assert len(created) == 1
+
+
+@pytest.mark.parametrize("external", [False, True], ids=["hosted", "external"])
+async def test_T1_the_pod_is_accepted_where_pod_security_is_baseline(
+    api: Cluster, project: str, running: Operating, external: bool
+) -> None:
+    enforce = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
+    await api.patch(NAMESPACE, Key("", project), enforce, manager="test")
+    source: dict[str, Any] = {"git": {"uri": "https://git.example/shop.git"}} if external else {}
+    await api.create(config(project, source=source), manager="test")
+    await instantiate(api, Key(project, "shop"), push(1), manager="test")
+    await build_in_phase(api, project, "shop-1", "Pending")
+    job = await api.get(JOB, Key(project, "shop-1-build"))
+    assert job is not None
+    pod: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "try", "namespace": project},
+        "spec": {**job["spec"]["template"]["spec"], "serviceAccountName": "default"},
+    }
+    await api.create(pod, manager="test", dry_run=True)
+    privileged = {"privileged": True, "allowPrivilegeEscalation": True}
+    pod["spec"]["containers"][0]["securityContext"] = privileged
+    with pytest.raises(Forbidden, match="PodSecurity"):
+        await api.create(pod, manager="test", dry_run=True)
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
