@@ -20,6 +20,7 @@ from paas.builds.advance import (
     started,
     verdict,
 )
+from paas.builds.history import merged
 from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number, pruned_build
 from paas.builds.model import TERMINAL, TriggerType
 from paas.builds.plan import Observed, StartBuild, plan
@@ -310,6 +311,7 @@ class World:
             return
         assert resource == BUILD
         build = self.builds.pop(key.name)
+        assert phase_of(build) != "Complete" or merged(build, self.streams.get("shop")), "its image is lost"
         assert build["metadata"]["uid"] == uid
         self.jobs.pop(jobs.job_name(build), None)
         self.secrets.pop(jobs.job_name(build), None)
