@@ -40,8 +40,8 @@ test-unit: $(SYNCED) ## pure tests, seconds
 	$(BIN)/pytest -m "not integration and not e2e"
 
 .PHONY: test-integration
-test-integration: $(SYNCED) ## controllers and server against a real etcd and kube-apiserver
-	$(BIN)/pytest -m integration tests/integration
+test-integration: $(SYNCED) ## real git, registry, Traefik; controllers against a real etcd and kube-apiserver
+	$(BIN)/pytest -m integration
 
 .PHONY: test-e2e
 test-e2e: $(SYNCED) ## the whole path on an embedded cluster of its own

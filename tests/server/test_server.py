@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.sources.conftest import Clone, Serving, own_server, started, wait_for
+
+pytestmark = pytest.mark.integration
 
 __all__ = ["own_server"]
 

@@ -16,6 +16,8 @@ from paas.kube.resources import Manifest
 from tests.sources.conftest import TOKEN, Clone, Serving, name_of, wait_for
 from tests.sources.world import CREDENTIAL_KEY
 
+pytestmark = pytest.mark.integration
+
 
 def archive(
     server: Serving, app: str, commit: str, *, user: str, password: str, project: str = "demo"

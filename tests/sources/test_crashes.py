@@ -19,6 +19,8 @@ from tests.sources.conftest import TOKEN, Clone, Serving, fsck, wait_for
 from tests.sources.standalone import POINTS
 from tests.sources.test_refused_pushes import ZERO, commands, entry, pack
 
+pytestmark = pytest.mark.integration
+
 
 def tip(server: Serving, app: Manifest) -> str:
     try:

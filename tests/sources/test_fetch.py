@@ -17,6 +17,8 @@ from paas.sources.guard import Forbidden, check_url, networks, permitted, pool
 from paas.sources.jail import Hostile, Jail, TooLarge, unpack
 from tests.sources.githost import GitHost, git, serving
 
+pytestmark = pytest.mark.integration
+
 LOOPBACK = ("127.0.0.0/8",)
 
 

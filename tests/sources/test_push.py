@@ -8,8 +8,12 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
 from paas.kube.resources import Manifest
 from tests.sources.conftest import Clone, Serving, fsck, name_of, wait_for
+
+pytestmark = pytest.mark.integration
 
 
 def push(clone: Clone, server: Serving, app: Manifest, *refs: str, ok: bool | None = True) -> str:

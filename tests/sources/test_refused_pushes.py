@@ -18,6 +18,8 @@ from dulwich.protocol import pkt_line
 from paas.kube.resources import Manifest
 from tests.sources.conftest import TOKEN, Clone, Done, Serving, fsck, name_of, started
 
+pytestmark = pytest.mark.integration
+
 ZERO = "0" * 40
 
 

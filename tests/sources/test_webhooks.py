@@ -19,6 +19,8 @@ from tests.sources.conftest import Serving, name_of
 from tests.sources.test_refused_pushes import peak_memory
 from tests.sources.test_webhook_decisions import payload
 
+pytestmark = pytest.mark.integration
+
 SECRET = "s3cret"
 
 
