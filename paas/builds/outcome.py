@@ -230,7 +230,9 @@ def _fetch_failed(name: str, pod: Manifest, ended: Mapping[str, Any], tail: str 
         reason = Reason(report.reason) if report.reason in known else Reason.FETCH_SOURCE_FAILED
         return Failed(reason, report.message, None, ended.get("finishedAt"))
     if ended.get("reason") == "ContainerStatusUnknown" or ended.get("exitCode") in _KILLED:
-        return Lost(Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside")
+        return Lost(
+            Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside; it is run again once"
+        )
     return Failed(
         Reason.FETCH_SOURCE_FAILED,
         f"the source could not be fetched; see: paas logs build/{name}",
@@ -250,7 +252,9 @@ def _kaniko_failed(
         return _out_of_memory(name, text, ended)
     if not error and (ended.get("reason") == "ContainerStatusUnknown" or code in _KILLED):
         return Lost(
-            Reason.BUILD_POD_DELETED, f"the build was stopped from outside (exit code {code})", finished
+            Reason.BUILD_POD_DELETED,
+            f"the build was stopped from outside (exit code {code}); it is run again once",
+            finished,
         )
     reason, message = _why(name, error, text, pushed=bool(_DIGEST.fullmatch(said)), runtimes=runtimes)
     return Failed(reason, message, log.snippet(text), finished)
