@@ -94,10 +94,9 @@ def _invalid(invalid: model.Invalid | None) -> InvalidSource | None:
     return InvalidSource(reason=invalid.reason, message=invalid.message) if invalid else None
 
 
-async def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncIterator[str]:
-    """The story of a Build for at most `wait` seconds."""
-    async for line in story(cluster, build, wait=wait):
-        yield line
+def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncIterator[str]:
+    """The story of a Build for at most `wait` seconds; closing it closes its watches."""
+    return story(cluster, build, wait=wait)
 
 
 async def list_configs(cluster: Cluster) -> dict[str, Key]:
