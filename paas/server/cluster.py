@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from paas.builds.instantiate import BuildRequest, InstantiateError, instantiate
 from paas.builds.model import InvalidSource, Person
@@ -94,7 +94,7 @@ def _invalid(invalid: model.Invalid | None) -> InvalidSource | None:
     return InvalidSource(reason=invalid.reason, message=invalid.message) if invalid else None
 
 
-def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncIterator[str]:
+def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncGenerator[str, None]:
     """The story of a Build for at most `wait` seconds; closing it closes its watches."""
     return story(cluster, build, wait=wait)
 

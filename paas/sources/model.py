@@ -5,7 +5,7 @@ push or delivery ──▶ NewBuild ──instantiate──▶ Made        (the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -125,5 +125,5 @@ FindConfig = Callable[[Key], Awaitable[Manifest | None]]
 """The live BuildConfig or Build of that key."""
 Instantiate = Callable[[Key, NewBuild], Awaitable[Made]]
 """Makes the Build of a trigger of this BuildConfig, once. Raises CannotBuild."""
-Story = Callable[[Manifest], AsyncIterator[str]]
+Story = Callable[[Manifest], AsyncGenerator[str, None]]
 """Lines that tell a pusher how a Build and what follows from it are going, until the end."""

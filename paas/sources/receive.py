@@ -306,10 +306,11 @@ class Receiver:
 
     async def _each_line(self, running: Running, build: Manifest) -> None:
         try:
-            async for line in self._story(build):
-                if running._left:
-                    return
-                running.say([line])
+            async with contextlib.aclosing(self._story(build)) as lines:
+                async for line in lines:
+                    if running._left:
+                        return
+                    running.say([line])
         except asyncio.CancelledError:
             raise
         except Exception as problem:
