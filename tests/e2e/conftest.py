@@ -14,6 +14,7 @@ import pytest
 
 from paas.node import paths
 from tests.e2e.platform import Instance, Person, new_person, unused_name
+from tests.e2e.samples import python_app
 
 NAME = os.environ.get("PAAS_E2E_NAME", "e2e")
 
@@ -33,6 +34,15 @@ def instance() -> Iterator[Instance]:
 def person(instance: Instance, tmp_path: Path) -> Person:
     """Somebody new with a project of their own."""
     return new_person(instance, unused_name("p"), tmp_path / "home")
+
+
+@pytest.fixture
+def app(person: Person) -> Path:
+    """A clone whose application `shop` serves `one`."""
+    folder = person.repository("shop", python_app("one"))
+    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
+    person.push(folder).ok()
+    return folder
 
 
 @pytest.fixture

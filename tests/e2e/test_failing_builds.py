@@ -14,15 +14,6 @@ pytestmark = pytest.mark.e2e
 BASE = "registry.paas.internal:5000/paas/runtime-python:latest"
 
 
-@pytest.fixture
-def app(person: Person) -> Path:
-    """An application that serves `one`."""
-    folder = person.repository("shop", python_app("one"))
-    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
-    person.push(folder).ok()
-    return folder
-
-
 def failed(person: Person, number: int, ran: Ran) -> dict[str, Any]:
     """Build `number`, which must have failed, while the push itself was taken."""
     assert ran.code == 0, "the commit is stored: only the build failed"

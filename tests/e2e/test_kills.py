@@ -57,14 +57,6 @@ def user_of(module: str) -> str:
     return f"system:serviceaccount:paas-system:{module.split('.')[1]}"
 
 
-@pytest.fixture
-def app(person: Person) -> Path:
-    folder = person.repository("shop", python_app("one"))
-    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
-    person.push(folder).ok()
-    return folder
-
-
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.id)
 def test_a_push_survives_a_kill(person: Person, app: Path, point: Point) -> None:
     seen = 0

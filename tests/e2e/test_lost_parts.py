@@ -15,14 +15,6 @@ from tests.e2e.samples import python_app
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def app(person: Person) -> Path:
-    folder = person.repository("shop", python_app("one"))
-    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
-    person.push(folder).ok()
-    return folder
-
-
 def start_push(person: Person, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["git", "push", "paas", "main"],

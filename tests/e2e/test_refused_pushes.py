@@ -15,15 +15,6 @@ from tests.e2e.samples import python_app
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def app(person: Person) -> Path:
-    """An application with one build, `shop`."""
-    folder = person.repository("shop", python_app("one"))
-    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
-    person.push(folder).ok()
-    return folder
-
-
 def builds(person: Person) -> int:
     return len(person.instance.objects("builds", person.project))
 

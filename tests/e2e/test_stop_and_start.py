@@ -17,14 +17,6 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def app(person: Person) -> Path:
-    folder = person.repository("shop", python_app("one"))
-    person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
-    person.push(folder).ok()
-    return folder
-
-
-@pytest.fixture
 def push(person: Person, app: Path) -> Iterator[subprocess.Popen[str]]:
     """A push of `two` whose build 2 is running."""
     person.commit(app, python_app("two"), "Say two")
