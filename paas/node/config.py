@@ -179,6 +179,8 @@ def _kubelet(instance: Instance) -> dict[str, Any]:
         "resolvConf": str(instance.etc / "resolv.conf"),
         "podLogsDir": str(instance.state / "pod-logs"),
         "maxPods": 250,
+        # a process of the platform that dies is back within seconds, also when it dies again and again
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
         "serializeImagePulls": False,
         "maxParallelImagePulls": 4,
         "registryPullQPS": 50,
