@@ -6,12 +6,13 @@ each field says its unit and why one would change it.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from paas.kube.model import Model
 
@@ -19,10 +20,19 @@ SETTINGS_ENV = "PAAS_SETTINGS"
 DEFAULT_PATH = Path("/etc/paas/settings.yaml")
 
 
+def _network(text: str) -> str:
+    """Raises ValueError, which says what is wrong with it."""
+    ipaddress.ip_network(text, strict=False)
+    return text
+
+
+Cidr = Annotated[str, AfterValidator(_network)]
+
+
 class SourceSettings(Model):
     """Where external sources may come from."""
 
-    allowed_addresses: tuple[str, ...] = ()
+    allowed_addresses: tuple[Cidr, ...] = ()
     """CIDRs of private addresses that external https sources may nevertheless resolve to (a git host
     inside the company's network); everything private is refused otherwise."""
     push_limit_bytes: int = 512 * 2**20
@@ -63,7 +73,7 @@ class Settings(Model):
     """Traefik's name of the middleware that sends plain http to https on the external port."""
     ingress_namespaces: tuple[str, ...] = ("kube-system", "traefik")
     """Where the ingress controller may run: pods of projects are reached from there."""
-    build_networks: tuple[str, ...] = ()
+    build_networks: tuple[Cidr, ...] = ()
     """CIDRs of private addresses that builds may reach besides the world (a registry, a git host)."""
     registry_push: str = "registry.paas.internal:5000"
     """Address under which build pods reach the registry."""

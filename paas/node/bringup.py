@@ -1,7 +1,7 @@
 """`paas up`: from whatever is there to a cluster that works.
 
     packages, binaries, images ─▶ files of the instance ─▶ its processes ─▶ API ─▶ foundation
-        ─▶ every process ready, node Ready ─▶ (unless bare) the platform
+        ─▶ every process ready, node Ready ─▶ the platform's images ─▶ (unless bare) the platform
 
 Each step first looks whether it is done, so a second `up` on a running instance only verifies, and brings
 the platform to the version of this checkout. The instance itself is restarted only when its own files have
@@ -14,12 +14,12 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paas.node import build, doctor, images, instance, manifests, network, packages, platform
+from paas.node import build, doctor, images, instance, manifests, network, packages, platform, settings
 from paas.node.components import COMPONENTS
 from paas.node.description import Instance, check_name, choose_subnets
 from paas.node.errors import NodeError
@@ -39,16 +39,21 @@ class Wish:
     https_port: int | None = None
     api_port: int | None = None
     bare: bool = False
+    settings: Mapping[str, Any] | None = None
+    """Checked (`settings.read`); put over the platform's settings on this cluster."""
 
 
 def up(wish: Wish, *, install: platform.Install | None, progress: Progress) -> Instance:
     """Bring the instance up; NodeError with what to do next when it cannot be.
 
-    `install` applies the platform's manifests; it is not called for a bare instance.
+    `install` applies the platform's manifests; a bare instance gets a file for `paas install` instead.
     """
     check_name(wish.name)
     doctor.require_machine()
     with instance.locked(wish.name):
+        changes = wish.settings
+        if changes is None:
+            changes = settings.remembered(instance.folder_of(wish.name))
         binaries, pause = _materials(progress)
         host = network.read()
         described = describe(wish, instance.load(wish.name), binaries=binaries, pause=pause, host=host)
@@ -56,6 +61,7 @@ def up(wish: Wish, *, install: platform.Install | None, progress: Progress) -> I
         if not running:
             doctor.require_ports(described)
         changed = instance.prepare(described, host)
+        settings.remember(described.state, changes)
         if running and changed:
             progress("The instance's own components or certificates have changed: restarting it")
             instance.stop(described)
@@ -68,8 +74,12 @@ def up(wish: Wish, *, install: platform.Install | None, progress: Progress) -> I
         _release_volume(described)
         wait_for(described, None)
         _wait_node(described)
-        if not wish.bare and install is not None:
-            platform.bring_up(described, kubectl=Kubectl(described), install=install, progress=progress)
+        image = platform.load(described, kubectl=Kubectl(described), progress=progress)
+        installation = platform.installation(described, platform_image=image, changes=changes)
+        if wish.bare or install is None:
+            platform.write_installation(described, installation)
+        else:
+            install(installation, say=progress)
     return described
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,17 +34,31 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
         api_port: Annotated[
             int | None, typer.Option(help="Port of the Kubernetes API on 127.0.0.1. [6443]")
         ] = None,
-        bare: Annotated[bool, typer.Option("--bare", help="A cluster without the platform.")] = False,
+        bare: Annotated[
+            bool, typer.Option("--bare", help="A cluster without the platform, to `paas install` on.")
+        ] = False,
+        settings: Annotated[
+            Path | None,
+            typer.Option(
+                help="YAML: settings of the platform that differ. Remembered; an empty file forgets."
+            ),
+        ] = None,
     ) -> None:
         """Bring up a cluster with the platform on this machine, or bring it to this version.
 
         Example: paas up
         """
         from paas.node import bringup
+        from paas.node.settings import read
 
         began = time.monotonic()
         wish = bringup.Wish(
-            name=name, http_port=http_port, https_port=https_port, api_port=api_port, bare=bare
+            name=name,
+            http_port=http_port,
+            https_port=https_port,
+            api_port=api_port,
+            bare=bare,
+            settings=None if settings is None else read(settings),
         )
         described = bringup.up(wish, install=None if bare else install, progress=_say)
         _say(f"The cluster '{name}' is up after {time.monotonic() - began:.0f} s")
@@ -138,7 +153,9 @@ def _processes(described: Instance) -> list[str]:
 def _next(described: Instance, *, bare: bool) -> str:
     flag = "" if described.name == "default" else f" --name {described.name}"
     lines = [f"   export KUBECONFIG=$(paas kubeconfig{flag})"]
-    if not bare:
+    if bare:
+        lines.append(f"   next: paas install --config {described.installation}")
+    else:
         lines.append(
             f"   https://paas.{described.domain}:{described.https_port} is the platform; "
             f"its CA is {described.state / 'platform-ca.crt'}"

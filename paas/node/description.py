@@ -97,6 +97,11 @@ class Instance:
         return self.state / "kubeconfig"
 
     @property
+    def installation(self) -> Path:
+        """What `paas install` needs to know of a bare instance."""
+        return self.state / "install.yaml"
+
+    @property
     def repositories(self) -> Path:
         return self.state / "volumes" / "repositories"
 

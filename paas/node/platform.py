@@ -4,6 +4,7 @@
     the platform's image ───┴▶ registry (by a second one on loopback, without auth, on the same storage)
                              └▶ containerd (so that nothing of ours waits for our own token endpoint)
     keys, settings ─▶ `install` (the very manifests that `paas install` applies)
+                   └▶ on a bare instance: install.yaml, for `paas install`
 
 The platform's image is named by the hash of its sources. It is built by a Kaniko Job on the cluster itself,
 once per hash and machine: the result is kept in the cache for further instances.
@@ -17,13 +18,15 @@ import json
 import py_compile
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import yaml
 
 from paas.kube.settings import BuildSettings, Settings
-from paas.node import images, manifests
+from paas.node import images, manifests, settings
 from paas.node.description import REGISTRY, Instance
 from paas.node.errors import NodeError
 from paas.node.images import RuntimeImage
@@ -61,8 +64,8 @@ class Kubectl(Protocol):
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str: ...
 
 
-def bring_up(described: Instance, *, kubectl: Kubectl, install: Install, progress: Progress) -> None:
-    """Images, then manifests; whatever is there already is left alone."""
+def load(described: Instance, *, kubectl: Kubectl, progress: Progress) -> str:
+    """Put the images in place, leaving alone those that are; the name of the platform's own."""
     cache = cache_root()
     runtimes = runtime_images()
     made = {
@@ -85,24 +88,36 @@ def bring_up(described: Instance, *, kubectl: Kubectl, install: Install, progres
     node.load(reference, built)
     registry.push({reference: built}, progress=progress)
     _prune(cache, keep=built)
-    install(installation(described, platform_image=reference), say=progress)
+    return reference
 
 
-def installation(described: Instance, *, platform_image: str) -> Installation:
-    """The platform's settings on an embedded cluster, and its keys."""
+def installation(described: Instance, *, platform_image: str, changes: Mapping[str, Any]) -> Installation:
+    """The platform's settings on an embedded cluster, `changes` put over them, and its keys."""
+    own = Settings(
+        domain=described.domain,
+        http_port=described.http_port,
+        https_port=described.https_port,
+        platform_image=platform_image,
+        builds=BuildSettings(kaniko_image=images.KANIKO),
+    )
     return Installation(
         kubeconfig=described.kubeconfig,
-        settings=Settings(
-            domain=described.domain,
-            http_port=described.http_port,
-            https_port=described.https_port,
-            platform_image=platform_image,
-            builds=BuildSettings(kaniko_image=images.KANIKO),
-        ),
+        settings=settings.merge(own, changes, origin=str(described.state / settings.FILE)),
         ca_cert=(described.pki / "platform-ca.crt").read_text(),
         ca_key=(described.pki / "platform-ca.key").read_text(),
         registry_token_key=(described.pki / "registry-token.key").read_text(),
     )
+
+
+def write_installation(described: Instance, wanted: Installation) -> None:
+    """Write the file by which `paas install --config` puts the platform on this instance."""
+    document = {
+        "settings": wanted.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "caCert": "pki/platform-ca.crt",
+        "caKey": "pki/platform-ca.key",
+        "registryTokenKey": "pki/registry-token.key",
+    }
+    described.installation.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 def runtime_images() -> list[RuntimeImage]:

@@ -1,7 +1,8 @@
 """One embedded cluster for all e2e tests, in an instance of its own beside any other.
 
 PAAS_E2E_KEEP=1 leaves it running at the end, so that the next run finds it; the instance is `paas up`ed
-anyway, which brings a running one to the version of this checkout.
+anyway, which brings a running one to the version of this checkout. PAAS_E2E_NAME and PAAS_E2E_PORTS (three, for
+http, https and the API) make it another one.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from paas.node import paths
+from paas.node.description import CANDIDATES
 from tests.e2e.platform import Instance, Person, new_person, unused_name
 from tests.e2e.samples import python_app
 
 NAME = os.environ.get("PAAS_E2E_NAME", "e2e")
+PORTS = [int(port) for port in os.environ.get("PAAS_E2E_PORTS", "28080,28443,26443").split(",")]
+# The tests' own git host is a pod behind a Service: a private address, which is refused otherwise.
+SETTINGS = {"sources": {"allowedAddresses": [subnets.services for subnets in CANDIDATES]}}
 
 
 @pytest.fixture(scope="session")
-def instance() -> Iterator[Instance]:
-    made = Instance(NAME, 28080, 28443, 26443, paths.state_root() / NAME)
-    ran = made.up()
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    http, https, api = PORTS
+    made = Instance(NAME, http, https, api, paths.state_root() / NAME)
+    settings = tmp_path_factory.mktemp("settings") / "settings.yaml"
+    settings.write_text(yaml.safe_dump(SETTINGS))
+    ran = made.up("--settings", str(settings))
     print(ran.said)
     ran.ok()
     yield made
