@@ -1,8 +1,8 @@
 """One embedded cluster for all e2e tests, in an instance of its own beside any other.
 
 PAAS_E2E_KEEP=1 leaves it running at the end, so that the next run finds it; the instance is `paas up`ed
-anyway, which brings a running one to the version of this checkout. PAAS_E2E_NAME and PAAS_E2E_PORTS (three, for
-http, https and the API) make it another one.
+anyway, which brings a running one to the version of this checkout. PAAS_E2E_NAME and PAAS_E2E_PORTS (three,
+for http, https and the API) make it another one.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 @pytest.fixture
-def person(instance: Instance, tmp_path: Path) -> Person:
-    """Somebody new with a project of their own."""
-    return new_person(instance, unused_name("p"), tmp_path / "home")
+def person(instance: Instance, tmp_path: Path) -> Iterator[Person]:
+    """Somebody new with a project of their own, which goes when the test is over."""
+    made = new_person(instance, unused_name("p"), tmp_path / "home")
+    yield made
+    instance.kubectl("delete", "namespace", made.project, "--wait=false")
 
 
 @pytest.fixture
