@@ -38,6 +38,8 @@ Observed = TypeVar("Observed")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 300.0
 """Seconds before a failed key is tried again: doubled each time, up to the longest."""
 OUTDATED_PAUSE = 0.05
+DRAIN_SECONDS = 5.0
+"""Seconds that plans under way are given when the process is told to end."""
 SEEN_WITHIN = 2.0
 """Seconds that a gather waits for the view to catch up before it reads live."""
 
@@ -182,6 +184,9 @@ class Runner:
         self.queue = KeyedQueue()
         self._executor = Executor(controller.cluster, manager=controller.name, effect=controller.effect)
         self._failures: dict[Key, int] = {}
+        self._working: set[Key] = set()
+        self._stopping = False
+        self._rested = asyncio.Event()
         self._written: dict[Key, dict[tuple[Resource, Key], int]] = {}
 
     def saw(self, resource: Resource, obj: Manifest) -> None:
@@ -195,10 +200,23 @@ class Runner:
         """Take keys for ever (a worker task)."""
         while True:
             key = await self.queue.get()
+            self._working.add(key)
             try:
-                await self._reconcile(key)
+                if not self._stopping:
+                    await self._reconcile(key)
             finally:
                 self.queue.done(key)
+                self._working.discard(key)
+                self._rested.set()
+                self._rested = asyncio.Event()
+
+    async def drain(self, *, seconds: float) -> None:
+        """Begin nothing new, and give the plans under way `seconds` to be carried out."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._working:
+                    await self._rested.wait()
 
     async def _reconcile(self, key: Key) -> None:
         name = self.controller.name
@@ -327,6 +345,7 @@ class Manager:
         self._tasks.append(asyncio.create_task(self._resync_forever()))
 
     async def _stop(self, **_: Any) -> None:
+        await asyncio.gather(*(runner.drain(seconds=DRAIN_SECONDS) for runner in self.runners))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
