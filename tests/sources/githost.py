@@ -1,4 +1,8 @@
-"""A git host of its own for tests: real `git http-backend` and archives behind TLS on loopback."""
+"""A git host of its own for tests: real `git http-backend` and archives behind TLS.
+
+On loopback inside a test (`serving`), or by itself in a pod: `python githost.py ROOT CERT KEY PORT NAME...`
+serves a repository of each name, to which everybody may push.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,16 +68,8 @@ def serving(root: Path) -> Iterator[GitHost]:
     ca_file = pki.ensure_authority(root, "ca", common_name="test CA")
     leaf = pki.Leaf(name="host", authority="ca", common_name="host", hosts=("127.0.0.1", "localhost"))
     pki.ensure_leaf(root, leaf)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(root / "host.crt", root / "host.key")
     host = GitHost(root, "", ca_file)
-
-    class Handler(_Handler):
-        git_host = host
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server = _server(host, ("127.0.0.1", 0), root / "host.crt", root / "host.key")
     host.url = f"https://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -82,6 +79,27 @@ def serving(root: Path) -> Iterator[GitHost]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+def _server(host: GitHost, address: tuple[str, int], certificate: Path, key: Path) -> ThreadingHTTPServer:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    class Handler(_Handler):
+        git_host = host
+
+    server = ThreadingHTTPServer(address, Handler)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return server
+
+
+def main(root: str, certificate: str, key: str, port: str, *names: str) -> None:
+    """Serve until the process is ended."""
+    host = GitHost(Path(root), "", Path(certificate))
+    for name in names:
+        git(host.repository(name), "config", "http.receivepack", "true")
+    _server(host, ("", int(port)), Path(certificate), Path(key)).serve_forever()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -160,3 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
