@@ -65,7 +65,8 @@ def output(build: Mapping[str, Any]) -> Output | None:
         build_config_uid=str(spec.get("buildConfigUid") or ""),
         number=int(spec.get("number") or 0),
         completed=completed,
-        commit=str(revision.get("commit") or ""),
+        # a build of an external branch's head learns its commit while fetching
+        commit=str(status.get("commit") or revision.get("commit") or ""),
         cause=str((spec.get("trigger") or {}).get("type") or ""),
     )
 

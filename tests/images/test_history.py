@@ -118,6 +118,14 @@ def test_an_item_says_where_it_comes_from():
     }
 
 
+def test_the_commit_that_was_fetched_counts():
+    of_a_head = build(1, image="a")
+    of_a_head["spec"]["revision"] = {"git": {}}
+    of_a_head["status"]["commit"] = "f" * 40
+    (history,) = merged(of_a_head)
+    assert history.items[0].commit == "f" * 40
+
+
 def test_a_hundred_items_are_kept_and_the_oldest_go():
     builds = [build(n, image="0123456789abcdef"[n % 16], at=n) for n in range(1, 131)]
     (history,) = merged(*builds)
