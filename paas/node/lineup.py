@@ -10,6 +10,8 @@ from paas.node.processes import Probe, Process, to_document
 
 WEB, WEBSECURE, TRAEFIK_PING = 80, 443, 8082
 
+# The instance has its own of these, so what the host has there is not seen inside.
+HIDDEN = ("/run", "/var/lib", "/var/log")
 # kubelet sets these; in the instance's mount namespace, files lie over them.
 SHIELDED_SYSCTLS = (
     "kernel/panic",
@@ -233,7 +235,7 @@ def processes(instance: Instance) -> tuple[Process, ...]:
 def document(instance: Instance, *, keep: tuple[Path, ...]) -> dict[str, Any]:
     """All of `supervise`'s instructions.
 
-    `keep` are folders that must stay visible though /var/lib, /var/log, /run are the instance's own inside.
+    `keep` are folders that must stay visible though those of HIDDEN are the instance's own inside.
     """
     node = instance.subnets.node
     setup = (
@@ -253,8 +255,9 @@ def document(instance: Instance, *, keep: tuple[Path, ...]) -> dict[str, Any]:
         processes(instance),
         setup=setup,
         mounts={
-            "private": ["/run", "/var/lib", "/var/log"],
-            "keep": [str(path) for path in keep],
+            "private": list(HIDDEN),
+            # the others are left out, so that an upgrade from another checkout finds nothing changed
+            "keep": [str(path) for path in keep if any(path.is_relative_to(hidden) for hidden in HIDDEN)],
             "sysctls": list(SHIELDED_SYSCTLS),
             "sysctl_files": str(instance.run / "sysctls"),
             "files": {

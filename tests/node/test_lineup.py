@@ -132,3 +132,13 @@ def test_a_node_has_no_wildcard_rights() -> None:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
         if manifest["kind"] == "ClusterRoleBinding":
             assert manifest["roleRef"]["name"].startswith("system:paas:")
+
+
+def test_a_checkout_elsewhere_changes_nothing_of_a_running_instance() -> None:
+    shared = (Path("/var/lib/paas/one"), Path("/var/cache/paas"))
+    one = lineup.document(INSTANCE, keep=(*shared, Path("/home/ann/paas")))
+    two = lineup.document(INSTANCE, keep=(*shared, Path("/tmp/paas")))
+    assert one == two
+    assert one["mounts"]["keep"] == ["/var/lib/paas/one"]
+    hidden = lineup.document(INSTANCE, keep=(*shared, Path("/var/lib/ann/paas")))
+    assert "/var/lib/ann/paas" in hidden["mounts"]["keep"], "or its init process could not be started"
