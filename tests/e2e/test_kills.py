@@ -39,7 +39,6 @@ class Point:
 POINTS = [
     Point(SERVER, "create", "builds"),
     Point(SERVER, "create", "subjectaccessreviews", namespaced=False),
-    Point(SERVER, "create", "subjectaccessreviews", 2, namespaced=False),
     Point(OPERATOR, "create", "secrets"),
     Point(OPERATOR, "create", "jobs"),
     Point(OPERATOR, "patch", "builds/status", 1),
