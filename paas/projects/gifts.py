@@ -113,7 +113,7 @@ def _limits() -> Manifest:
             {
                 "type": "Container",
                 "default": {"memory": "1Gi"},
-                "defaultRequest": {"cpu": "50m", "memory": "128Mi"},
+                "defaultRequest": {"cpu": "10m", "memory": "64Mi"},
             }
         ]
     }
