@@ -42,7 +42,7 @@ async def make_project(api: Cluster, prefix: str) -> str:
     return name
 
 
-async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """The first true answer of `check`, asked every 20 ms."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (answer := await check()):

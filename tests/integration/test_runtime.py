@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +17,7 @@ from paas.kube.runtime import Controller, Watch, itself, owner
 from paas.kube.settings import Settings
 from paas.kube.view import View
 from tests.integration.operating import Operating, operating
+from tests.integration.rooms import eventually
 
 pytestmark = pytest.mark.integration
 LABELS = {"test": "runtime"}
@@ -90,17 +89,6 @@ def config_map(name: str, namespace: str, **data: str) -> Manifest:
         "metadata": {"name": name, "namespace": namespace, "labels": LABELS},
         "data": data,
     }
-
-
-async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
-    """The first true answer of `check`, asked every 20 ms."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        answer = await check()
-        if answer:
-            return answer
-        assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 async def test_a_child_follows_its_parent_and_is_mended(
