@@ -99,7 +99,8 @@ class Timeline:
 
     def _is_job(self, obj: Manifest) -> bool:
         labels = obj["metadata"].get("labels") or {}
-        return labels.get("paas.dev/build-number") == str(self._number)
+        wanted = (self._app, str(self._number))
+        return (labels.get("paas.dev/buildconfig"), labels.get("paas.dev/build-number")) == wanted
 
     def _is_build_pod(self, obj: Manifest) -> bool:
         if not self._is_job(obj):
@@ -122,8 +123,9 @@ class Timeline:
         )
 
     def _is_app_pod(self, obj: Manifest) -> bool:
-        annotations = obj["metadata"].get("labels") or {}
-        return annotations.get("paas.dev/revision") == str(self._number)
+        labels = obj["metadata"].get("labels") or {}
+        wanted = (self._app, str(self._number))
+        return (labels.get("paas.dev/deploymentconfig"), labels.get("paas.dev/revision")) == wanted
 
     def _app_running(self, obj: Manifest) -> bool:
         return self._is_app_pod(obj) and any(
@@ -138,11 +140,15 @@ class Timeline:
 
     def _tagged(self, obj: Manifest) -> bool:
         tags = (obj.get("status") or {}).get("tags") or ()
-        return any(tag["items"] and tag["items"][0].get("buildNumber") == self._number for tag in tags)
+        return obj["metadata"]["name"] == self._app and any(
+            tag["items"] and tag["items"][0].get("buildNumber") == self._number for tag in tags
+        )
 
     def _rollout(self, *phases: str) -> Sight:
         def sight(obj: Manifest) -> bool:
             rollout = (obj.get("status") or {}).get("rollout") or {}
+            if obj["metadata"]["name"] != self._app:
+                return False
             return rollout.get("revision") == self._number and rollout.get("phase") in phases
 
         return sight

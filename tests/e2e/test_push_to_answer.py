@@ -78,6 +78,20 @@ def test_a_push_of_new_source_releases_a_held_rollback(person: Person) -> None:
     person.push(folder).ok()
     assert person.answer("shop").text == "three\n"
 
+    # Old Builds go as the BuildConfig says; what they brought stays in the ImageStream.
+    limit = '{"spec":{"successfulBuildsHistoryLimit":1}}'
+    person.instance.kubectl("patch", "bc", "shop", "-n", person.project, "--type=merge", "-p", limit).ok()
+    eventually(
+        lambda: (
+            [b["metadata"]["name"] for b in person.instance.objects("builds", person.project)] == ["shop-3"]
+        ),
+        seconds=30,
+        what="only the newest Build is kept",
+    )
+    stream = person.instance.object("imagestream", person.project, "shop")
+    assert stream is not None
+    assert [item["build"] for item in stream["status"]["tags"][0]["items"]] == ["shop-3", "shop-2", "shop-1"]
+
 
 def _wait_for_old_pods_to_leave(person: Person) -> None:
     def only_new() -> bool:
