@@ -37,6 +37,7 @@ class Entry:
     at: str  # RFC 3339, microseconds
     uri: str
     user_agent: str
+    decision: str = ""  # of the authorizers: "allow" or "forbid"; admission may refuse what they allow
 
 
 def entries(lines: Iterable[str]) -> Iterator[Entry]:
@@ -61,4 +62,5 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
             at=event.get("stageTimestamp", ""),
             uri=event.get("requestURI", ""),
             user_agent=event.get("userAgent", ""),
+            decision=(event.get("annotations") or {}).get("authorization.k8s.io/decision", ""),
         )

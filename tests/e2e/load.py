@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-RATE = 220.0
+RATE = 280.0
 """Requests a second, over all workers."""
 WORKERS = 16
 

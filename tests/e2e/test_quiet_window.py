@@ -67,7 +67,13 @@ def test_a_steady_cluster_sees_no_write(person: Person) -> None:
 
 
 def _wait_settled(instance: Instance) -> None:
-    """Wait until nothing of ours was written for three seconds."""
+    """Wait until earlier tests' projects are gone, and nothing of ours was written for three seconds."""
+    eventually(
+        lambda: "Terminating" not in instance.kubectl("get", "namespaces").ok().out,
+        seconds=180,
+        what="earlier projects are gone",
+        pause=0.5,
+    )
     last = [len(instance.audited()), time.monotonic()]
 
     def quiet() -> bool:
