@@ -16,7 +16,6 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, cast
 
 import kopf
 from aiohttp import web
@@ -31,7 +30,7 @@ from paas.kube.cluster import Cluster
 from paas.kube.lease import Lease, LeaseLost
 from paas.kube.names import SYSTEM_NAMESPACE
 from paas.kube.resources import Key
-from paas.kube.runtime import Manager, selector_of
+from paas.kube.runtime import Manager
 from paas.kube.settings import Settings, load
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
@@ -70,10 +69,7 @@ def kopf_settings(manager: Manager) -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10
     settings.watching.server_timeout = 300
     settings.process.ultimate_exiting_timeout = 20
-    for resource, labels in manager.selectors.items():
-        if labels:  # memory: pods and Jobs of others are never read
-            selector = ",".join(f"{name}={value}" for name, value in labels.items())
-            settings.watching.label_selectors[cast(Any, selector_of(resource))] = selector
+    manager.narrow(settings)
     return settings
 
 

@@ -6,7 +6,6 @@ own paths, so no typed models stand between an object and the code that decides 
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import json
 import os
@@ -444,16 +443,3 @@ def _complete(resource: Resource, obj: Manifest) -> Manifest:
     if "kind" not in obj or "apiVersion" not in obj:
         return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
     return obj
-
-
-async def wait_until_reachable(cluster: Cluster, *, seconds: float, pause: float = 0.25) -> bool:
-    """Whether the API server says it is ready within `seconds`."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            await cluster.request("GET", "/readyz", timeout=5)
-            return True
-        except (ClusterUnreachable, ApiError):
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-        await asyncio.sleep(pause)

@@ -35,13 +35,11 @@ LABEL_ROUTE: Final = "paas.dev/route"
 # -- annotations -----------------------------------------------------------------------------------
 ANNOTATION_DESIRED: Final = "paas.dev/desired"
 """Hash of the manifest that was last applied to a child; see `kube.meta.desired`."""
-ANNOTATION_COMMIT: Final = "paas.dev/commit"
 ANNOTATION_CAUSE: Final = "paas.dev/cause"
 """Why a child exists, JSON: what changed, from, to, by whom."""
 ANNOTATION_DISPLAY_NAME: Final = "paas.dev/display-name"
 ANNOTATION_DESCRIPTION: Final = "paas.dev/description"
 ANNOTATION_REQUESTER: Final = "paas.dev/requester"
-ANNOTATION_HOST_GENERATED: Final = "paas.dev/host-generated"
 
 # -- service accounts and objects a project is given -------------------------------------------------
 SERVICE_ACCOUNT_BUILDER: Final = "builder"

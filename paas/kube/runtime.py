@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import kopf
 
@@ -288,6 +288,11 @@ def selector_of(resource: Resource) -> tuple[str, ...]:
     return (resource.group, *core) if resource.group else core
 
 
+def label_selector(labels: Mapping[str, str] | None) -> str | None:
+    """The API server's form of equality on labels; None selects everything."""
+    return ",".join(f"{name}={value}" for name, value in (labels or {}).items()) or None
+
+
 class Manager:
     """All controllers of the process over one view; registers the watches with kopf."""
 
@@ -306,6 +311,12 @@ class Manager:
                     raise ValueError(
                         f"{watch.resource} is watched with different labels: {known}, {watch.labels}"
                     )
+
+    def narrow(self, settings: kopf.OperatorSettings) -> None:
+        """Let kopf's watches ask for what is watched only: pods and Jobs of others are never read."""
+        for resource, labels in self.selectors.items():
+            if (selector := label_selector(labels)) is not None:
+                settings.watching.label_selectors[cast(Any, selector_of(resource))] = selector
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
         """Handlers for every watched resource, and the workers with kopf's start and end."""
@@ -374,7 +385,7 @@ class Manager:
         """
         seen: list[tuple[Resource, Manifest]] = []
         for resource, labels in self.selectors.items():
-            selector = ",".join(f"{name}={value}" for name, value in (labels or {}).items()) or None
+            selector = label_selector(labels)
             page = await self._cluster.list_page(resource, None, {"limit": 1, "labelSelector": selector})
             version = int(page["metadata"]["resourceVersion"])
             known = self._view.list(resource)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import kopf
 
 from paas.kube.cluster import Cluster
-from paas.kube.runtime import Controller, Manager, selector_of
+from paas.kube.runtime import Controller, Manager
 from paas.kube.settings import Settings
 from paas.kube.view import View
 
@@ -83,10 +83,7 @@ def operating(
         own.posting.enabled = False
         own.peering.standalone = True
         own.scanning.disabled = True
-        for resource, labels in manager.selectors.items():
-            if labels:
-                selector = ",".join(f"{name}={value}" for name, value in labels.items())
-                own.watching.label_selectors[selector_of(resource)] = selector  # type: ignore[index]
+        manager.narrow(own)
         stop, ready = asyncio.Event(), asyncio.Event()
         work = asyncio.create_task(
             kopf.operator(
