@@ -28,7 +28,7 @@ lint: $(SYNCED) ## all of `make check` but the tests
 	$(BIN)/ruff check paas tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m paas.apps.kinds --check
+	$(BIN)/python -m paas.api --check
 	scripts/check-requirements
 	scripts/check-certificates
 
@@ -53,7 +53,7 @@ bench: $(SYNCED) ## push to live, leg by leg; figures go to benchmarks/results
 
 .PHONY: crds
 crds: $(SYNCED) ## write crds/ from the models
-	$(BIN)/python -m paas.apps.kinds
+	$(BIN)/python -m paas.api
 
 .PHONY: format
 format: $(SYNCED) ## put the code in its form

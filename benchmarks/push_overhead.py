@@ -25,8 +25,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from paas.sources.git import STORE_CONFIG
-from tests.sources.conftest import Clone, new_clone, started
+from paas.git.process import STORE_CONFIG
+from tests.git.conftest import Clone, new_clone, started
 
 RESULTS = Path(__file__).parent / "results" / "push_overhead.json"
 GOALS = {"one commit": 1.25, "16,000 objects": 1.2}

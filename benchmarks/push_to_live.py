@@ -27,8 +27,8 @@ from pathlib import Path
 from benchmarks.timeline import Timeline
 from paas.kube.cluster import Cluster
 from paas.node import paths
-from tests.e2e.platform import Instance, Person, clean_environment, new_person, unused_name
-from tests.e2e.samples import python_app
+from tests.support.platform import Instance, Person, clean_environment, new_person, unused_name
+from tests.support.samples import python_app
 
 RESULTS = Path(__file__).with_name("results") / "push-to-live.json"
 LEGS = (

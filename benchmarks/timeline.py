@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from paas.api.resources import BUILD, DEPLOYMENTCONFIG, IMAGESTREAM, JOB, POD, Key, Manifest, Resource
 from paas.kube.cluster import Cluster
 from paas.kube.observe import observe
-from paas.kube.resources import BUILD, DEPLOYMENTCONFIG, IMAGESTREAM, JOB, POD, Key, Manifest, Resource
 
 Sight = Callable[[Manifest], bool]
 

@@ -22,19 +22,20 @@ from aiohttp import web
 from kopf._core.engines.peering import Identity
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from paas.api.names import SYSTEM_NAMESPACE
+from paas.api.resources import Key
 from paas.builds.controller import BuildsController
 from paas.deployments.controller import DeploymentsController
 from paas.images.controller import ImagesController
-from paas.kube import logs, metrics
+from paas.kube import logs
 from paas.kube.cluster import Cluster
 from paas.kube.lease import Lease, LeaseLost
-from paas.kube.names import SYSTEM_NAMESPACE
-from paas.kube.resources import Key
-from paas.kube.runtime import Manager
-from paas.kube.settings import Settings, load
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
+from paas.reconcile import metrics
+from paas.reconcile.controller import Manager
 from paas.routes.controller import RoutesController
+from paas.settings import Settings, load
 
 logger = logging.getLogger("paas.operator")
 

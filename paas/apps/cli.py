@@ -17,9 +17,9 @@ from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import Output, Session, command
 
 if TYPE_CHECKING:
+    from paas.api.resources import Key, Manifest, Resource
     from paas.apps.objects import Named, Type
     from paas.kube.cluster import Cluster
-    from paas.kube.resources import Key, Manifest, Resource
 
 
 def register(app: typer.Typer) -> None:
@@ -63,11 +63,11 @@ async def new_app(
 
     Example: cd shop && paas new-app
     """
-    from paas.apps import create
-    from paas.apps.template import objects, render
-    from paas.kube.resources import Key
-    from paas.sources import checkout
-    from paas.sources.cli import connect
+    from paas.api.resources import Key
+    from paas.git import clone
+    from paas.git.cli import connect
+    from paas.templates import new_app as create
+    from paas.templates.render import objects, render
 
     if strategy != "docker":
         raise usage(
@@ -91,7 +91,7 @@ async def new_app(
     await create.check_project(session, project)
     platform = await session.platform()
     if found.clone is not None:
-        checkout.check_remote(found.clone, remote, platform.repository(project, found.app.name))
+        clone.check_remote(found.clone, remote, platform.repository(project, found.app.name))
     session.say("--> Creating")
     made = await create.create(session, found, go_on=go_on)
     if output in (Format.TABLE, Format.WIDE):
@@ -118,17 +118,17 @@ async def status(
 
     Example: paas status shop
     """
-    from paas.apps.gather import worlds
     from paas.apps.objects import APP_WORDS
-    from paas.apps.overview import describe
+    from paas.apps.snapshot import snapshots
+    from paas.apps.summary import describe
     from paas.terminal.naming import plain_name
 
     project = await session.project()
-    seen = await worlds(await session.cluster(), None if everywhere else project)
-    shown = [(world, app) for world in seen for app in world.apps()]
+    seen = await snapshots(await session.cluster(), None if everywhere else project)
+    shown = [(snapshot, app) for snapshot in seen for app in snapshot.apps()]
     if name is not None:
         wanted = plain_name(name, (*APP_WORDS, "dc", "bc", "app"))
-        shown = [(world, app) for world, app in shown if app == wanted]
+        shown = [(snapshot, app) for snapshot, app in shown if app == wanted]
         if not shown:
             raise not_found("application", wanted, project, hint=f"paas get apps -n {project}")
     if not shown:
@@ -136,11 +136,13 @@ async def status(
         session.say("next: cd your-app && paas new-app" + (f" -n {project}" if session.namespace else ""))
         return None
     now = datetime.now(UTC)
-    for i, (world, app) in enumerate(shown):
+    for i, (snapshot, app) in enumerate(shown):
         if i:
             session.print()
-        lines = describe(world, app, now=now)
-        session.print(plain("\n".join([f"{world.project}/{lines[0]}", *lines[1:]] if everywhere else lines)))
+        lines = describe(snapshot, app, now=now)
+        session.print(
+            plain("\n".join([f"{snapshot.project}/{lines[0]}", *lines[1:]] if everywhere else lines))
+        )
     return None
 
 
@@ -163,8 +165,8 @@ async def logs(
 
     Example: paas logs -f build/shop-7
     """
-    from paas.kube import resources as r
-    from paas.kube.resources import Key
+    from paas.api import resources as r
+    from paas.api.resources import Key
 
     project = await session.project()
     word, _, name = what.rpartition("/")
@@ -212,8 +214,8 @@ async def _required(cluster: Cluster, resource: Resource, key: Key) -> Manifest:
 
 
 async def _newest_build(cluster: Cluster, project: str, name: str) -> Manifest | None:
-    from paas.kube import names
-    from paas.kube.resources import BUILD
+    from paas.api import names
+    from paas.api.resources import BUILD
 
     builds = await cluster.list(BUILD, project, labels=f"{names.LABEL_BUILDCONFIG}={name}")
     return max(builds, key=lambda build: int(build["spec"]["number"]), default=None)
@@ -222,14 +224,14 @@ async def _newest_build(cluster: Cluster, project: str, name: str) -> Manifest |
 async def _build_logs(
     session: Session, cluster: Cluster, build: Manifest, options: _LogOptions
 ) -> ExitCode | None:
-    from paas.apps import story
+    from paas.api.resources import BUILD, POD, Key
+    from paas.apps import progress
     from paas.apps.follow import LogLine, Trouble, build_log
     from paas.apps.logs import containers_with_log, lines_of
     from paas.kube.observe import observe
-    from paas.kube.resources import BUILD, POD, Key
 
-    name, project = story.name_of(build), build["metadata"]["namespace"]
-    if options.follow and not story.is_over(build):
+    name, project = progress.name_of(build), build["metadata"]["namespace"]
+    if options.follow and not progress.is_over(build):
         said = False
         pods = ""
         async for found in observe(cluster, BUILD, project, name=name):
@@ -237,11 +239,11 @@ async def _build_logs(
                 raise not_found("build", name, project, hint="it was deleted meanwhile")
             build = found[name]
             pods = (build.get("status") or {}).get("pod") or ""
-            if pods or story.is_over(build):
+            if pods or progress.is_over(build):
                 break
             if not said:
                 said = True
-                session.say(f"build {name} is {story.phase_of(build)}; waiting for its pod")
+                session.say(f"build {name} is {progress.phase_of(build)}; waiting for its pod")
         if pods:
             async for item in build_log(cluster, Key(project, pods)):
                 if isinstance(item, LogLine):
@@ -250,7 +252,7 @@ async def _build_logs(
                     session.say(f"warning: the build pod does not start yet: {item.text}")
         async for found in observe(cluster, BUILD, project, name=name):
             build = found.get(name, build)
-            if name not in found or story.is_over(build):
+            if name not in found or progress.is_over(build):
                 break
     else:
         pod_name = (build.get("status") or {}).get("pod")
@@ -261,7 +263,7 @@ async def _build_logs(
                 session.say("the pod is gone; this is the end of its log:")
                 session.print(plain(str(snippet)))
             else:
-                session.say(f"build {name} is {story.phase_of(build)} and has no log" + _why(build))
+                session.say(f"build {name} is {progress.phase_of(build)} and has no log" + _why(build))
         else:
             for container in containers_with_log(pod, options.container):
                 async for line in lines_of(
@@ -271,7 +273,7 @@ async def _build_logs(
                     session.print(plain(line))
     if not options.follow:
         return None
-    return _fate(session, build)
+    return _exit_code(session, build)
 
 
 def _why(build: Manifest) -> str:
@@ -279,14 +281,14 @@ def _why(build: Manifest) -> str:
     return f": {message}" if message else ""
 
 
-def _fate(session: Session, build: Manifest) -> ExitCode:
+def _exit_code(session: Session, build: Manifest) -> ExitCode:
     """The exit code of a build that is over; says so when it is not Complete."""
-    from paas.apps import story
+    from paas.apps import progress
 
-    phase = story.phase_of(build)
+    phase = progress.phase_of(build)
     if phase == "Complete":
         return ExitCode.OK
-    session.say(f"error: build {story.name_of(build)} is {phase}{_why(build)}")
+    session.say(f"error: build {progress.name_of(build)} is {phase}{_why(build)}")
     return ExitCode.FAILED
 
 
@@ -298,15 +300,15 @@ async def _pod_logs(
     config: Manifest | None,
     options: _LogOptions,
 ) -> ExitCode | None:
-    from paas.apps import story
+    from paas.api.resources import POD
+    from paas.apps import progress
     from paas.apps.logs import containers_with_log, follow_pods, lines_of, pods_selector
-    from paas.kube.resources import POD
 
     selector = pods_selector(config) if config is not None else None
     fields = f"metadata.name={name}" if name else None
     pods = await cluster.list(POD, project, labels=selector, fields=fields)
     if not pods and not options.follow:
-        of = story.name_of(config) if config is not None else name
+        of = progress.name_of(config) if config is not None else name
         raise Problem(f'"{of}" has no pods', hint=f"paas status {of} -n {project}")
     for pod in pods:
         if options.container and options.container not in [c["name"] for c in pod["spec"]["containers"]]:
@@ -322,10 +324,10 @@ async def _pod_logs(
     if not sources:
         for pod in pods:
             session.say(
-                f"pod {story.name_of(pod)} has no log yet: {story.pod_trouble(pod) or 'it is starting'}"
+                f"pod {progress.name_of(pod)} has no log yet: {progress.pod_trouble(pod) or 'it is starting'}"
             )
     for pod, each in sources:
-        prefix = f"[{story.name_of(pod)}/{each}] " if len(sources) > 1 else ""
+        prefix = f"[{progress.name_of(pod)}/{each}] " if len(sources) > 1 else ""
         async for line in lines_of(
             cluster, pod, each, tail=options.tail, timestamps=options.timestamps, previous=options.previous
         ):
@@ -351,8 +353,8 @@ async def get(
 
     Example: paas get builds -o wide
     """
+    from paas.api.names import LABEL_PROJECT
     from paas.apps.objects import PROJECT_WORDS, parse
-    from paas.kube.names import LABEL_PROJECT
 
     project = None if everywhere else await session.project()
     arguments = list(what or ())
@@ -386,7 +388,7 @@ async def get(
 
 
 async def _find(cluster: Cluster, named: Named, project: str | None, selector: str | None) -> list[Manifest]:
-    from paas.kube.resources import Key
+    from paas.api.resources import Key
 
     assert named.type is not None
     resource = named.type.resource
@@ -467,12 +469,12 @@ async def _get_watch(
 async def _get_apps(
     session: Session, project: str | None, wanted: Sequence[str | None], output: Format, no_headers: bool
 ) -> ExitCode | None:
-    from paas.apps.gather import own_objects, world
+    from paas.apps.snapshot import own_objects, snapshot
 
     if project is None:
         raise usage("applications are listed by project", hint="leave -A out, or: paas get dc -A")
     cluster = await session.cluster()
-    seen = await world(cluster, project)
+    seen = await snapshot(cluster, project)
     apps = [name for name in seen.apps() if wanted[0] is None or name in wanted]
     for name in wanted:
         if name is not None and name not in apps:
@@ -525,8 +527,8 @@ async def delete(
 
     Example: paas delete app shop
     """
-    from paas.apps.gather import own_objects, world
     from paas.apps.objects import parse
+    from paas.apps.snapshot import own_objects, snapshot
 
     project = await session.project()
     cluster = await session.cluster()
@@ -537,7 +539,7 @@ async def delete(
         raise usage("no name is given", hint=f"paas delete {what[0] if what else 'app'} NAME, or --all")
     if what and all_ and any(n.name is not None for n in named):
         raise usage("--all and names exclude each other", hint="leave one of them out")
-    seen = await world(cluster, project)
+    seen = await snapshot(cluster, project)
     doomed: list[Manifest] = []
     for n in named:
         if n.type is not None:
@@ -590,7 +592,7 @@ def _over(build: Manifest) -> bool:
 
 
 async def _delete(session: Session, cluster: Cluster, obj: Manifest) -> None:
-    from paas.kube.resources import key_of, resource_of
+    from paas.api.resources import key_of, resource_of
 
     gone = await cluster.delete(resource_of(obj), key_of(obj), uid=obj["metadata"]["uid"])
     with suppress(BrokenPipeError):

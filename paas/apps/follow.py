@@ -7,7 +7,7 @@
 The server streams it to whoever pushed, `start-build --follow` and `logs -f` to whoever asks. It only
 reads: leaving it changes nothing, and ends every watch at once (that is what the `aclosing` are for: a
 generator that is left in a loop would be closed only when the collector comes by). It ends by itself on
-every final state, and after `wait` seconds with how to go on looking. What is said stands in `apps.story`;
+every final state, and after `wait` seconds with how to go on looking. What is said stands in `apps.progress`;
 this file is about when.
 """
 
@@ -20,16 +20,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from paas.apps import rollouts, story
+from paas.api import names
+from paas.api.build import Phase
+from paas.api.names import Condition
+from paas.api.resources import BUILD, DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key, Manifest
+from paas.apps import progress, rollouts
 from paas.apps.rollouts import Stage
 from paas.builds.job import FETCH
-from paas.builds.model import Phase
-from paas.kube import names
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
-from paas.kube.conditions import find
-from paas.kube.names import Condition
 from paas.kube.observe import ENDED, Merge, observe, snapshot
-from paas.kube.resources import BUILD, DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key, Manifest
+from paas.reconcile.conditions import find
 
 WAIT: Final = 900.0
 """Seconds that a story goes on at most."""
@@ -40,7 +40,7 @@ ROUTE_GRACE: Final = 30.0
 CRASH_LINES: Final = 10
 
 
-class Fate(StrEnum):
+class Result(StrEnum):
     """How a story ended."""
 
     LIVE = "live"  # built, and every DeploymentConfig that shall run it does (or a later build)
@@ -71,7 +71,7 @@ class Trouble:
 class End:
     """The last item of a story."""
 
-    fate: Fate
+    result: Result
 
 
 async def tell(
@@ -90,29 +90,29 @@ async def tell(
                     yield item
                 else:
                     last = item
-        match story.phase_of(last):
+        match progress.phase_of(last):
             case Phase.COMPLETE if not rollout:
-                yield End(Fate.BUILT)
+                yield End(Result.BUILT)
             case Phase.COMPLETE:
                 async with aclosing(_deploy(cluster, last, until=until)) as deploying:
                     async for told in deploying:
                         yield told
             case Phase.CANCELLED:
-                yield End(Fate.CANCELLED)
+                yield End(Result.CANCELLED)
             case Phase.FAILED | Phase.ERROR:
-                yield End(Fate.BUILD_FAILED)
+                yield End(Result.BUILD_FAILED)
             case _:
-                yield End(Fate.GONE)
+                yield End(Result.GONE)
     except TimeoutError:
-        for line in story.still_running(build):
+        for line in progress.still_running(build):
             yield line
-        yield End(Fate.TIME_UP)
+        yield End(Result.TIME_UP)
 
 
 # -- the build -------------------------------------------------------------------------------------
 async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGenerator[str | Manifest, None]:
     """Lines until the Build is over; the last item is the Build as it was seen last."""
-    namespace, name = build["metadata"]["namespace"], story.name_of(build)
+    namespace, name = build["metadata"]["namespace"], progress.name_of(build)
     selector = f"{names.LABEL_BUILDCONFIG}={build['spec']['buildConfig']}"
     said: set[str] = set()
     reading, logged, over = False, False, False
@@ -131,16 +131,16 @@ async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGen
                     if over:
                         break
                 elif isinstance(item, Trouble):
-                    yield story.problem(f"The build pod does not start yet: {item.text}")
+                    yield progress.problem(f"The build pod does not start yet: {item.text}")
                 else:
                     logged = True
-                    line = story.log_line(item.text, own=item.container == FETCH)
+                    line = progress.log_line(item.text, own=item.container == FETCH)
                     if line is not None:
                         yield line
                 continue
             if name not in item:
                 if not over:
-                    yield story.problem(f"Build {name} was deleted.")
+                    yield progress.problem(f"Build {name} was deleted.")
                 break
             build = item[name]
             for line in _headings(build, item.values(), said):
@@ -150,13 +150,13 @@ async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGen
                 said.add("log")
                 reading = True
                 merge.add("log", build_log(cluster, Key(namespace, pod)))
-            if story.is_over(build) and not over:
+            if progress.is_over(build) and not over:
                 over = True
                 if not reading:
                     break
                 merge.until = min(until, asyncio.get_running_loop().time() + LOG_GRACE)
     if over:
-        for line in story.finished(build, logged=logged):
+        for line in progress.finished(build, logged=logged):
             yield line
     yield build
 
@@ -164,12 +164,12 @@ async def _build(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGen
 def _headings(build: Manifest, others: object, said: set[str]) -> list[str]:
     """The steps before the log, each once."""
     lines = []
-    if "queued" not in said and not story.is_over(build):
+    if "queued" not in said and not progress.is_over(build):
         said.add("queued")
-        lines.append(story.queued(build, others))  # type: ignore[arg-type]
+        lines.append(progress.queued(build, others))  # type: ignore[arg-type]
     if "detected" not in said and build["spec"]["source"]["type"] == "External":
         # hosted source was told of before its Build was made; for external source `fetch` finds out
-        heading = story.detected(build)
+        heading = progress.detected(build)
         if heading is not None and (build.get("status") or {}).get("phase") != Phase.NEW:
             said.add("detected")
             lines.append(heading)
@@ -187,7 +187,7 @@ async def build_log(cluster: Cluster, key: Key) -> AsyncGenerator[LogLine | Trou
             pod = found.get(key.name)
             if pod is None:
                 return
-            trouble = story.pod_trouble(pod) if not done else None
+            trouble = progress.pod_trouble(pod) if not done else None
             if trouble and trouble != waiting_for and not _started(pod):
                 waiting_for = trouble
                 yield Trouble(trouble)
@@ -275,22 +275,22 @@ async def _deploy(cluster: Cluster, build: Manifest, *, until: float) -> AsyncGe
         for config in await _within(until, snapshot(cluster, DEPLOYMENTCONFIG, namespace))
         if rollouts.deploys(config, build) is not None
     ]
-    name, tag = story.name_of(build), build["spec"]["output"]["to"]["name"]
+    name, tag = progress.name_of(build), build["spec"]["output"]["to"]["name"]
     if not configs:
-        yield story.result(
-            f"{tag} is {story.digest_of(build)}; no DeploymentConfig deploys it  (build {name})"
+        yield progress.result(
+            f"{tag} is {progress.digest_of(build)}; no DeploymentConfig deploys it  (build {name})"
         )
-        yield End(Fate.BUILT)
+        yield End(Result.BUILT)
         return
-    fates = []
+    results = []
     for config in configs:
         async with aclosing(_roll_out(cluster, config, build, until=until)) as rolling:
             async for item in rolling:
                 if isinstance(item, End):
-                    fates.append(item.fate)
+                    results.append(item.result)
                 else:
                     yield item
-    worst = [f for f in (Fate.ROLLOUT_FAILED, Fate.GONE, Fate.LIVE, Fate.BUILT) if f in fates]
+    worst = [f for f in (Result.ROLLOUT_FAILED, Result.GONE, Result.LIVE, Result.BUILT) if f in results]
     yield End(worst[0])
 
 
@@ -298,10 +298,14 @@ async def _roll_out(
     cluster: Cluster, config: Manifest, build: Manifest, *, until: float
 ) -> AsyncGenerator[str | End, None]:
     """Lines until the build is live in one DeploymentConfig, or will not be; then the End of that."""
-    namespace, name, number = config["metadata"]["namespace"], story.name_of(config), story.name_of(build)
+    namespace, name, number = (
+        config["metadata"]["namespace"],
+        progress.name_of(config),
+        progress.name_of(build),
+    )
     pods: dict[str, Manifest] = {}
     said: set[str] = set()
-    where = rollouts.Standing(Stage.WAITING)
+    where = rollouts.RolloutState(Stage.WAITING)
     async with Merge(until=until) as merge:
         merge.add("config", observe(cluster, DEPLOYMENTCONFIG, namespace, name=name))
         merge.add("pods", observe(cluster, POD, namespace, labels=f"{names.LABEL_DEPLOYMENTCONFIG}={name}"))
@@ -309,18 +313,18 @@ async def _roll_out(
             if source == "pods":
                 pods = item
             elif name not in item:
-                yield story.problem(f"DeploymentConfig {name} was deleted.")
-                yield End(Fate.GONE)
+                yield progress.problem(f"DeploymentConfig {name} was deleted.")
+                yield End(Result.GONE)
                 return
             else:
                 config = item[name]
                 where = rollouts.standing(config, build)
             if where.revision is not None and where.stage in (Stage.ROLLING, Stage.LIVE, Stage.FAILED):
                 heading = f"Deploying {name} revision {where.revision}: "
-                progress = heading + rollouts.ready_text(config, where.revision, pods.values())
-                if progress not in said and where.stage is Stage.ROLLING:
-                    said.add(progress)
-                    yield story.step(progress)
+                line = heading + rollouts.ready_text(config, where.revision, pods.values())
+                if line not in said and where.stage is Stage.ROLLING:
+                    said.add(line)
+                    yield progress.step(line)
                 async with aclosing(_troubles(cluster, where.revision, pods, said)) as troubles:
                     async for line in troubles:
                         yield line
@@ -329,50 +333,50 @@ async def _roll_out(
     match where.stage:
         case Stage.LIVE:
             if where.message:
-                yield story.detail(f"{name}: {where.message}; nothing to roll out")
+                yield progress.detail(f"{name}: {where.message}; nothing to roll out")
             what = f"(build {number}, revision {where.revision})"
             async with aclosing(_addresses(cluster, config, what, until=until)) as addresses:
                 async for line in addresses:
                     yield line
-            yield End(Fate.LIVE)
+            yield End(Result.LIVE)
         case Stage.FAILED:
             for line in rollouts.failure(config, where):
                 yield line
-            yield End(Fate.ROLLOUT_FAILED)
+            yield End(Result.ROLLOUT_FAILED)
         case Stage.OVERTAKEN:
-            yield story.result(
+            yield progress.result(
                 f"{name} runs something newer: {where.message or 'a later rollout'}  (build {number})"
             )
-            yield End(Fate.LIVE)
+            yield End(Result.LIVE)
         case Stage.HELD:
-            yield story.result(f"Built, not deployed: {where.message}  (build {number})")
-            yield story.detail(f"Let it go on with: paas unpin {name} -n {namespace}")
-            yield End(Fate.BUILT)
+            yield progress.result(f"Built, not deployed: {where.message}  (build {number})")
+            yield progress.detail(f"Let it go on with: paas unpin {name} -n {namespace}")
+            yield End(Result.BUILT)
         case _:
-            yield story.result(f"Built, not deployed: {where.message}  (build {number})")
-            yield story.detail(f"Deploy it with: paas rollout latest {name} -n {namespace}")
-            yield End(Fate.BUILT)
+            yield progress.result(f"Built, not deployed: {where.message}  (build {number})")
+            yield progress.detail(f"Deploy it with: paas rollout latest {name} -n {namespace}")
+            yield End(Result.BUILT)
 
 
 async def _troubles(
     cluster: Cluster, revision: int, pods: dict[str, Manifest], said: set[str]
 ) -> AsyncGenerator[str, None]:
     """Why pods of a revision do not run, each reason once; with the end of a crashed one's log."""
-    for pod in story.of_revision(pods.values(), revision):
-        trouble = story.pod_trouble(pod)
+    for pod in progress.of_revision(pods.values(), revision):
+        trouble = progress.pod_trouble(pod)
         if trouble is None or trouble in said:
             continue
         said.add(trouble)
-        yield story.problem(f"Pod {story.name_of(pod)}: {trouble}")
+        yield progress.problem(f"Pod {progress.name_of(pod)}: {trouble}")
         if "exit code" not in trouble or "crash" in said:
             continue
         said.add("crash")
-        key = Key(pod["metadata"]["namespace"], story.name_of(pod))
+        key = Key(pod["metadata"]["namespace"], progress.name_of(pod))
         statuses = (pod.get("status") or {}).get("containerStatuses") or ()
         restarted = any(status.get("restartCount") for status in statuses)
         try:
             async for line in cluster.logs(key, tail=CRASH_LINES, previous=restarted):
-                yield story.detail(line)
+                yield progress.detail(line)
         except (ApiError, ClusterUnreachable):
             continue  # the pod has gone; its reason is told
 
@@ -381,7 +385,7 @@ async def _addresses(
     cluster: Cluster, config: Manifest, what: str, *, until: float
 ) -> AsyncGenerator[str, None]:
     """The addresses of a DeploymentConfig's Routes, once they are admitted (or why they are not)."""
-    namespace, name = config["metadata"]["namespace"], story.name_of(config)
+    namespace, name = config["metadata"]["namespace"], progress.name_of(config)
     services = await _within(until, snapshot(cluster, SERVICE, namespace))
     limit = min(until, asyncio.get_running_loop().time() + ROUTE_GRACE)
     routes: list[Manifest] = []
@@ -395,16 +399,16 @@ async def _addresses(
         except TimeoutError:
             pass  # what is known is told
     if not routes:
-        yield story.result(f"{name} runs; no Route leads to it  {what}")
+        yield progress.result(f"{name} runs; no Route leads to it  {what}")
     for route in routes:
         admitted, message = admission(route)
         url = (route.get("status") or {}).get("url") or ""
         if admitted:
-            yield story.result(f"{url}  {what}")
+            yield progress.result(f"{url}  {what}")
         else:
             why = message or "the ingress controller has not published it yet"
-            yield story.problem(f"Route {story.name_of(route)}: {why}")
-            yield story.problem(f"See: paas get route/{story.name_of(route)} -n {namespace} -o wide")
+            yield progress.problem(f"Route {progress.name_of(route)}: {why}")
+            yield progress.problem(f"See: paas get route/{progress.name_of(route)} -n {namespace} -o wide")
 
 
 def admission(route: Manifest) -> tuple[bool | None, str]:

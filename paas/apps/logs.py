@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from paas.apps import story
+from paas.api import names
+from paas.api.resources import POD, Key, Manifest
+from paas.apps import progress
 from paas.apps.follow import whole_log
-from paas.kube import names
 from paas.kube.cluster import Cluster
 from paas.kube.observe import ENDED, Merge, observe
-from paas.kube.resources import POD, Key, Manifest
 
 
 def pods_selector(config: Manifest) -> str:
@@ -33,7 +33,7 @@ async def lines_of(
     cluster: Cluster, pod: Manifest, container: str, *, tail: int | None, timestamps: bool, previous: bool
 ) -> AsyncIterator[str]:
     """The lines that there are now."""
-    key = Key(pod["metadata"]["namespace"], story.name_of(pod))
+    key = Key(pod["metadata"]["namespace"], progress.name_of(pod))
     async for line in cluster.logs(
         key, container=container, tail=tail, timestamps=timestamps, previous=previous
     ):
@@ -59,10 +59,10 @@ async def follow_pods(
                 for pod in item.values():
                     for each, run in containers_with_log(pod, container).items():
                         # a container that was started again has another id, and a log of its own
-                        stream = (story.name_of(pod), each, run)
+                        stream = (progress.name_of(pod), each, run)
                         if stream not in known:
                             known.add(stream)
-                            key = Key(namespace, story.name_of(pod))
+                            key = Key(namespace, progress.name_of(pod))
                             source = whole_log(cluster, key, container=each, tail=tail)
                             merge.add(stream, source)
             elif item is not ENDED:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from paas.kube import resources as r
-from paas.kube.model import Column, Kind
-from paas.kube.resources import Resource
+from paas.api import resources as r
+from paas.api.base import Column, Kind
+from paas.api.resources import Resource
 from paas.terminal.problem import usage
 
 
@@ -89,10 +89,10 @@ PROJECT_WORDS: Final = ("project", "projects")
 @cache
 def types() -> dict[str, Type]:
     """Every word and the Type it names; ours first, in the order in which a push goes through them."""
-    from paas.builds.model import KINDS as BUILDS
-    from paas.deployments.model import KINDS as DEPLOYMENTS
-    from paas.images.model import KINDS as IMAGES
-    from paas.routes.model import KINDS as ROUTES
+    from paas.api.build import KINDS as BUILDS
+    from paas.api.deployment import KINDS as DEPLOYMENTS
+    from paas.api.image import KINDS as IMAGES
+    from paas.api.route import KINDS as ROUTES
 
     found: dict[str, Type] = {}
     own: tuple[Kind, ...] = (*BUILDS, *IMAGES, *DEPLOYMENTS, *ROUTES)

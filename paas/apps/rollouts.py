@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from paas.apps import story
-from paas.deployments.model import Phase
-from paas.kube.resources import Manifest
+from paas.api.deployment import Phase
+from paas.api.resources import Manifest
+from paas.apps import progress
 
 
 class Stage(StrEnum):
@@ -25,7 +25,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class RolloutState:
     """`revision` is the one that runs (or ran) the build's image, None when there is none."""
 
     stage: Stage
@@ -45,10 +45,10 @@ def deploys(config: Mapping[str, Any], build: Mapping[str, Any]) -> Mapping[str,
     return None
 
 
-def standing(config: Mapping[str, Any], build: Mapping[str, Any]) -> Standing:
+def standing(config: Mapping[str, Any], build: Mapping[str, Any]) -> RolloutState:
     """Where the complete build is with this DeploymentConfig (which `deploys` it)."""
     status = config.get("status") or {}
-    name, number = story.name_of(build), int(build["spec"]["number"])
+    name, number = progress.name_of(build), int(build["spec"]["number"])
     rollout = status.get("rollout") or {}
     for run in (rollout, *(status.get("history") or ())):
         if run.get("build") == name:
@@ -58,35 +58,35 @@ def standing(config: Mapping[str, Any], build: Mapping[str, Any]) -> Standing:
                 return found
     image = (build.get("status") or {}).get("outputDockerImageReference")
     if image and status.get("image") == image and rollout.get("phase") == Phase.COMPLETE:
-        return Standing(Stage.LIVE, rollout.get("revision"), "the image is the same as before")
+        return RolloutState(Stage.LIVE, rollout.get("revision"), "the image is the same as before")
     if _later(rollout, name, number):
-        return Standing(Stage.OVERTAKEN, rollout.get("revision"), f"{rollout['build']} came after it")
+        return RolloutState(Stage.OVERTAKEN, rollout.get("revision"), f"{rollout['build']} came after it")
     params = deploys(config, build) or {}
     hold = status.get("hold")
-    if hold and not (story.is_source_change(build) and number > int(hold.get("baseline") or 0)):
-        return Standing(
+    if hold and not (progress.is_source_change(build) and number > int(hold.get("baseline") or 0)):
+        return RolloutState(
             Stage.HELD, hold.get("revision"), f"revision {hold.get('revision')} is held by a rollback"
         )
     if config["spec"].get("paused"):
-        return Standing(Stage.MANUAL, None, "the DeploymentConfig is paused")
+        return RolloutState(Stage.MANUAL, None, "the DeploymentConfig is paused")
     if not params.get("automatic", False):
-        return Standing(Stage.MANUAL, None, "its image trigger is not automatic")
-    return Standing(Stage.WAITING)
+        return RolloutState(Stage.MANUAL, None, "its image trigger is not automatic")
+    return RolloutState(Stage.WAITING)
 
 
-def _of_run(run: Mapping[str, Any], *, current: bool) -> Standing:
+def _of_run(run: Mapping[str, Any], *, current: bool) -> RolloutState:
     revision, message = run.get("revision"), str(run.get("message") or "")
     match run.get("phase"):
         case Phase.COMPLETE:
-            return Standing(Stage.LIVE, revision)
+            return RolloutState(Stage.LIVE, revision)
         case Phase.FAILED if run.get("reason") == "Superseded":
-            return Standing(Stage.OVERTAKEN, revision, message)
+            return RolloutState(Stage.OVERTAKEN, revision, message)
         case Phase.FAILED:
-            return Standing(Stage.FAILED, revision, message or str(run.get("reason") or ""))
+            return RolloutState(Stage.FAILED, revision, message or str(run.get("reason") or ""))
         case _ if current:
-            return Standing(Stage.ROLLING, revision)
+            return RolloutState(Stage.ROLLING, revision)
         case _:
-            return Standing(Stage.OVERTAKEN, revision, message)
+            return RolloutState(Stage.OVERTAKEN, revision, message)
 
 
 def _later(rollout: Mapping[str, Any], name: str, number: int) -> bool:
@@ -97,7 +97,7 @@ def _later(rollout: Mapping[str, Any], name: str, number: int) -> bool:
 
 def ready_text(config: Mapping[str, Any], revision: int, pods: Iterable[Manifest]) -> str:
     """`1/3 ready` of a revision's pods."""
-    ready = sum(1 for pod in story.of_revision(pods, revision) if story.is_ready(pod))
+    ready = sum(1 for pod in progress.of_revision(pods, revision) if progress.is_ready(pod))
     return f"{ready}/{int(config['spec'].get('replicas', 1))} ready"
 
 
@@ -107,19 +107,19 @@ def serving_text(config: Mapping[str, Any]) -> str:
     return f"Revision {active} keeps serving." if active else "Nothing serves yet."
 
 
-def failure(config: Mapping[str, Any], where: Standing) -> list[str]:
+def failure(config: Mapping[str, Any], where: RolloutState) -> list[str]:
     """Story lines about a rollout that failed: the controller's message, a line for each of its parts."""
-    name, namespace = story.name_of(config), config["metadata"].get("namespace", "")
+    name, namespace = progress.name_of(config), config["metadata"].get("namespace", "")
     first, *more = reason_of(where).split("; ")
     lines = [f"Rollout of {name} revision {where.revision} failed: {first}", *more]
     if not any("takes its place" in part for part in more):
         lines.append(serving_text(config))
     if "paas " not in where.message:
         lines.append(f"See why: paas rollout status {name} -n {namespace}; paas logs {name} -n {namespace}")
-    return [story.problem(line) for line in lines]
+    return [progress.problem(line) for line in lines]
 
 
-def reason_of(where: Standing) -> str:
+def reason_of(where: RolloutState) -> str:
     """The message of a failed rollout without `revision 12 failed: ` in front."""
     return where.message.removeprefix(f"revision {where.revision} failed: ")
 

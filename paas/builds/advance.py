@@ -15,22 +15,15 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from paas.api.build import TERMINAL, BuildOutputStatus, BuildOutputTo, BuildSpec, BuildStatus, Phase
+from paas.api.names import Condition, Reason
+from paas.api.resources import BUILD, JOB, Manifest, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.builds.instantiate import first_problem
-from paas.builds.model import (
-    TERMINAL,
-    BuildOutputStatus,
-    BuildOutputTo,
-    BuildSpec,
-    BuildStatus,
-    Phase,
-)
-from paas.kube import conditions, meta
-from paas.kube.names import Condition, Reason
-from paas.kube.plan import Action, Delete, Event, Requeue, Status
-from paas.kube.resources import BUILD, JOB, Manifest, key_of
-from paas.kube.settings import Settings
+from paas.reconcile import conditions, meta
+from paas.reconcile.plan import Action, Delete, Event, Requeue, Status
+from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
 """Seconds between questions to a registry that does not answer."""
@@ -56,7 +49,7 @@ class Unconfirmed:
 
 
 @dataclass(frozen=True)
-class BuildSeen:
+class ObservedBuild:
     """One Build and what exists of it. `taken` names a foreign object that has the name of a child;
     `image` is None while nobody needs to know."""
 
@@ -69,7 +62,7 @@ class BuildSeen:
 
 
 @dataclass(frozen=True)
-class Means:
+class JobInputs:
     """What making a Job takes. `key` None: the platform's credential key could not be read."""
 
     key: bytes | None = field(repr=False)
@@ -82,12 +75,12 @@ def phase_of(build: Manifest) -> str:
     return str((build.get("status") or {}).get("phase") or Phase.NEW)
 
 
-def started(seen: BuildSeen) -> bool:
+def started(seen: ObservedBuild) -> bool:
     """Whether the Build's Job was made, recorded or not."""
     return seen.job is not None or bool((seen.build.get("status") or {}).get("job"))
 
 
-def verdict(seen: BuildSeen, means: Means, now: datetime) -> outcome.Verdict:
+def verdict(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> outcome.Verdict:
     """What became of a Build whose Job was made."""
     return outcome.assess(
         seen.build["metadata"]["name"],
@@ -95,7 +88,7 @@ def verdict(seen: BuildSeen, means: Means, now: datetime) -> outcome.Verdict:
         pod=seen.pod,
         tail=seen.tail,
         now=now,
-        runtimes=means.runtimes,
+        runtimes=inputs.runtimes,
     )
 
 
@@ -105,9 +98,9 @@ def needs_registry(ruling: outcome.Verdict) -> bool:
 
 
 def advance(
-    seen: BuildSeen,
+    seen: ObservedBuild,
     *,
-    means: Means,
+    inputs: JobInputs,
     may_start: bool,
     waits_for: str | None,
     stream_exists: bool,
@@ -130,7 +123,7 @@ def advance(
     if spec.cancelled:
         return _ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
     if started(seen):
-        return _judged(seen, spec, means, now, settings)
+        return _judged(seen, spec, inputs, now, settings)
     if spec.invalid is not None:
         reason = Reason(spec.invalid.reason) if spec.invalid.reason in set(Reason) else Reason.NO_BUILDPACK
         return _ended(seen, Phase.FAILED, reason, spec.invalid.message, now)
@@ -157,7 +150,7 @@ def advance(
             ),
             Requeue(OBSTACLE_RECHECK),
         ]
-    if means.key is None:
+    if inputs.key is None:
         return [
             *_waits(
                 seen,
@@ -167,21 +160,21 @@ def advance(
             ),
             Requeue(OBSTACLE_RECHECK),
         ]
-    return _start(seen, spec, means, means.key, repository_url, now, settings)
+    return _start(seen, spec, inputs, inputs.key, repository_url, now, settings)
 
 
 def _start(
-    seen: BuildSeen,
+    seen: ObservedBuild,
     spec: BuildSpec,
-    means: Means,
+    inputs: JobInputs,
     key: bytes,
     repository_url: str,
     now: datetime,
     settings: Settings,
 ) -> list[Action]:
     build = seen.build
-    secret = jobs.secret(build, spec, settings=settings, key=key, ca=means.ca, repository_url=repository_url)
-    job = jobs.job(build, spec, settings=settings, user_namespaces=means.user_namespaces)
+    secret = jobs.secret(build, spec, settings=settings, key=key, ca=inputs.ca, repository_url=repository_url)
+    job = jobs.job(build, spec, settings=settings, user_namespaces=inputs.user_namespaces)
     return [
         meta.create(secret, owner=build),
         meta.create(job, owner=build),
@@ -192,15 +185,15 @@ def _start(
             reason=Reason.BUILD_PENDING,
             message="the pod of the build is being made",
             job=job["metadata"]["name"],
-            user_namespace=means.user_namespaces,
+            user_namespace=inputs.user_namespaces,
         ),
     ]
 
 
 def _judged(
-    seen: BuildSeen, spec: BuildSpec, means: Means, now: datetime, settings: Settings
+    seen: ObservedBuild, spec: BuildSpec, inputs: JobInputs, now: datetime, settings: Settings
 ) -> list[Action]:
-    ruling = verdict(seen, means, now)
+    ruling = verdict(seen, inputs, now)
     if isinstance(ruling, outcome.UnderWay):
         return _goes_on(seen, ruling, now)
     if isinstance(ruling, outcome.Failed):
@@ -252,7 +245,7 @@ def _judged(
     )
 
 
-def _goes_on(seen: BuildSeen, ruling: outcome.UnderWay, now: datetime) -> list[Action]:
+def _goes_on(seen: ObservedBuild, ruling: outcome.UnderWay, now: datetime) -> list[Action]:
     running = phase_of(seen.build) == Phase.RUNNING  # never back to Pending
     actions = _status(
         seen,
@@ -267,7 +260,7 @@ def _goes_on(seen: BuildSeen, ruling: outcome.UnderWay, now: datetime) -> list[A
     return actions
 
 
-def _tidied(seen: BuildSeen) -> list[Action]:
+def _tidied(seen: ObservedBuild) -> list[Action]:
     """A Build that was cancelled or lost needs no running Job any more. That of any other end stays, with
     its pod: it may be seen to end later than its pod did."""
     job = seen.job
@@ -279,12 +272,12 @@ def _tidied(seen: BuildSeen) -> list[Action]:
     return [Delete(JOB, key_of(job), job["metadata"]["uid"])]
 
 
-def _waits(seen: BuildSeen, reason: Reason, message: str, now: datetime) -> list[Action]:
+def _waits(seen: ObservedBuild, reason: Reason, message: str, now: datetime) -> list[Action]:
     return _status(seen, now, phase=Phase.NEW, reason=reason, message=message)
 
 
 def _ended(
-    seen: BuildSeen,
+    seen: ObservedBuild,
     phase: Phase,
     reason: Reason,
     message: str,
@@ -318,7 +311,7 @@ def _ended(
     return [*actions, event]
 
 
-def _status(seen: BuildSeen, now: datetime, **changes: Any) -> list[Action]:
+def _status(seen: ObservedBuild, now: datetime, **changes: Any) -> list[Action]:
     """The Status that brings `changes` (None: as it was), or nothing when it is so already."""
     build = seen.build
     stored = build.get("status") or {}
@@ -351,5 +344,5 @@ def _status(seen: BuildSeen, now: datetime, **changes: Any) -> list[Action]:
     return [Status(BUILD, key_of(build), build["metadata"]["uid"], status)]
 
 
-def _pod_start(seen: BuildSeen) -> str | None:
+def _pod_start(seen: ObservedBuild) -> str | None:
     return ((seen.pod or {}).get("status") or {}).get("startTime")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paas.kube.resources import BUILD, BUILDCONFIG, Key, Manifest
+from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Output, Session, command
 
 if TYPE_CHECKING:
+    from paas.api.build import BuildConfigSpec, BuildSpec
     from paas.builds.instantiate import BuildRequest
-    from paas.builds.model import BuildConfigSpec, BuildSpec
 
 Follow = Callable[[Session, Manifest, bool, float], Awaitable[ExitCode]]
 """(session, Build, True: tell its story to the end, False: wait for the build alone; seconds)."""
@@ -82,7 +82,7 @@ async def cancel_build(
 
     Example: paas cancel-build shop-7
     """
-    from paas.builds.model import TERMINAL
+    from paas.api.build import TERMINAL
 
     cluster, project = await session.cluster(), await session.project()
     code = ExitCode.OK
@@ -105,8 +105,8 @@ async def cancel_build(
 async def _request(session: Session, key: Key, commit: str | None, *, no_cache: bool) -> BuildRequest:
     """What to build and who asks. Hosted source was prepared when it was pushed, and every Build keeps
     that; so a commit can be built again from any Build of it."""
+    from paas.api.build import BuildConfigSpec, SourceType, TriggerType
     from paas.builds.instantiate import BuildRequest
-    from paas.builds.model import BuildConfigSpec, SourceType, TriggerType
 
     cluster = await session.cluster()
     config = await cluster.get(BUILDCONFIG, key)
@@ -157,7 +157,7 @@ async def _request(session: Session, key: Key, commit: str | None, *, no_cache: 
 
 def _prepared(builds: list[Manifest], uid: str, commit: str | None) -> BuildSpec | None:
     """The newest Build of this BuildConfig that has a Dockerfile, of `commit` (or its beginning) if given."""
-    from paas.builds.model import BuildSpec
+    from paas.api.build import BuildSpec
 
     specs = [BuildSpec.model_validate(b["spec"]) for b in builds if b["spec"]["buildConfigUid"] == uid]
     fit = [

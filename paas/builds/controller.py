@@ -13,18 +13,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from paas.builds import advance, outcome, queue
-from paas.builds import job as jobs
-from paas.builds.advance import BuildSeen, Confirmed, Means, Unconfirmed
-from paas.builds.instantiate import InstantiateError, instantiate
-from paas.builds.model import TERMINAL
-from paas.builds.plan import Observed, StartBuild, plan
-from paas.images.client import RegistryClient, RegistryError
-from paas.images.reference import stream_repository
-from paas.kube import credentials, meta, names
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
-from paas.kube.plan import Effect, Plan
-from paas.kube.resources import (
+from paas.api import names
+from paas.api.build import TERMINAL
+from paas.api.project import is_project
+from paas.api.resources import (
     BUILD,
     BUILDCONFIG,
     IMAGESTREAM,
@@ -37,11 +29,21 @@ from paas.kube.resources import (
     Manifest,
     key_of,
 )
-from paas.kube.runtime import Controller, Watch, itself, labelled
-from paas.kube.settings import Settings
+from paas.auth import credentials
+from paas.builds import advance, outcome, run_policy
+from paas.builds import job as jobs
+from paas.builds.advance import Confirmed, JobInputs, ObservedBuild, Unconfirmed
+from paas.builds.instantiate import InstantiateError, instantiate
+from paas.builds.plan import Observed, StartBuild, plan
+from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
 from paas.kube.view import View
-from paas.projects.model import is_project
-from paas.sources import buildpacks
+from paas.reconcile import meta
+from paas.reconcile.controller import Controller, Watch, itself, labelled
+from paas.reconcile.plan import Effect, Plan
+from paas.registry.client import RegistryClient, RegistryError
+from paas.registry.reference import stream_repository
+from paas.settings import Settings
+from paas.source import buildpacks
 
 logger = logging.getLogger(__name__)
 
@@ -114,19 +116,19 @@ class BuildsController(Controller[Observed]):
             builds = [build for build in builds if build["spec"]["buildConfigUid"] == uid]
         elif not builds:
             return None
-        means = await self._means(builds)
+        inputs = await self._inputs(builds)
         return Observed(
             key=key,
             config=config,
-            builds=tuple([await self._seen(build, builds, means) for build in builds]),
+            builds=tuple([await self._seen(build, builds, inputs) for build in builds]),
             streams={s["metadata"]["name"]: s for s in self.view.list(IMAGESTREAM, key.namespace)},
-            means=means,
+            inputs=inputs,
             source_secret_missing=await self._source_secret_missing(key, config),
         )
 
-    async def _means(self, builds: list[Manifest]) -> Means:
+    async def _inputs(self, builds: list[Manifest]) -> JobInputs:
         busy = any(advance.phase_of(build) not in TERMINAL for build in builds)
-        return Means(
+        return JobInputs(
             key=self._credential_key() if busy else self._key,
             ca=self.settings.ca_file.read_text() if busy and self.settings.ca_file.exists() else "",
             user_namespaces=self._user_namespaces(),
@@ -149,17 +151,17 @@ class BuildsController(Controller[Observed]):
         nodes = [node for node in self.view.list(NODE) if not (node.get("spec") or {}).get("unschedulable")]
         return bool(nodes) and all(_maps_users(node) for node in nodes)
 
-    async def _seen(self, build: Manifest, builds: list[Manifest], means: Means) -> BuildSeen:
+    async def _seen(self, build: Manifest, builds: list[Manifest], inputs: JobInputs) -> ObservedBuild:
         uid = build["metadata"]["uid"]
         own = self.view.list(JOB, owner_uid=uid)
         job = own[0] if own else None
         pod = self._pod(job, build)
-        seen = BuildSeen(build=build, job=job, pod=pod)
+        seen = ObservedBuild(build=build, job=job, pod=pod)
         if advance.phase_of(build) in TERMINAL:
             return seen
         if not advance.started(seen):
             return await self._before_start(seen, builds)
-        return await self._after_start(seen, means)
+        return await self._after_start(seen, inputs)
 
     def _pod(self, job: Manifest | None, build: Manifest) -> Manifest | None:
         if job is not None:
@@ -169,11 +171,11 @@ class BuildsController(Controller[Observed]):
             pods = self.view.list(POD, build["metadata"]["namespace"], label=label)
         return min(pods, key=lambda pod: pod["metadata"].get("creationTimestamp") or "") if pods else None
 
-    async def _before_start(self, seen: BuildSeen, builds: list[Manifest]) -> BuildSeen:
+    async def _before_start(self, seen: ObservedBuild, builds: list[Manifest]) -> ObservedBuild:
         """Look live at what has the names of the Job and Secret that are about to be made."""
         build = seen.build
         entries = [
-            queue.Entry(
+            run_policy.Entry(
                 int(b["spec"]["number"]),
                 b["metadata"]["name"],
                 advance.phase_of(b),
@@ -182,31 +184,31 @@ class BuildsController(Controller[Observed]):
             )
             for b in builds
         ]
-        first = queue.next_up(entries)
+        first = run_policy.next_up(entries)
         if first is None or first.name != build["metadata"]["name"]:
             return seen
         child = Key(build["metadata"]["namespace"], jobs.job_name(build))
         uid = build["metadata"]["uid"]
         job = await self.cluster.get(JOB, child)
         if job is not None and meta.owned_by(job, uid):
-            return BuildSeen(build=build, job=job, pod=self._pod(job, build))
+            return ObservedBuild(build=build, job=job, pod=self._pod(job, build))
         if job is not None:
-            return BuildSeen(build=build, taken=f"Job {child.name}")
+            return ObservedBuild(build=build, taken=f"Job {child.name}")
         secret = await self.cluster.get(SECRET, child)
         if secret is not None and not meta.owned_by(secret, uid):
-            return BuildSeen(build=build, taken=f"Secret {child.name}")
+            return ObservedBuild(build=build, taken=f"Secret {child.name}")
         return seen
 
-    async def _after_start(self, seen: BuildSeen, means: Means) -> BuildSeen:
+    async def _after_start(self, seen: ObservedBuild, inputs: JobInputs) -> ObservedBuild:
         build, job, pod = seen.build, seen.job, seen.pod
         if job is not None and outcome.job_state(job) is not None and not _has_ended(pod):
             # Job and pod are watched apart: the Job's end may be seen before the pod's.
             pod = await self._live_pod(job)
         tail = await self._tail(pod)
-        seen = BuildSeen(build=build, job=job, pod=pod, tail=tail)
-        if advance.needs_registry(advance.verdict(seen, means, datetime.now(UTC))):
+        seen = ObservedBuild(build=build, job=job, pod=pod, tail=tail)
+        if advance.needs_registry(advance.verdict(seen, inputs, datetime.now(UTC))):
             image = await self._image(build)
-            return BuildSeen(build=build, job=job, pod=pod, tail=tail, image=image)
+            return ObservedBuild(build=build, job=job, pod=pod, tail=tail, image=image)
         return seen
 
     async def _live_pod(self, job: Manifest) -> Manifest | None:

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from paas.builds.model import (
+from paas.api import names
+from paas.api.build import (
     ANNOTATION_PAUSED,
     BuildConfigSpec,
     BuildSpec,
@@ -30,9 +31,9 @@ from paas.builds.model import (
     Trigger,
     TriggerType,
 )
-from paas.kube import meta, names
+from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.kube.cluster import AlreadyExists, Cluster, NotFound
-from paas.kube.resources import BUILD, BUILDCONFIG, Key, Manifest
+from paas.reconcile import meta
 
 ATTEMPTS: Final = 100
 """Numbers tried before giving up: as many makers would have to win the race in a row."""

@@ -15,12 +15,14 @@ import base64
 import json
 from typing import Any, Final
 
-from paas.builds.model import BuildSpec, SourceType
-from paas.images.reference import cache_repository, stream_repository
-from paas.kube import credentials, meta, names
-from paas.kube.resources import JOB, SECRET, Manifest
-from paas.kube.settings import Settings
-from paas.sources import order
+from paas.api import names
+from paas.api.build import BuildSpec, SourceType
+from paas.api.resources import JOB, SECRET, Manifest
+from paas.auth import credentials
+from paas.fetch import request
+from paas.reconcile import meta
+from paas.registry.reference import cache_repository, stream_repository
+from paas.settings import Settings
 
 FETCH: Final = "fetch"
 KANIKO: Final = "kaniko"
@@ -56,9 +58,9 @@ def secret(
     registry_password = credentials.build_credential(key, metadata["uid"], credentials.REGISTRY)
     auth = base64.b64encode(f"{user}:{registry_password}".encode()).decode()
     entries = {
-        order.ORDER_FILE: fetch_order(build, spec, settings, repository_url).to_json(),
-        order.PASSWORD_FILE: credentials.build_credential(key, metadata["uid"], credentials.SOURCE),
-        order.CA_FILE: ca,
+        request.ORDER_FILE: fetch_order(build, spec, settings, repository_url).to_json(),
+        request.PASSWORD_FILE: credentials.build_credential(key, metadata["uid"], credentials.SOURCE),
+        request.CA_FILE: ca,
         "config.json": json.dumps({"auths": {settings.registry_push: {"auth": auth}}}),
     }
     return {
@@ -77,7 +79,7 @@ def secret(
 
 def fetch_order(
     build: Manifest, spec: BuildSpec, settings: Settings, repository_url: str
-) -> order.FetchOrder:
+) -> request.FetchRequest:
     """What `fetch` is to do for this Build."""
     metadata, git = build["metadata"], spec.revision.git
     hosted = spec.source.type == SourceType.HOSTED
@@ -85,9 +87,9 @@ def fetch_order(
     reference = git.ref or spec.source.git.ref
     archive = None
     if hosted:
-        path = order.archive_path(metadata["namespace"], spec.build_config, git.commit or "")
+        path = request.archive_path(metadata["namespace"], spec.build_config, git.commit or "")
         archive = settings.server_url.rstrip("/") + path
-    return order.FetchOrder(
+    return request.FetchRequest(
         archive=archive,
         user=credentials.build_user(metadata["namespace"], metadata["name"]) if hosted else None,
         dockerfile=spec.dockerfile,
@@ -162,11 +164,11 @@ def kaniko_args(build: Manifest, spec: BuildSpec, settings: Settings) -> list[st
     registry = settings.registry_push
     cache = cache_repository(metadata["namespace"], spec.output.to.stream)
     args = [
-        f"--context=dir://{CONTEXT}/{order.SOURCE}",
-        f"--dockerfile={CONTEXT}/{order.DOCKERFILE}",
+        f"--context=dir://{CONTEXT}/{request.SOURCE}",
+        f"--dockerfile={CONTEXT}/{request.DOCKERFILE}",
         f"--destination={registry}/{repository(build, spec)}:{metadata['uid']}",
         "--digest-file=/dev/termination-log",
-        f"--registry-certificate={registry}={DOCKER_CONFIG}/{order.CA_FILE}",
+        f"--registry-certificate={registry}={DOCKER_CONFIG}/{request.CA_FILE}",
         "--snapshot-mode=redo",
         "--push-retry=3",
         "--image-fs-extract-retry=1",
@@ -196,16 +198,16 @@ def kaniko_args(build: Manifest, spec: BuildSpec, settings: Settings) -> list[st
 
 def _fetch_container(spec: BuildSpec, settings: Settings) -> Manifest:
     mounts = [
-        {"name": "workspace", "mountPath": order.WORKSPACE},
-        {"name": "order", "mountPath": order.ORDER_FOLDER, "readOnly": True},
+        {"name": "workspace", "mountPath": request.WORKSPACE},
+        {"name": "order", "mountPath": request.ORDER_FOLDER, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
     ]
     if spec.source.source_secret:
-        mounts.append({"name": "source-secret", "mountPath": order.SECRET_FOLDER, "readOnly": True})
+        mounts.append({"name": "source-secret", "mountPath": request.SECRET_FOLDER, "readOnly": True})
     return {
         "name": FETCH,
         "image": settings.platform_image,
-        "command": ["python", "-m", "paas.sources.fetch"],
+        "command": ["python", "-m", "paas.fetch"],
         "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 - in the container
         "resources": _resources(spec, settings),
         # Root without any capability: COPY keeps the owner of what it copies, and that is root.
@@ -245,8 +247,11 @@ def _volumes(build: Manifest, spec: BuildSpec, settings: Settings) -> list[Manif
     volumes: list[Manifest] = [
         {"name": "workspace", "emptyDir": {"sizeLimit": limit}},
         {"name": "tmp", "emptyDir": {"sizeLimit": limit}},
-        {"name": "order", "secret": _projection(own, order.ORDER_FILE, order.PASSWORD_FILE, order.CA_FILE)},
-        {"name": "registry", "secret": _projection(own, "config.json", order.CA_FILE)},
+        {
+            "name": "order",
+            "secret": _projection(own, request.ORDER_FILE, request.PASSWORD_FILE, request.CA_FILE),
+        },
+        {"name": "registry", "secret": _projection(own, "config.json", request.CA_FILE)},
     ]
     if spec.source.source_secret:
         volumes.append({"name": "source-secret", "secret": {"secretName": spec.source.source_secret.name}})

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from paas.api.build import Phase
+from paas.api.names import Reason
+from paas.api.resources import Manifest
 from paas.builds import log
 from paas.builds.job import CONTEXT, FETCH, KANIKO
-from paas.builds.model import Phase
-from paas.kube.conditions import parse_time
-from paas.kube.names import Reason
-from paas.kube.resources import Manifest
-from paas.sources.order import SOURCE, FetchReport
+from paas.fetch.request import SOURCE, FetchReport
+from paas.reconcile.conditions import parse_time
 
 UNREACHABLE_NODE: Final = timedelta(seconds=60)
 """How long after its grace period a deleted pod may still be there before its node counts as lost."""

@@ -13,10 +13,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from paas.builds import history, queue
-from paas.builds.advance import RETRIABLE, BuildSeen, Means, advance, phase_of, started
-from paas.builds.instantiate import BuildRequest, first_problem, pruned_build
-from paas.builds.model import (
+from paas.api.build import (
     ANNOTATION_PAUSED,
     TRIGGERS_KEPT,
     BuildConfigSpec,
@@ -27,12 +24,15 @@ from paas.builds.model import (
     TriggerRecord,
     TriggerType,
 )
-from paas.kube import conditions
-from paas.kube.names import Condition, Reason
-from paas.kube.plan import Action, Delete, Effect, Plan, Status
-from paas.kube.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of
-from paas.kube.settings import Settings
-from paas.sources.order import repository_path
+from paas.api.names import Condition, Reason
+from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of
+from paas.builds import prune, run_policy
+from paas.builds.advance import RETRIABLE, JobInputs, ObservedBuild, advance, phase_of, started
+from paas.builds.instantiate import BuildRequest, first_problem, pruned_build
+from paas.fetch.request import repository_path
+from paas.reconcile import conditions
+from paas.reconcile.plan import Action, Delete, Effect, Plan, Status
+from paas.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Observed:
 
     key: Key
     config: Manifest | None
-    builds: tuple[BuildSeen, ...]
+    builds: tuple[ObservedBuild, ...]
     streams: Mapping[str, Manifest]
-    means: Means
+    inputs: JobInputs
     source_secret_missing: bool = False
 
 
@@ -91,9 +91,9 @@ def retry_id(build: Manifest) -> str:
     return f"retry:{build['metadata']['uid']}"
 
 
-def _builds(observed: Observed, seen: list[BuildSeen], now: datetime, settings: Settings) -> list[Action]:
+def _builds(observed: Observed, seen: list[ObservedBuild], now: datetime, settings: Settings) -> list[Action]:
     entries = {
-        each.build["metadata"]["uid"]: queue.Entry(
+        each.build["metadata"]["uid"]: run_policy.Entry(
             number=int(each.build["spec"]["number"]),
             name=each.build["metadata"]["name"],
             phase=phase_of(each.build),
@@ -105,14 +105,14 @@ def _builds(observed: Observed, seen: list[BuildSeen], now: datetime, settings: 
     }
     config = observed.config
     alive = config is not None and not config["metadata"].get("deletionTimestamp")
-    first = queue.next_up(entries.values()) if alive else None
+    first = run_policy.next_up(entries.values()) if alive else None
     actions: list[Action] = []
     for each in seen:
         entry = entries.get(each.build["metadata"]["uid"])
-        before = queue.ahead_of(entry, entries.values()) if entry is not None else None
+        before = run_policy.ahead_of(entry, entries.values()) if entry is not None else None
         actions += advance(
             each,
-            means=observed.means,
+            inputs=observed.inputs,
             may_start=first is not None and entry == first,
             waits_for=before.name if before is not None else None,
             stream_exists=_stream_of(each.build) in observed.streams,
@@ -161,7 +161,7 @@ def _stalled(type_: Condition, truth: conditions.Truth, text: str) -> conditions
 
 def _config_status(
     observed: Observed,
-    seen: list[BuildSeen],
+    seen: list[ObservedBuild],
     wanted: list[conditions.Wanted],
     url: str | None,
     now: datetime,
@@ -207,10 +207,10 @@ def _triggers(stored: Manifest, builds: list[Manifest]) -> list[TriggerRecord]:
 
 
 def _pruning(
-    observed: Observed, seen: list[BuildSeen], spec: BuildConfigSpec, again: Manifest | None
+    observed: Observed, seen: list[ObservedBuild], spec: BuildConfigSpec, again: Manifest | None
 ) -> list[Action]:
     stored = (observed.config or {}).get("status") or {}
-    surplus = history.to_prune(
+    surplus = prune.to_prune(
         [each.build for each in seen],
         successful=spec.successful_builds_history_limit,
         failed=spec.failed_builds_history_limit,
@@ -221,7 +221,7 @@ def _pruning(
     return [Delete(BUILD, key_of(build), build["metadata"]["uid"]) for build in surplus]
 
 
-def _to_repeat(config: Manifest, seen: list[BuildSeen]) -> Manifest | None:
+def _to_repeat(config: Manifest, seen: list[ObservedBuild]) -> Manifest | None:
     """The lost Build that is to be run again: the last one, if it is no repetition itself.
 
     A lost Build that a later one follows is not repeated: the repetition would come after it and bring
@@ -254,9 +254,9 @@ def _first_build(observed: Observed, config: Manifest, spec: BuildConfigSpec) ->
     """A ConfigChange trigger builds a new external source once; a hosted one is built when it is pushed."""
     wants = any(trigger.type == "ConfigChange" for trigger in spec.triggers)
     status = config.get("status") or {}
-    virgin = not observed.builds and not status.get("lastVersion") and not status.get("triggers")
+    never_built = not observed.builds and not status.get("lastVersion") and not status.get("triggers")
     paused = (config["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true"
-    if not (wants and virgin and spec.source.kind is SourceType.EXTERNAL) or paused:
+    if not (wants and never_built and spec.source.kind is SourceType.EXTERNAL) or paused:
         return []
     request = BuildRequest(
         trigger_id=f"configchange:{config['metadata']['uid']}",

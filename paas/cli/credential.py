@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from paas.kube.names import SERVICE_ACCOUNT_PUSHER, TOKEN_AUDIENCE
-from paas.kube.resources import SERVICEACCOUNT
+from paas.api.names import SERVICE_ACCOUNT_PUSHER, TOKEN_AUDIENCE
+from paas.api.resources import SERVICEACCOUNT
 from paas.terminal.kubeconfig import KubeconfigError, Login, load
 
 LIFETIME = 3600

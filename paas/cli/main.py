@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import typer
 
-    from paas.kube.resources import Manifest
+    from paas.api.resources import Manifest
+    from paas.node.platform import Installation
     from paas.terminal.problem import ExitCode
     from paas.terminal.session import Session
 
@@ -92,11 +93,12 @@ def application() -> typer.Typer:
 
     from paas.apps import cli as apps
     from paas.builds import cli as builds
-    from paas.cli import installation
     from paas.deployments import cli as deployments
+    from paas.git import cli as git
+    from paas.install import cli as install
+    from paas.node import cli as node
     from paas.projects import cli as projects
     from paas.routes import cli as routes
-    from paas.sources import cli as sources
 
     app = typer.Typer(
         name="paas",
@@ -107,15 +109,27 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
     )
-    installation.register(app)
+    node.register(app, install=install_embedded)
+    install.register(app)
     projects.register(app)
     apps.register(app)
     builds.register(app, follow)
     deployments.register(app)
     routes.register(app)
-    sources.register(app)
+    git.register(app)
     _add_credential(app)
     return app
+
+
+def install_embedded(installation: Installation, *, say: object) -> None:
+    """What `paas up` does after its cluster is up: the installation of `paas install`."""
+    import asyncio
+
+    from paas.install.cli import install_on
+    from paas.install.manifests import Keys
+
+    keys = Keys(installation.ca_cert, installation.ca_key, installation.registry_token_key)
+    asyncio.run(install_on(installation.kubeconfig, installation.settings, keys))
 
 
 def _add_credential(app: typer.Typer) -> None:
@@ -132,17 +146,17 @@ def _add_credential(app: typer.Typer) -> None:
 
 
 async def follow(session: Session, build: Manifest, tell_story: bool, timeout: float) -> ExitCode:
-    """What `start-build --follow` and `--wait` do: the story on stderr, the fate as exit code."""
-    from paas.apps.follow import End, Fate, tell
-    from paas.apps.story import is_over, name_of
+    """What `start-build --follow` and `--wait` do: the story on stderr, the result as exit code."""
+    from paas.apps.follow import End, Result, tell
+    from paas.apps.progress import is_over, name_of
     from paas.terminal.problem import ExitCode
 
-    codes = {Fate.LIVE: ExitCode.OK, Fate.BUILT: ExitCode.OK, Fate.TIME_UP: ExitCode.TIMEOUT}
+    codes = {Result.LIVE: ExitCode.OK, Result.BUILT: ExitCode.OK, Result.TIME_UP: ExitCode.TIMEOUT}
     code = ExitCode.FAILED
     last: list[str] = []
     async for item in tell(await session.cluster(), build, wait=timeout, rollout=tell_story):
         if isinstance(item, End):
-            code = codes.get(item.fate, ExitCode.FAILED)
+            code = codes.get(item.result, ExitCode.FAILED)
         elif tell_story:
             session.say(item)
         else:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from paas.kube.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
+from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, Table, age, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
@@ -51,7 +51,7 @@ async def latest(session: Session, name: Name) -> ExitCode | None:
 
     Example: paas rollout latest shop
     """
-    from paas.deployments.model import latest_patch
+    from paas.api.deployment import latest_patch
 
     key, _ = await _get(session, name)
     await (await session.cluster()).patch(DEPLOYMENTCONFIG, key, latest_patch(_token()), manager=MANAGER)
@@ -222,8 +222,8 @@ async def undo(
 
     Example: paas rollout undo shop --to-revision 11
     """
-    from paas.deployments.model import DeploymentConfigSpec, rollback_patch
-    from paas.deployments.pin import baseline
+    from paas.api.deployment import DeploymentConfigSpec, rollback_patch
+    from paas.deployments.hold import baseline
 
     key, config = await _get(session, name)
     revisions = await _revisions(session, key, config)
@@ -271,7 +271,7 @@ async def unpin(session: Session, name: Name) -> ExitCode | None:
 
     Example: paas unpin shop
     """
-    from paas.deployments.model import unpin_patch
+    from paas.api.deployment import unpin_patch
 
     key, config = await _get(session, name)
     if not config["spec"].get("rollback"):

@@ -12,15 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-from paas.deployments import revision
-from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
-from paas.deployments.world import World, understand
-from paas.kube import meta, names
-from paas.kube.cluster import ApiError
-from paas.kube.conditions import find
-from paas.kube.names import Condition, Reason
-from paas.kube.plan import Plan
-from paas.kube.resources import (
+from paas.api import names
+from paas.api.names import Condition, Reason
+from paas.api.project import is_project
+from paas.api.resources import (
     CONTROLLERREVISION,
     DEPLOYMENT,
     DEPLOYMENTCONFIG,
@@ -31,10 +26,16 @@ from paas.kube.resources import (
     Key,
     Manifest,
 )
-from paas.kube.runtime import Controller, Watch, itself, owner
-from paas.kube.settings import Settings
+from paas.deployments import revision
+from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
+from paas.deployments.snapshot import Snapshot, understand
+from paas.kube.cluster import ApiError
 from paas.kube.view import View
-from paas.projects.model import is_project
+from paas.reconcile import meta
+from paas.reconcile.conditions import find
+from paas.reconcile.controller import Controller, Watch, itself, owner
+from paas.reconcile.plan import Plan
+from paas.settings import Settings
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 """Label of the children; narrows the watches, so that others' Deployments take no memory here."""
@@ -52,7 +53,7 @@ def users_of_stream(stream: Manifest, view: View) -> Iterable[Key]:
             yield Key(namespace, dc["metadata"]["name"])
 
 
-def minded_of_autoscaler(hpa: Manifest, view: View) -> Iterable[Key]:
+def affected_by_autoscaler(hpa: Manifest, view: View) -> Iterable[Key]:
     """The DeploymentConfig whose Deployment an autoscaler targets, and those that complain about one: it
     may have been theirs until now."""
     namespace, target = hpa["metadata"]["namespace"], _target(hpa)
@@ -93,7 +94,7 @@ class DeploymentsController(Controller[Observed]):
         Watch(DEPLOYMENT, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
         Watch(CONTROLLERREVISION, owner(DEPLOYMENTCONFIG.kind), labels=OURS),
         Watch(IMAGESTREAM, users_of_stream),
-        Watch(HPA, minded_of_autoscaler),
+        Watch(HPA, affected_by_autoscaler),
         Watch(NAMESPACE, all_of_namespace),
     )
 
@@ -112,10 +113,10 @@ class DeploymentsController(Controller[Observed]):
             autoscalers=tuple(hpa for hpa in self.view.list(HPA, key.namespace) if _target(hpa) == key.name),
         )
         now = datetime.now(UTC)
-        world = understand(observed, now=now)
-        if isinstance(world, str):
+        snapshot = understand(observed, now=now)
+        if isinstance(snapshot, str):
             return observed
-        observed = await self._with_name_holder(world)
+        observed = await self._with_name_holder(snapshot)
         if (number := wants_reasons(observed, now=now)) is not None:
             selector = f"{names.LABEL_DEPLOYMENTCONFIG}={key.name},{names.LABEL_REVISION}={number}"
             pods = await self.cluster.list(POD, key.namespace, labels=selector)
@@ -139,16 +140,16 @@ class DeploymentsController(Controller[Observed]):
         live = await self.cluster.list(CONTROLLERREVISION, key.namespace, labels=selector)
         return tuple(found for found in live if meta.owned_by(found, uid))
 
-    async def _with_name_holder(self, world: World) -> Observed:
+    async def _with_name_holder(self, snapshot: Snapshot) -> Observed:
         """With whatever has the name of the revision that is due, if one is."""
-        following = world.next_revision
+        following = snapshot.next_revision
         if following is None:
-            return world.observed
-        key = Key(world.dc["metadata"]["namespace"], revision.name_of(world.name, following.number))
+            return snapshot.observed
+        key = Key(snapshot.dc["metadata"]["namespace"], revision.name_of(snapshot.name, following.number))
         holder = await self.cluster.get(CONTROLLERREVISION, key)
-        if holder is None or meta.owned_by(holder, world.dc["metadata"]["uid"]):
-            return world.observed
-        return replace(world.observed, revisions=(*world.observed.revisions, holder))
+        if holder is None or meta.owned_by(holder, snapshot.dc["metadata"]["uid"]):
+            return snapshot.observed
+        return replace(snapshot.observed, revisions=(*snapshot.observed.revisions, holder))
 
     async def _refusal(self, wanted: Manifest, live: Manifest | None) -> str | None:
         """What the API server says against a Deployment, by a dry run; None when it accepts it."""

@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from paas.deployments.model import Cause, CauseType
-from paas.kube import meta, names
-from paas.kube.model import Model, Opaque
-from paas.kube.resources import CONTROLLERREVISION, Manifest
+from paas.api import names
+from paas.api.base import Model, Opaque
+from paas.api.deployment import Cause, CauseType
+from paas.api.resources import CONTROLLERREVISION, Manifest
+from paas.reconcile import meta
 
 
 class ResolvedImage(Model):

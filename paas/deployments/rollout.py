@@ -10,9 +10,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from paas.deployments.model import DeploymentConfigStatus, PastRollout, Phase, Rollout, RolloutReason
+from paas.api.deployment import DeploymentConfigStatus, PastRollout, Phase, Rollout, RolloutReason
 from paas.deployments.revision import Revision, describe
-from paas.kube.conditions import parse_time, timestamp
+from paas.reconcile.conditions import parse_time, timestamp
 
 MESSAGE_LIMIT: Final = 1024
 OVER: Final = frozenset({Phase.COMPLETE, Phase.FAILED})

@@ -10,8 +10,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from paas.kube.meta import short_hash
-from paas.kube.resources import Manifest
+from paas.api.resources import Manifest
+from paas.reconcile.meta import short_hash
 
 
 def clean(value: Any) -> Any:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from paas.api.deployment import Cause, CauseType, DeploymentConfigSpec, TriggerType
+from paas.api.image import TagEvent, TagHistory
+from paas.api.resources import Manifest
 from paas.deployments import template
-from paas.deployments.model import Cause, CauseType, DeploymentConfigSpec, TriggerType
 from paas.deployments.revision import ResolvedImage, Revision, RevisionData
-from paas.images.model import TagEvent, TagHistory
-from paas.kube.resources import Manifest
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from paas.deployments.model import DeploymentConfigSpec, Tried
+from paas.api import names
+from paas.api.deployment import DeploymentConfigSpec, Tried
+from paas.api.resources import DEPLOYMENT, Manifest
 from paas.deployments.revision import Revision
-from paas.kube import meta, names
-from paas.kube.plan import Apply
-from paas.kube.resources import DEPLOYMENT, Manifest
+from paas.reconcile import meta
+from paas.reconcile.plan import Apply
 
 DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
 """Of the Deployment's Progressing condition."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from paas.images.history import target
+from paas.api.project import is_project
+from paas.api.resources import BUILD, IMAGESTREAM, NAMESPACE, Key, Manifest
+from paas.registry.reference import target
 from paas.images.plan import Observed, plan
-from paas.kube.plan import Plan
-from paas.kube.resources import BUILD, IMAGESTREAM, NAMESPACE, Key, Manifest
-from paas.kube.runtime import Controller, Watch, itself
-from paas.kube.settings import Settings
 from paas.kube.view import View
-from paas.projects.model import is_project
+from paas.reconcile.controller import Controller, Watch, itself
+from paas.reconcile.plan import Plan
+from paas.settings import Settings
 
 
 def _fed(build: Manifest, view: View) -> Iterable[Key]:

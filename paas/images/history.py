@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from paas.images.model import HISTORY_LIMIT, TagEvent, TagHistory
-from paas.images.reference import DEFAULT_TAG, InvalidReference, StreamTag, is_digest, parse_stream_tag
+from paas.api.image import HISTORY_LIMIT, TagEvent, TagHistory
+from paas.registry.reference import DEFAULT_TAG, is_digest, target
 
 ITEMS_PER_STREAM = 1000
 """Items of all tags together: a stream must stay well below the size that etcd takes (1.5 MiB)."""
@@ -34,19 +34,6 @@ class Output:
     """RFC 3339, UTC, whole seconds: such texts compare like the times they say."""
     commit: str
     cause: str
-
-
-def target(build: Mapping[str, Any]) -> StreamTag | None:
-    """The stream tag that a Build (JSON data) feeds; None when it names none of its own project."""
-    to = ((build.get("spec") or {}).get("output") or {}).get("to") or {}
-    if to.get("kind", "ImageStreamTag") != "ImageStreamTag" or not isinstance(to.get("name"), str):
-        return None
-    if to.get("namespace") not in (None, "", build["metadata"].get("namespace")):
-        return None
-    try:
-        return parse_stream_tag(to["name"])
-    except InvalidReference:
-        return None
 
 
 def output(build: Mapping[str, Any]) -> Output | None:

@@ -7,15 +7,15 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from paas.api.image import ImageStreamStatus, TagHistory
+from paas.api.names import Condition, Reason
+from paas.api.resources import IMAGESTREAM, Manifest, key_of
 from paas.images.history import merge
-from paas.images.model import ImageStreamStatus, TagHistory
-from paas.images.reference import stream_repository
-from paas.kube import conditions
-from paas.kube.conditions import Wanted
-from paas.kube.names import Condition, Reason
-from paas.kube.plan import Action, Event, Plan, Status
-from paas.kube.resources import IMAGESTREAM, Manifest, key_of
-from paas.kube.settings import Settings
+from paas.reconcile import conditions
+from paas.reconcile.conditions import Wanted
+from paas.reconcile.plan import Action, Event, Plan, Status
+from paas.registry.reference import stream_repository
+from paas.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from paas.kube.resources import (
+from paas.api.resources import (
     POD,
     SERVICEACCOUNT,
     SUBJECTACCESSREVIEW,

@@ -14,8 +14,8 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from paas.api.resources import LEASE, Key, Manifest
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
-from paas.kube.resources import LEASE, Key, Manifest
 
 logger = logging.getLogger(__name__)
 

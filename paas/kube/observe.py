@@ -12,8 +12,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self
 
+from paas.api.resources import Manifest, Resource
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable, Expired
-from paas.kube.resources import Manifest, Resource
 
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0

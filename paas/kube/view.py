@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paas.kube.resources import Key, Manifest, Resource
+from paas.api.resources import Key, Manifest, Resource
 
 
 class View:

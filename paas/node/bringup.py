@@ -21,9 +21,9 @@ from typing import Any
 
 from paas.node import build, doctor, images, instance, manifests, network, packages, platform, settings
 from paas.node.components import COMPONENTS
-from paas.node.description import Instance, check_name, choose_subnets
 from paas.node.errors import NodeError
 from paas.node.paths import cache_root
+from paas.node.spec import Instance, check_name, choose_subnets
 from paas.node.toolchain import Progress
 
 START_TIMEOUT = 90.0
@@ -31,7 +31,7 @@ DEFAULT_PORTS = {"http_port": 8080, "https_port": 8443, "api_port": 6443}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class UpOptions:
     """What the command line asked for; None means as before, or the default."""
 
     name: str = "default"
@@ -43,7 +43,7 @@ class Wish:
     """Checked (`settings.read`); put over the platform's settings on this cluster."""
 
 
-def up(wish: Wish, *, install: platform.Install | None, progress: Progress) -> Instance:
+def up(wish: UpOptions, *, install: platform.Install | None, progress: Progress) -> Instance:
     """Bring the instance up; NodeError with what to do next when it cannot be.
 
     `install` applies the platform's manifests; a bare instance gets a file for `paas install` instead.
@@ -84,7 +84,7 @@ def up(wish: Wish, *, install: platform.Install | None, progress: Progress) -> I
 
 
 def describe(
-    wish: Wish, before: Instance | None, *, binaries: Path, pause: Path, host: network.HostNetwork
+    wish: UpOptions, before: Instance | None, *, binaries: Path, pause: Path, host: network.HostNetwork
 ) -> Instance:
     """The instance as wished, else as it was before, else by default. Pure."""
     ports: dict[str, int] = {

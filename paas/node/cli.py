@@ -17,8 +17,8 @@ from paas.terminal.output import plain
 from paas.terminal.problem import ExitCode, Problem, not_found
 
 if TYPE_CHECKING:
-    from paas.node.description import Instance
     from paas.node.platform import Install
+    from paas.node.spec import Instance
 
 Name = Annotated[str, typer.Option("--name", help="Which instance; several run side by side.")]
 
@@ -52,7 +52,7 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
         from paas.node.settings import read
 
         began = time.monotonic()
-        wish = bringup.Wish(
+        wish = bringup.UpOptions(
             name=name,
             http_port=http_port,
             https_port=https_port,

@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from paas.node import audit
-from paas.node.description import (
+from paas.node.pki import Leaf
+from paas.node.spec import (
     DNS_FORWARD,
     NODE_NAME,
     PLATFORM_HOST,
@@ -24,7 +25,6 @@ from paas.node.description import (
     TOKEN_ISSUER,
     Instance,
 )
-from paas.node.pki import Leaf
 
 PAUSE = "localhost/pause:1"
 BOOTSTRAP_REGISTRY_PORT = 5001

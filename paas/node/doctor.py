@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paas.node import network, packages, toolchain
-from paas.node.description import Instance
 from paas.node.errors import NodeError
 from paas.node.paths import cache_root, state_root
+from paas.node.spec import Instance
 from paas.terminal.problem import ExitCode
 
 SPACE_TO_COMPILE = 20.0  # GiB

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paas.node.config import PAUSE
-from paas.node.description import REGISTRY
 from paas.node.errors import NodeError
+from paas.node.spec import REGISTRY
 from paas.node.toolchain import Progress
 
 KANIKO = f"{REGISTRY}/paas/kaniko:1.24.0"

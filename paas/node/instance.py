@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import paas
-from paas.node import cgroups, config, kubeconfig, lineup, network, pki
-from paas.node.description import PLATFORM_UID, Instance, Subnets
+from paas.node import cgroups, commands, config, kubeconfig, network, pki
 from paas.node.errors import NodeError
 from paas.node.images import MACHINE_CAS
 from paas.node.paths import cache_root, state_root
+from paas.node.spec import PLATFORM_UID, Instance, Subnets
 
 STOP_TIMEOUT = 60.0
 PRIVATE = ("pki", "etc", "etcd", "containerd", "kubelet", "kubelet-pki", "run", "volumes")
@@ -129,7 +129,7 @@ def prepare(instance: Instance, host: network.HostNetwork) -> bool:
     _replace(instance.trust_bundle, machine + (instance.pki / "platform-ca.crt").read_text())
     # what a person has to trust; the key beside it in pki stays private
     _replace(instance.state / "platform-ca.crt", (instance.pki / "platform-ca.crt").read_text(), mode=0o644)
-    instructions = lineup.document(instance, keep=_keep(instance))
+    instructions = commands.document(instance, keep=_keep(instance))
     changed.append(_replace(instance.run / "supervise.json", json.dumps(instructions, indent=1)))
     binaries = instance.state / "bin"
     if not binaries.is_symlink() or binaries.readlink() != instance.binaries:

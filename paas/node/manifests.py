@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paas.node.description import Instance
+from paas.node.spec import Instance
 
 Manifest = dict[str, Any]
 REPOSITORIES_CLAIM = ("paas-system", "paas-repositories")

@@ -25,15 +25,15 @@ from typing import Any, Protocol
 
 import yaml
 
-from paas.kube.settings import BuildSettings, Settings
 from paas.node import images, manifests, settings
-from paas.node.description import REGISTRY, Instance
 from paas.node.errors import NodeError
 from paas.node.images import RuntimeImage
 from paas.node.paths import cache_root
+from paas.node.spec import REGISTRY, Instance
 from paas.node.stores import LOOPBACK, LoopbackRegistry, Node
 from paas.node.toolchain import Progress
-from paas.sources import buildpacks
+from paas.settings import BuildSettings, Settings
+from paas.source import buildpacks
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("Dockerfile", "requirements.txt", "buildpacks", "paas")

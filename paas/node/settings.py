@@ -16,8 +16,8 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from paas.kube.settings import Settings
 from paas.node.errors import NodeError
+from paas.settings import Settings
 from paas.terminal.problem import ExitCode
 
 FILE: Final = "settings.yaml"

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from paas.node import config, instance
-from paas.node.description import REGISTRY, Instance
 from paas.node.errors import NodeError
+from paas.node.spec import REGISTRY, Instance
 from paas.node.toolchain import Progress
 
 WORTH_KEEPING = 4 * 2**20  # bytes; less is made again as quickly as it is loaded

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paas.kube import names
-from paas.kube.names import SERVICE_ACCOUNT_PUSHER
-from paas.kube.resources import NAMESPACE, SERVICEACCOUNT, Key, Manifest
+from paas.api import names
+from paas.api.names import SERVICE_ACCOUNT_PUSHER
+from paas.api.resources import NAMESPACE, SERVICEACCOUNT, Key, Manifest
 from paas.terminal import kubeconfig
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Session, command
@@ -38,7 +38,7 @@ async def new_project(
 
     Example: paas new-project demo
     """
-    from paas.projects.model import is_project, is_reserved
+    from paas.api.project import is_project, is_reserved
 
     _check(name, reserved=is_reserved(name))
     cluster = await session.cluster()
@@ -89,7 +89,7 @@ async def project(
 
     Example: paas project demo
     """
-    from paas.projects.model import is_project
+    from paas.api.project import is_project
 
     cluster = await session.cluster()
     if name is None:

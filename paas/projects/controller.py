@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
-from paas.kube import names
-from paas.kube.credentials import key_of, project_credential
-from paas.kube.plan import Effect, Plan
-from paas.kube.resources import (
+from paas.api import names
+from paas.api.project import is_labelled
+from paas.api.resources import (
     LIMITRANGE,
     NAMESPACE,
     NETWORKPOLICY,
@@ -19,12 +18,13 @@ from paas.kube.resources import (
     Manifest,
     Resource,
 )
-from paas.kube.runtime import Controller, Watch, itself
-from paas.kube.settings import Settings
+from paas.auth.credentials import key_of, project_credential
 from paas.kube.view import View
-from paas.projects.gifts import NAMES
-from paas.projects.model import is_labelled
+from paas.projects.default_objects import NAMES
 from paas.projects.plan import GrantPull, Observed, plan
+from paas.reconcile.controller import Controller, Watch, itself
+from paas.reconcile.plan import Effect, Plan
+from paas.settings import Settings
 
 _OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from paas.kube import names
-from paas.kube.meta import apply_if_needed, desired, owned_by
-from paas.kube.names import Reason
-from paas.kube.plan import Action, Apply, Effect, Event, Plan
-from paas.kube.resources import NAMESPACE, Manifest, Resource, key_of, resource_of
-from paas.kube.settings import Settings
-from paas.projects.gifts import gifts
-from paas.projects.model import ANNOTATION_STATUS, READY, is_project, status_of
+from paas.api import names
+from paas.api.names import Reason
+from paas.api.project import ANNOTATION_STATUS, READY, is_project, status_of
+from paas.api.resources import NAMESPACE, Manifest, Resource, key_of, resource_of
+from paas.projects.default_objects import gifts
+from paas.reconcile.meta import apply_if_needed, desired, owned_by
+from paas.reconcile.plan import Action, Apply, Effect, Event, Plan
+from paas.settings import Settings
 
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 BASELINE: Final = "baseline"

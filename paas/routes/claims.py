@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from paas.kube.meta import fit
-from paas.kube.names import Reason
-from paas.kube.resources import Key, Manifest, key_of
-from paas.kube.settings import Settings
+from paas.api.names import Reason
+from paas.api.resources import Key, Manifest, key_of
+from paas.reconcile.meta import fit
+from paas.settings import Settings
 
 INTERNAL: Final = "paas.internal"
 """Names below it are the platform's own, inside the cluster."""

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from paas.kube import names
-from paas.kube.resources import ROUTE, SERVICE, Key, Manifest
+from paas.api import names
+from paas.api.resources import ROUTE, SERVICE, Key, Manifest
 from paas.terminal.naming import plain_name
 from paas.terminal.problem import ExitCode, Problem, not_found
 from paas.terminal.session import MANAGER, Session, command

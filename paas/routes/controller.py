@@ -14,21 +14,21 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 
+from paas.api.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
+from paas.api.project import is_project
+from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
 from paas.kube.cluster import AlreadyExists, Cluster, Conflict
-from paas.kube.execute import PlanOutdated
-from paas.kube.meta import labels, part_of
-from paas.kube.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
-from paas.kube.plan import Effect, Plan
-from paas.kube.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
-from paas.kube.runtime import Controller, Watch
-from paas.kube.settings import Settings
 from paas.kube.view import View
-from paas.projects.model import is_project
+from paas.reconcile.controller import Controller, Watch
+from paas.reconcile.execute import PlanOutdated
+from paas.reconcile.meta import labels, part_of
+from paas.reconcile.plan import Effect, Plan
 from paas.routes import tls
+from paas.routes.certificates import Authority, mint, read
 from paas.routes.claims import host_of
 from paas.routes.dialects import ingress as dialect
-from paas.routes.mint import Authority, mint, read
-from paas.routes.plan import MintCertificate, Observed, RouteWorld, plan
+from paas.routes.plan import IssueCertificate, Observed, RouteSnapshot, plan
+from paas.settings import Settings
 
 
 class RoutesController(Controller[Observed]):
@@ -90,23 +90,23 @@ class RoutesController(Controller[Observed]):
             for known in self.view.list(ROUTE):
                 self._note(known)
             self._complete = True
-        worlds = []
+        snapshots = []
         for child in sorted(self._wanted_by.get(key.name, ())):
             route = self.view.get(ROUTE, child)
             if route is None:
                 self._wanted_by[key.name].discard(child)
                 self._host.pop(child, None)
             elif self._counts(route) and host_of(route, self.settings) == key.name:
-                worlds.append(await self._world(route))
+                snapshots.append(await self._snapshot(route))
         if not self._wanted_by.get(key.name):
             self._wanted_by.pop(key.name, None)
-        return Observed(key.name, tuple(worlds)) if worlds else None
+        return Observed(key.name, tuple(snapshots)) if snapshots else None
 
     def _counts(self, route: Manifest) -> bool:
         project = self.view.get(NAMESPACE, Key("", route["metadata"]["namespace"]))
         return is_project(project) and not route["metadata"].get("deletionTimestamp")
 
-    async def _world(self, route: Manifest) -> RouteWorld:
+    async def _snapshot(self, route: Manifest) -> RouteSnapshot:
         namespace, name = route["metadata"]["namespace"], route["metadata"]["name"]
         ingresses: dict[str, Manifest] = {}
         for child in dialect.child_names(name):
@@ -118,12 +118,12 @@ class RoutesController(Controller[Observed]):
                 ingresses[child] = live
         spec = route.get("spec") or {}
         service = self.view.get(SERVICE, Key(namespace, str((spec.get("to") or {}).get("name") or "")))
-        world = RouteWorld(route=route, ingresses=ingresses, service=service)
+        snapshot = RouteSnapshot(route=route, ingresses=ingresses, service=service)
         host = host_of(route, self.settings)
         if tls.source(host, domain=self.settings.domain, tls=bool(spec.get("tls"))) is not tls.Source.OWN:
-            return world
+            return snapshot
         secret = await self.cluster.get(SECRET, Key(namespace, tls.secret_name(name)))
-        return RouteWorld(
+        return RouteSnapshot(
             route=route,
             ingresses=ingresses,
             service=service,
@@ -144,7 +144,7 @@ class RoutesController(Controller[Observed]):
 
     async def effect(self, effect: Effect) -> None:
         match effect:
-            case MintCertificate():
+            case IssueCertificate():
                 await self._mint(effect)
             case _:
                 await super().effect(effect)
@@ -153,7 +153,7 @@ class RoutesController(Controller[Observed]):
     def _authority(self) -> Authority:
         return Authority.load(self.settings.ca_file.read_bytes(), self.settings.ca_key_file.read_bytes())
 
-    async def _mint(self, effect: MintCertificate) -> None:
+    async def _mint(self, effect: IssueCertificate) -> None:
         route = self.view.get(ROUTE, effect.route)
         if route is None or route["metadata"]["uid"] != effect.route_uid:
             raise PlanOutdated(f"Route {effect.route} is gone")

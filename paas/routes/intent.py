@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paas.routes.model import InsecurePolicy
+from paas.api.route import InsecurePolicy
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,20 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from paas.kube import conditions
-from paas.kube.conditions import Wanted
-from paas.kube.meta import apply_if_needed, owned_by
-from paas.kube.names import Condition, Reason
-from paas.kube.plan import Action, Delete, Effect, Event, Plan, Requeue, Status
-from paas.kube.resources import INGRESS, ROUTE, Key, Manifest, key_of
-from paas.kube.settings import Settings
+from paas.api.names import Condition, Reason
+from paas.api.resources import INGRESS, ROUTE, Key, Manifest, key_of
+from paas.api.route import InsecurePolicy, RouteIngress, RouteSpec, RouteStatus, Termination
+from paas.reconcile import conditions
+from paas.reconcile.conditions import Wanted
+from paas.reconcile.meta import apply_if_needed, owned_by
+from paas.reconcile.plan import Action, Delete, Effect, Event, Plan, Requeue, Status
 from paas.routes import tls
 from paas.routes.backend import service_port
 from paas.routes.claims import Verdict, claim_of, judge
 from paas.routes.dialects import ingress as dialect
 from paas.routes.intent import Intent
-from paas.routes.model import InsecurePolicy, RouteIngress, RouteSpec, RouteStatus, Termination
 from paas.routes.tls import Certificate, Source
+from paas.settings import Settings
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which a certificate that was asked for is looked at."""
@@ -40,7 +40,7 @@ _STALLED: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class MintCertificate(Effect):
+class IssueCertificate(Effect):
     """Write Secret `secret` with a certificate of the platform's authority for `hosts`, owned by the Route.
 
     `secret_uid` is that of the Route's Secret when it exists, to be written anew."""
@@ -53,7 +53,7 @@ class MintCertificate(Effect):
 
 
 @dataclass(frozen=True)
-class RouteWorld:
+class RouteSnapshot:
     """One Route and what it depends on."""
 
     route: Manifest
@@ -71,47 +71,47 @@ class Observed:
     """A host and all Routes that want it."""
 
     host: str
-    routes: tuple[RouteWorld, ...]
+    routes: tuple[RouteSnapshot, ...]
 
 
 def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     """Refused Routes first, then the admitted ones, oldest first."""
-    verdicts = judge(observed.host, [claim_of(world.route) for world in observed.routes], settings)
+    verdicts = judge(observed.host, [claim_of(snapshot.route) for snapshot in observed.routes], settings)
     ordered = sorted(
         observed.routes,
-        key=lambda world: (verdicts[_uid(world)].admitted, claim_of(world.route).age),
+        key=lambda snapshot: (verdicts[_uid(snapshot)].admitted, claim_of(snapshot.route).age),
     )
     actions: list[Action] = []
-    for world in ordered:
-        actions += _route(observed.host, world, verdicts[_uid(world)], now=now, settings=settings)
+    for snapshot in ordered:
+        actions += _route(observed.host, snapshot, verdicts[_uid(snapshot)], now=now, settings=settings)
     return Plan(tuple(actions))
 
 
-def _uid(world: RouteWorld) -> str:
-    return str(world.route["metadata"]["uid"])
+def _uid(snapshot: RouteSnapshot) -> str:
+    return str(snapshot.route["metadata"]["uid"])
 
 
 def _route(
-    host: str, world: RouteWorld, verdict: Verdict, *, now: datetime, settings: Settings
+    host: str, snapshot: RouteSnapshot, verdict: Verdict, *, now: datetime, settings: Settings
 ) -> list[Action]:
     try:
-        spec = RouteSpec.model_validate(world.route.get("spec") or {})
+        spec = RouteSpec.model_validate(snapshot.route.get("spec") or {})
     except ValidationError as problem:
         verdict = Verdict(False, Reason.INVALID_SPEC, _why(problem))
-        return _refused(host, world, verdict, now=now, settings=settings)
+        return _refused(host, snapshot, verdict, now=now, settings=settings)
     if not verdict.admitted:
-        return _refused(host, world, verdict, now=now, settings=settings)
+        return _refused(host, snapshot, verdict, now=now, settings=settings)
     if spec.tls is not None and spec.tls.termination != Termination.EDGE:
         text = f"tls.termination {spec.tls.termination} is not supported yet; use edge"
-        return _refused(host, world, Verdict(False, Reason.INVALID_SPEC, text), now=now, settings=settings)
-    return _admitted(host, world, spec, verdict, now=now, settings=settings)
+        return _refused(host, snapshot, Verdict(False, Reason.INVALID_SPEC, text), now=now, settings=settings)
+    return _admitted(host, snapshot, spec, verdict, now=now, settings=settings)
 
 
 def _refused(
-    host: str, world: RouteWorld, verdict: Verdict, *, now: datetime, settings: Settings
+    host: str, snapshot: RouteSnapshot, verdict: Verdict, *, now: datetime, settings: Settings
 ) -> list[Action]:
     """Nothing of the Route is published."""
-    actions: list[Action] = [*_leftovers(world, keep=())]
+    actions: list[Action] = [*_leftovers(snapshot, keep=())]
     no_certificate = Wanted(
         Condition.CERTIFICATE_READY,
         "False",
@@ -119,24 +119,30 @@ def _refused(
         "the Route is not admitted; see condition Admitted",
     )
     return actions + _status(
-        host, world, verdict, verdict, no_certificate, url="", now=now, settings=settings
+        host, snapshot, verdict, verdict, no_certificate, url="", now=now, settings=settings
     )
 
 
 def _admitted(
-    host: str, world: RouteWorld, spec: RouteSpec, verdict: Verdict, *, now: datetime, settings: Settings
+    host: str,
+    snapshot: RouteSnapshot,
+    spec: RouteSpec,
+    verdict: Verdict,
+    *,
+    now: datetime,
+    settings: Settings,
 ) -> list[Action]:
-    route = world.route
+    route = snapshot.route
     source = tls.source(host, domain=settings.domain, tls=spec.tls is not None)
     secret = tls.secret_name(route["metadata"]["name"]) if source is Source.OWN else None
     actions: list[Action] = []
-    problem = _taken(world, secret)
+    problem = _taken(snapshot, secret)
     target = spec.port.target_port if spec.port is not None else None
-    port = service_port(world.service, target) if world.service is not None else None
-    certificate = _certificate(source, world, host, now=now, settings=settings)
+    port = service_port(snapshot.service, target) if snapshot.service is not None else None
+    certificate = _certificate(source, snapshot, host, now=now, settings=settings)
     if problem is None:
         if secret is not None:
-            actions += _minting(world, host, secret, now=now)
+            actions += _minting(snapshot, host, secret, now=now)
         # Without the Service (yet) the port is a guess: the host is ours and has its address, and the
         # port is put right when the Service comes.
         guess = target if isinstance(target, int) else 80
@@ -151,14 +157,14 @@ def _admitted(
         )
         manifests = dialect.render(route, intent, settings)
         for manifest in manifests:
-            apply = apply_if_needed(manifest, world.ingresses.get(manifest["metadata"]["name"]))
+            apply = apply_if_needed(manifest, snapshot.ingresses.get(manifest["metadata"]["name"]))
             if apply is not None:
                 actions.append(apply)
-        actions += _leftovers(world, keep=tuple(manifest["metadata"]["name"] for manifest in manifests))
+        actions += _leftovers(snapshot, keep=tuple(manifest["metadata"]["name"] for manifest in manifests))
     external = settings.external_url(host) if spec.tls is not None else settings.external_http_url(host)
     url = f"{external}{spec.path or ''}"
-    ready = problem or _backend_problem(world, spec, port) or _unready(certificate)
-    if ready is None and not _address(world):
+    ready = problem or _backend_problem(snapshot, spec, port) or _unready(certificate)
+    if ready is None and not _address(snapshot):
         ready = Verdict(
             False,
             Reason.ADDRESS_PENDING,
@@ -167,7 +173,7 @@ def _admitted(
         )
     if ready is None:
         ready = Verdict(True, Reason.RECONCILED, f"published at {url}")
-    return actions + _status(host, world, verdict, ready, certificate, url=url, now=now, settings=settings)
+    return actions + _status(host, snapshot, verdict, ready, certificate, url=url, now=now, settings=settings)
 
 
 def _insecure(spec: RouteSpec) -> InsecurePolicy:
@@ -176,11 +182,13 @@ def _insecure(spec: RouteSpec) -> InsecurePolicy:
     return InsecurePolicy(spec.tls.insecure_edge_termination_policy or InsecurePolicy.NONE)
 
 
-def _taken(world: RouteWorld, secret: str | None) -> Verdict | None:
+def _taken(snapshot: RouteSnapshot, secret: str | None) -> Verdict | None:
     """Whether a name that the Route's children need belongs to somebody else."""
-    foreign = [("Ingress", live) for live in world.ingresses.values() if not owned_by(live, _uid(world))]
-    if secret is not None and world.secret is not None and not owned_by(world.secret, _uid(world)):
-        foreign.append(("Secret", world.secret))
+    foreign = [
+        ("Ingress", live) for live in snapshot.ingresses.values() if not owned_by(live, _uid(snapshot))
+    ]
+    if secret is not None and snapshot.secret is not None and not owned_by(snapshot.secret, _uid(snapshot)):
+        foreign.append(("Secret", snapshot.secret))
     if not foreign:
         return None
     kind, live = foreign[0]
@@ -193,30 +201,32 @@ def _taken(world: RouteWorld, secret: str | None) -> Verdict | None:
     )
 
 
-def _leftovers(world: RouteWorld, *, keep: tuple[str, ...]) -> list[Action]:
+def _leftovers(snapshot: RouteSnapshot, *, keep: tuple[str, ...]) -> list[Action]:
     """Deletes of the Route's own Ingresses that it no longer has."""
     return [
         Delete(INGRESS, key_of(live), live["metadata"]["uid"])
-        for name, live in sorted(world.ingresses.items())
-        if name not in keep and owned_by(live, _uid(world)) and not live["metadata"].get("deletionTimestamp")
+        for name, live in sorted(snapshot.ingresses.items())
+        if name not in keep
+        and owned_by(live, _uid(snapshot))
+        and not live["metadata"].get("deletionTimestamp")
     ]
 
 
-def _minting(world: RouteWorld, host: str, secret: str, *, now: datetime) -> list[Action]:
-    if world.certificate is not None and tls.is_good(world.certificate, host, now=now):
-        return [Requeue(max(1.0, min(tls.renewal_in(world.certificate, now=now), _LONGEST)))]
-    mint = MintCertificate(
-        route=key_of(world.route),
-        route_uid=_uid(world),
+def _minting(snapshot: RouteSnapshot, host: str, secret: str, *, now: datetime) -> list[Action]:
+    if snapshot.certificate is not None and tls.is_good(snapshot.certificate, host, now=now):
+        return [Requeue(max(1.0, min(tls.renewal_in(snapshot.certificate, now=now), _LONGEST)))]
+    mint = IssueCertificate(
+        route=key_of(snapshot.route),
+        route_uid=_uid(snapshot),
         secret=secret,
         hosts=(host,),
-        secret_uid=world.secret["metadata"]["uid"] if world.secret is not None else None,
+        secret_uid=snapshot.secret["metadata"]["uid"] if snapshot.secret is not None else None,
     )
     return [mint, Requeue(_LOOK_AGAIN)]
 
 
 def _certificate(
-    source: Source, world: RouteWorld, host: str, *, now: datetime, settings: Settings
+    source: Source, snapshot: RouteSnapshot, host: str, *, now: datetime, settings: Settings
 ) -> Wanted:
     match source:
         case Source.NONE:
@@ -234,7 +244,7 @@ def _certificate(
                 f"warn about {host}; choose a host below {settings.domain}"
             )
             status, reason = "False", Reason.CERTIFICATE_UNAVAILABLE
-        case _ if tls.is_usable(world.certificate, host, now=now):
+        case _ if tls.is_usable(snapshot.certificate, host, now=now):
             status, reason, text = "True", Reason.CERTIFICATE_ISSUED, f"a certificate for {host}"
         case _:
             status, reason, text = (
@@ -251,8 +261,8 @@ def _unready(certificate: Wanted) -> Verdict | None:
     return Verdict(False, certificate.reason, certificate.message)
 
 
-def _backend_problem(world: RouteWorld, spec: RouteSpec, port: int | None) -> Verdict | None:
-    if world.service is None:
+def _backend_problem(snapshot: RouteSnapshot, spec: RouteSpec, port: int | None) -> Verdict | None:
+    if snapshot.service is None:
         text = f"there is no Service {spec.to.name} yet; create it, or change spec.to.name"
         return Verdict(False, Reason.SERVICE_NOT_FOUND, text)
     if port is None:
@@ -262,15 +272,15 @@ def _backend_problem(world: RouteWorld, spec: RouteSpec, port: int | None) -> Ve
     return None
 
 
-def _address(world: RouteWorld) -> str:
-    main, _ = dialect.child_names(world.route["metadata"]["name"])
-    live = world.ingresses.get(main)
-    return dialect.address(live) if live is not None and owned_by(live, _uid(world)) else ""
+def _address(snapshot: RouteSnapshot) -> str:
+    main, _ = dialect.child_names(snapshot.route["metadata"]["name"])
+    live = snapshot.ingresses.get(main)
+    return dialect.address(live) if live is not None and owned_by(live, _uid(snapshot)) else ""
 
 
 def _status(
     host: str,
-    world: RouteWorld,
+    snapshot: RouteSnapshot,
     verdict: Verdict,
     ready: Verdict,
     certificate: Wanted,
@@ -279,7 +289,7 @@ def _status(
     now: datetime,
     settings: Settings,
 ) -> list[Action]:
-    route = world.route
+    route = snapshot.route
     metadata = route["metadata"]
     generation = int(metadata.get("generation") or 0)
     stored = _stored(route)
@@ -300,7 +310,7 @@ def _status(
         observed_generation=generation,
         host=host,
         url=url,
-        address=_address(world) if verdict.admitted else "",
+        address=_address(snapshot) if verdict.admitted else "",
         ingress=(
             RouteIngress(
                 host=host,

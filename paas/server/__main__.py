@@ -10,10 +10,10 @@ import sys
 
 from paas.kube import logs
 from paas.kube.cluster import Cluster, ClusterUnreachable
-from paas.kube.settings import load
 from paas.server.app import Server
 from paas.server.cluster import needs_of
-from paas.server.serving import serving
+from paas.settings import load
+from paas.web.serving import serving
 
 log = logging.getLogger("paas.server")
 

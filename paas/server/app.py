@@ -1,7 +1,7 @@
 """The server as one ASGI application: the rooms' fronts, and what each needs of the others.
 
-    /git/…          sources.http          developers' pushes and fetches, archives for build pods
-    /webhooks/…     sources.webhooks      deliveries of git hosts
+    /git/…          git.http              developers' pushes and fetches, archives for build pods
+    /webhooks/…     webhooks.http         deliveries of git hosts
     /registry/…     images.http           tokens for the registry
     /healthz /readyz /metrics             for the kubelet and Prometheus
 
@@ -24,15 +24,15 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Response
 
-from paas.kube.resources import Key
+from paas.api.resources import Key
+from paas.git.http import Authenticate, Authorize, GitFront, Limits
+from paas.git.push import FindConfig, Instantiate, Story
+from paas.git.receive import Receiver
+from paas.git.repositories import Repositories
+from paas.git.worker import Prepare, Workers
 from paas.server.metrics import Metrics
-from paas.sources.body import Receive, Send
-from paas.sources.http import Authenticate, Authorize, GitFront, Limits
-from paas.sources.model import FindConfig, Instantiate, Story
-from paas.sources.receive import Receiver
-from paas.sources.repositories import Repositories
-from paas.sources.webhooks.front import WebhookFront
-from paas.sources.worker import Prepare, Workers
+from paas.web.body import Receive, Send
+from paas.webhooks.http import WebhookFront
 
 log = logging.getLogger("paas.server")
 access = logging.getLogger("paas.server.access")
@@ -55,7 +55,7 @@ class AlreadyServed(Exception):
 
 
 @dataclass(frozen=True)
-class Needs:
+class Dependencies:
     """What the server is made of. Everything that talks to the cluster is given, so that tests can serve
     real git without one."""
 
@@ -85,7 +85,7 @@ class Needs:
 class Server:
     """The application and what runs beside it; `app` is ASGI with a lifespan."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: Dependencies) -> None:
         self._needs = needs
         self.metrics = Metrics()
         self.repositories = Repositories(needs.repositories)

@@ -5,37 +5,39 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncGenerator
 
+from paas.api import names
+from paas.api.build import InvalidSource, Person
+from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
+from paas.auth import credentials
+from paas.auth.review import Auth
 from paas.builds.instantiate import BuildRequest, InstantiateError, instantiate
-from paas.builds.model import InvalidSource, Person
-from paas.images.http import TokenNeeds, token_router
-from paas.images.signer import Signer
-from paas.kube import credentials, names
+from paas.git import push
+from paas.git.hosted import Preparer
+from paas.git.http import Limits
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
-from paas.kube.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
-from paas.kube.settings import Settings
-from paas.server.app import Needs
-from paas.server.auth import Auth
+from paas.registry.http import TokenDependencies, token_router
+from paas.registry.signer import Signer
+from paas.server.app import Dependencies
 from paas.server.story import story
-from paas.sources import buildpacks, model
-from paas.sources.hosted import Preparer
-from paas.sources.http import Limits
+from paas.settings import Settings
+from paas.source import buildpacks
 
 MANAGER = "paas-server"
 
 
-def needs_of(cluster: Cluster, settings: Settings) -> Needs:
+def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
     """Everything that the server is made of. Raises OSError when a key is not mounted."""
     auth = Auth(cluster)
     credential_key = credentials.key_of(settings.credentials_key_file.read_text())
     find_build = functools.partial(cluster.get, BUILD)
-    tokens = TokenNeeds(
+    tokens = TokenDependencies(
         signer=Signer(settings.registry_token_key_file.read_bytes()),
         service=settings.registry_service,
         credential_key=credential_key,
         find_build=find_build,
         find_namespace=lambda name: cluster.get(NAMESPACE, Key("", name)),
     )
-    return Needs(
+    return Dependencies(
         repositories=settings.repositories,
         authenticate=auth.authenticate,
         authorize=auth.authorize,
@@ -58,7 +60,7 @@ def needs_of(cluster: Cluster, settings: Settings) -> Needs:
     )
 
 
-async def make_build(cluster: Cluster, key: Key, wanted: model.NewBuild) -> model.Made:
+async def make_build(cluster: Cluster, key: Key, wanted: push.NewBuild) -> push.Made:
     """`builds.instantiate` as the sources room wants it. Raises CannotBuild and what the cluster raises."""
     request = BuildRequest(
         trigger_id=wanted.trigger_id,
@@ -78,19 +80,19 @@ async def make_build(cluster: Cluster, key: Key, wanted: model.NewBuild) -> mode
     try:
         made = await instantiate(cluster, key, request, manager=MANAGER)
     except InstantiateError as problem:
-        raise model.CannotBuild(str(problem)) from problem
+        raise push.CannotBuild(str(problem)) from problem
     except ApiError as problem:
         if problem.status in (400, 413, 422):
-            raise model.CannotBuild(f"The API server does not take the build: {problem.message}") from problem
+            raise push.CannotBuild(f"The API server does not take the build: {problem.message}") from problem
         raise
-    return model.Made(made.build, made.created)
+    return push.Made(made.build, made.created)
 
 
-def _person(person: model.Person | None) -> Person | None:
+def _person(person: push.Person | None) -> Person | None:
     return Person(name=person.name, email=person.email) if person else None
 
 
-def _invalid(invalid: model.Invalid | None) -> InvalidSource | None:
+def _invalid(invalid: push.Invalid | None) -> InvalidSource | None:
     return InvalidSource(reason=invalid.reason, message=invalid.message) if invalid else None
 
 

@@ -9,10 +9,10 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from paas.api.resources import Manifest
 from paas.apps.follow import WAIT, End, tell
-from paas.apps.story import problem, still_running
+from paas.apps.progress import problem, still_running
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
-from paas.kube.resources import Manifest
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from paas.kube.model import Column
+from paas.api.base import Column
 from paas.terminal.output import Table, age
 
 # .name, [0], [?(@.type=='Ready')], ['dotted.key']

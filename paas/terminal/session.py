@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from paas.kube.names import SYSTEM_NAMESPACE
-from paas.kube.resources import CONFIGMAP, Key
+from paas.api.names import SYSTEM_NAMESPACE
+from paas.api.resources import CONFIGMAP, Key
 from paas.terminal.output import Format, plain
 from paas.terminal.problem import ExitCode, Problem
 
@@ -76,7 +76,7 @@ class Session:
     async def cluster(self) -> Cluster:
         """The connection, made when first asked for."""
         if self._cluster is None:
-            from paas.terminal.lean import connect
+            from paas.terminal.rest import connect
 
             self._cluster = await connect(self.kubeconfig, context=self.context)
         return self._cluster

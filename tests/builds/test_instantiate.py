@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from paas.api.build import ANNOTATION_PAUSED, InvalidSource, Person, TriggerType
 from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number, pruned_build
-from paas.builds.model import ANNOTATION_PAUSED, InvalidSource, Person, TriggerType
-from tests.builds.world import config, push
+from tests.builds.fake_cluster import config, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git", "ref": "main"}}
 

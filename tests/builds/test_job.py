@@ -12,13 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paas.api.build import BuildSpec
+from paas.api.resources import Manifest
+from paas.auth import credentials
 from paas.builds import job
 from paas.builds.instantiate import frozen
-from paas.builds.model import BuildSpec
-from paas.kube import credentials
-from paas.kube.resources import Manifest
-from paas.sources.order import FetchOrder
-from tests.builds.world import SETTINGS, config, push
+from paas.fetch.request import FetchRequest
+from tests.builds.fake_cluster import SETTINGS, config, push
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY = b"k" * 32
@@ -129,7 +129,7 @@ def test_the_registry_login_is_the_builds_own() -> None:
 
 
 def test_a_hosted_source_is_the_archive_of_the_commit_and_the_frozen_dockerfile() -> None:
-    order = FetchOrder.from_json(secret_of()["order.json"])
+    order = FetchRequest.from_json(secret_of()["order.json"])
     commit = push(1).commit
     assert order.archive == f"https://paas.paas.internal/git/demo/shop/archive/{commit}.tar"
     assert order.user == "build:demo/shop-1"
@@ -139,7 +139,7 @@ def test_a_hosted_source_is_the_archive_of_the_commit_and_the_frozen_dockerfile(
 
 
 def test_an_external_source_is_named_and_nothing_is_frozen() -> None:
-    order = FetchOrder.from_json(secret_of(**EXTERNAL)["order.json"])
+    order = FetchRequest.from_json(secret_of(**EXTERNAL)["order.json"])
     assert (order.archive, order.user, order.dockerfile) == (None, None, None)
     assert (order.uri, order.ref) == ("https://git.example/team/shop.git", "main")
     assert (order.context_dir, order.dockerfile_path) == ("web", "docker/Dockerfile")

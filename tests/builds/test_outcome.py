@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from paas.api.resources import Manifest
 from paas.builds.outcome import Failed, Lost, Succeeded, UnderWay, assess, failed_container, report_of
-from paas.kube.resources import Manifest
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 RUNTIMES = ("registry.paas.internal:5000/paas/runtime-python:latest",)

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import paas.builds
-from paas.builds import advance, history, queue
+from paas.api.build import ANNOTATION_PAUSED, TERMINAL, InvalidSource
+from paas.api.resources import Manifest
+from paas.builds import advance, prune, run_policy
 from paas.builds import plan as decisions
-from paas.builds.advance import BuildSeen
-from paas.builds.model import ANNOTATION_PAUSED, TERMINAL, InvalidSource
+from paas.builds.advance import ObservedBuild
 from paas.builds.plan import plan
-from paas.kube.conditions import timestamp
-from paas.kube.resources import Manifest
-from tests.builds.world import NAMESPACE, SETTINGS, World, push
+from paas.reconcile.conditions import timestamp
+from tests.builds.fake_cluster import NAMESPACE, SETTINGS, FakeCluster, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git"}, "sourceSecret": {"name": "login"}}
 HAPPENINGS = [
@@ -32,7 +32,7 @@ HAPPENINGS = [
     "succeeds, then the stream goes", "succeeds while the registry is down", "lies", "did not push", "fails",
     "fails", "killed",
 ]  # fmt: skip
-DECISIONS = ("plan", "advance", "history", "queue")
+DECISIONS = ("plan", "advance", "prune", "run_policy")
 ROUNDS = 10
 """Hundreds of histories until every branch was reached; it takes two or three as a rule."""
 PODS = [
@@ -45,7 +45,7 @@ PODS = [
 
 
 class Everything(RuleBasedStateMachine):
-    """The world of one BuildConfig."""
+    """The cluster of one BuildConfig."""
 
     @initialize(
         source=st.sampled_from([{"git": {}}, EXTERNAL]),
@@ -53,7 +53,7 @@ class Everything(RuleBasedStateMachine):
         triggers=st.sampled_from([[], [{"type": "ConfigChange"}]]),
     )
     def begin(self, source: Any, limits: tuple[int, int], triggers: Any) -> None:
-        self.world = World(
+        self.cluster = FakeCluster(
             source=source,
             triggers=triggers,
             successfulBuildsHistoryLimit=limits[0],
@@ -63,55 +63,55 @@ class Everything(RuleBasedStateMachine):
         self.ended: dict[str, Any] = {}
 
     def some(self, data: st.DataObject, *phases: str) -> str | None:
-        names = [name for name in self.world.builds if not phases or self.world.phase(name) in phases]
+        names = [name for name in self.cluster.builds if not phases or self.cluster.phase(name) in phases]
         return data.draw(st.sampled_from(sorted(names))) if names else None
 
     # -- people ------------------------------------------------------------------------------------------
     @rule(again=st.booleans(), invalid=st.sampled_from([None, None, "NoBuildpack", "Unheard"]))
     def pushes(self, again: bool, invalid: str | None) -> None:
         waiting = [build for build in self.builds(now=True) if "status" not in build]
-        if self.world.config is None or len(waiting) > 2:
+        if self.cluster.config is None or len(waiting) > 2:
             return
         self.count += not again
         reason = InvalidSource(reason=invalid, message="add a Dockerfile") if invalid else None
-        self.world.build(push(self.count, invalid=reason))
+        self.cluster.build(push(self.count, invalid=reason))
 
     @rule(data=st.data())
     def cancels(self, data: st.DataObject) -> None:
         if name := self.some(data):
-            self.world.cancel(name)
+            self.cluster.cancel(name)
 
     @rule()
     def pauses_or_resumes(self) -> None:
-        if self.world.config is not None:
-            annotations = self.world.config["metadata"].setdefault("annotations", {})
+        if self.cluster.config is not None:
+            annotations = self.cluster.config["metadata"].setdefault("annotations", {})
             paused = annotations.get(ANNOTATION_PAUSED) == "true"
             annotations[ANNOTATION_PAUSED] = "false" if paused else "true"
 
     @rule(what=st.sampled_from(["stream", "key", "secret", "registry", "spec", "foreign", "job controller"]))
     def something_is_taken_away_or_comes_back(self, what: str) -> None:
-        world = self.world
+        cluster = self.cluster
         if what == "stream":
-            world.streams = {} if world.streams else World().streams
+            cluster.streams = {} if cluster.streams else FakeCluster().streams
         elif what == "key":
-            world.key = None if world.key else b"k" * 32
+            cluster.key = None if cluster.key else b"k" * 32
         elif what == "secret":
-            world.source_secret_missing = not world.source_secret_missing
+            cluster.source_secret_missing = not cluster.source_secret_missing
         elif what == "job controller":
-            world.jobs_lag = not world.jobs_lag
+            cluster.jobs_lag = not cluster.jobs_lag
         elif what == "registry":
-            world.registry_up = not world.registry_up
-        elif what == "spec" and world.config is not None:
-            broken = world.config["spec"].pop("output", None)
+            cluster.registry_up = not cluster.registry_up
+        elif what == "spec" and cluster.config is not None:
+            broken = cluster.config["spec"].pop("output", None)
             if broken is None:
-                world.config["spec"]["output"] = {"to": {"kind": "ImageStreamTag", "name": "shop:latest"}}
+                cluster.config["spec"]["output"] = {"to": {"kind": "ImageStreamTag", "name": "shop:latest"}}
         elif what == "foreign":
-            name = f"shop-{len(world.past) + 1}-build"
+            name = f"shop-{len(cluster.past) + 1}-build"
             foreign = {"metadata": {"name": name, "namespace": NAMESPACE, "uid": "theirs"}}
-            if world.jobs.get(name) == foreign:
-                del world.jobs[name]
-            elif name not in world.jobs:
-                world.jobs[name] = foreign
+            if cluster.jobs.get(name) == foreign:
+                del cluster.jobs[name]
+            elif name not in cluster.jobs:
+                cluster.jobs[name] = foreign
 
     # -- the cluster -------------------------------------------------------------------------------------
     @rule(
@@ -120,90 +120,90 @@ class Everything(RuleBasedStateMachine):
         gone=st.sampled_from([None, None, 5, 3600]),
     )
     def something_happens_to_the_running_build(self, what: str | int, ready: bool, gone: int | None) -> None:
-        world = self.world
-        if ready and world.config is not None:
-            if not any(self._active(build) for build in world.builds.values()):
+        cluster = self.cluster
+        if ready and cluster.config is not None:
+            if not any(self._active(build) for build in cluster.builds.values()):
                 self.count += 1
-                world.build(push(self.count))
-            world.settle()
-        active = [name for name, build in world.builds.items() if self._active(build)]
+                cluster.build(push(self.count))
+            cluster.settle()
+        active = [name for name, build in cluster.builds.items() if self._active(build)]
         if not active:
             return
         name = active[0]
         if what == "deleted pod" or not self.has_job(name):
-            world.delete_pod(name)
+            cluster.delete_pod(name)
         elif what == "deleted after the push":
-            world.delete_pod(name, pushed=True)
+            cluster.delete_pod(name, pushed=True)
         elif what == "deleted job":
-            world.delete_job(name)
+            cluster.delete_job(name)
         elif what == "runs":
-            world.run(name)
+            cluster.run(name)
         elif what == "succeeds while the registry is down":
-            world.registry_up = False
-            world.succeed(name)
-            world.step()
-            world.registry_up = True
+            cluster.registry_up = False
+            cluster.succeed(name)
+            cluster.step()
+            cluster.registry_up = True
         elif isinstance(what, str) and what.startswith("succeeds"):
-            world.succeed(name)
-            world.step()
+            cluster.succeed(name)
+            cluster.step()
             if what == "succeeds and is merged":
-                world.merge()
+                cluster.merge()
             elif what == "succeeds, then the stream goes":
-                world.streams.clear()
+                cluster.streams.clear()
         elif what == "lies":
-            world.succeed(name, claim="sha256:" + "f" * 64)
+            cluster.succeed(name, claim="sha256:" + "f" * 64)
         elif what == "did not push":
-            world.succeed(name, pushed=False)
+            cluster.succeed(name, pushed=False)
         elif what == "fails":
-            world.fail(name, message="error building image: x")
+            cluster.fail(name, message="error building image: x")
         elif what == "killed":
-            world.fail(name, code=137)
+            cluster.fail(name, code=137)
         elif isinstance(what, int):
-            pod = world.pod_of(name)
+            pod = cluster.pod_of(name)
             pod["status"] = copy.deepcopy(PODS[what])
             if gone is not None:
-                pod["metadata"]["deletionTimestamp"] = timestamp(world.now)
+                pod["metadata"]["deletionTimestamp"] = timestamp(cluster.now)
                 pod["status"] = {"phase": "Running"}
-                world.sleep(gone)
+                cluster.sleep(gone)
 
     @rule(data=st.data())
     def a_job_of_an_ended_build_is_deleted(self, data: st.DataObject) -> None:
         if name := self.some(data, *TERMINAL):
-            self.world.delete_job(name)
+            self.cluster.delete_job(name)
 
     @rule()
     def images_are_merged(self) -> None:
-        self.world.merge()
+        self.cluster.merge()
 
     @rule(data=st.data())
     def another_version_wrote_a_build(self, data: st.DataObject) -> None:
         if name := self.some(data, "New"):
-            self.world.builds[name]["spec"].pop("source", None)
+            self.cluster.builds[name]["spec"].pop("source", None)
 
     @rule()
     def the_buildconfig_is_deleted(self) -> None:
-        if len(self.world.past) > 2:
-            self.world.config = None
+        if len(self.cluster.past) > 2:
+            self.cluster.config = None
 
     # -- the operator ------------------------------------------------------------------------------------
     @rule()
     def it_works(self) -> None:
-        before = copy.deepcopy(self.world.observed())
-        plan(self.world.observed(), now=self.world.now, settings=SETTINGS)
-        assert self.world.observed() == before, "a decision changes nothing of what it sees"
-        self.world.step()
+        before = copy.deepcopy(self.cluster.observed())
+        plan(self.cluster.observed(), now=self.cluster.now, settings=SETTINGS)
+        assert self.cluster.observed() == before, "a decision changes nothing of what it sees"
+        self.cluster.step()
 
     @rule(actions=st.integers(0, 3))
     def it_is_killed(self, actions: int) -> None:
-        self.world.step(actions=actions)
+        self.cluster.step(actions=actions)
 
     @rule()
     def it_comes_to_rest(self) -> None:
-        self.world.settle()
-        assert not self.world.step().writes
+        self.cluster.settle()
+        assert not self.cluster.step().writes
 
     def has_job(self, name: str) -> bool:
-        return f"{name}-build" in self.world.jobs
+        return f"{name}-build" in self.cluster.jobs
 
     # -- promises ----------------------------------------------------------------------------------------
     @invariant()
@@ -223,13 +223,13 @@ class Everything(RuleBasedStateMachine):
         for build in self.builds(now=True):
             status = build.get("status") or {}
             if status.get("phase") == "Complete":
-                assert status["output"]["to"]["imageDigest"] == self.world.tags[build["metadata"]["uid"]]
+                assert status["output"]["to"]["imageDigest"] == self.cluster.tags[build["metadata"]["uid"]]
 
     def builds(self, *, now: bool = False) -> list[Any]:
         """All Builds that ever were, or that are there now."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "cluster"):
             return []
-        return list(self.world.builds.values()) if now else self.world.past
+        return list(self.cluster.builds.values()) if now else self.cluster.past
 
     def _active(self, build: Any) -> bool:
         return (build.get("status") or {}).get("phase") in ("Pending", "Running")
@@ -279,12 +279,12 @@ def unreached(measured: coverage.Coverage, file: Path) -> list[str]:
     return lines + [f"{line} to {', '.join(map(str, sorted(ends)))}" for line, ends in sorted(arcs)]
 
 
-def starts_all(entries: Iterable[queue.Entry]) -> queue.Entry | None:
+def starts_all(entries: Iterable[run_policy.Entry]) -> run_policy.Entry | None:
     waiting = [entry for entry in entries if entry.phase == "New" and not entry.cancelled]
     return min(waiting, default=None)
 
 
-def repeats_for_ever(config: Manifest, seen: list[BuildSeen]) -> Manifest | None:
+def repeats_for_ever(config: Manifest, seen: list[ObservedBuild]) -> Manifest | None:
     last = seen[-1].build if seen else {}
     status = last.get("status") or {}
     return last if status.get("phase") == "Error" and status.get("reason") in advance.RETRIABLE else None
@@ -301,7 +301,7 @@ class Guard:
 
 
 GUARDS = (
-    Guard(queue, "next_up", starts_all, ("one build runs at a time",)),
+    Guard(run_policy, "next_up", starts_all, ("one build runs at a time",)),
     Guard(advance, "TERMINAL", frozenset(), ("an ended Build never changes",)),
     Guard(
         decisions,
@@ -309,7 +309,7 @@ GUARDS = (
         repeats_for_ever,
         ("the plan never comes to rest", "a repetition is never repeated"),
     ),
-    Guard(history, "merged", lambda build, stream: True, ("its image is lost",)),
+    Guard(prune, "merged", lambda build, stream: True, ("its image is lost",)),
 )
 
 

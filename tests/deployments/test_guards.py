@@ -13,19 +13,19 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from paas.deployments import pin, plan, revision, rollout, triggers, workload, world
-from tests.deployments import test_obstacles, test_pin, test_rollout, test_triggers, test_workload
+from paas.deployments import hold, plan, revision, rollout, snapshot, triggers, workload
+from tests.deployments import test_blockers, test_hold, test_rollout, test_triggers, test_workload
 
 GUARDS: list[tuple[ModuleType, str, str, Callable[[], None]]] = [
     (
         plan,
-        "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(world):",
+        "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(snapshot):",
         "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED:",
         test_rollout.test_a_verdict_left_from_the_rollout_before_is_not_believed,
     ),
     (
         plan,
-        "return current.phase == Phase.RUNNING or _remaining(world) <= 0",
+        "return current.phase == Phase.RUNNING or _remaining(snapshot) <= 0",
         "return current.phase == Phase.RUNNING",
         test_rollout.test_a_verdict_reached_while_nobody_looked_is_believed_after_its_time,
     ),
@@ -39,19 +39,19 @@ GUARDS: list[tuple[ModuleType, str, str, Callable[[], None]]] = [
         plan,
         "if newest is None or rollout.gave_up(state, newest.number):",
         "if newest is None:",
-        test_pin.test_unpin_does_not_try_again_what_had_failed,
+        test_hold.test_unpin_does_not_try_again_what_had_failed,
     ),
     (
         plan,
-        "if state.hold is not None or world.pin_in_force:",
+        "if state.hold is not None or snapshot.pin_in_force:",
         "if state.hold is not None:",
-        test_pin.test_not_even_an_unrecorded_revision_is_rolled_out_under_a_pin_to_nothing,
+        test_hold.test_not_even_an_unrecorded_revision_is_rolled_out_under_a_pin_to_nothing,
     ),
     (
         plan,
-        "if state.hold is not None or world.pin_in_force:",
+        "if state.hold is not None or snapshot.pin_in_force:",
         "if False:",
-        lambda: test_pin.test_an_image_without_new_source_is_withheld_and_counted("ImageChange"),
+        lambda: test_hold.test_an_image_without_new_source_is_withheld_and_counted("ImageChange"),
     ),
     (
         plan,
@@ -61,57 +61,57 @@ GUARDS: list[tuple[ModuleType, str, str, Callable[[], None]]] = [
     ),
     (
         plan,
-        "keep = {state.active_revision, rollout.target(state), world.latest_version}",
-        "keep = {world.latest_version}",
+        "keep = {state.active_revision, rollout.target(state), snapshot.latest_version}",
+        "keep = {snapshot.latest_version}",
         test_rollout.test_the_history_is_kept_to_its_limit_without_what_is_needed,
     ),
     (
         plan,
         "final=change.final",
         "final=True",
-        lambda: test_pin.test_nobody_takes_a_release_for_the_end({"rollback": None}),
+        lambda: test_hold.test_nobody_takes_a_release_for_the_end({"rollback": None}),
     ),
     (
         plan,
-        "if obstacle is not None and obstacle.reason == Reason.NAME_TAKEN:",
+        "if blocker is not None and blocker.reason == Reason.NAME_TAKEN:",
         "if False:",
-        test_obstacles.test_a_foreign_deployment_is_never_touched,
+        test_blockers.test_a_foreign_deployment_is_never_touched,
     ),
     (
         plan,
-        "if obstacle is None or not _stops(obstacle):",
+        "if blocker is None or not _stops(blocker):",
         "if True:",
         test_rollout.test_a_rollout_that_is_paused_does_not_fail,
     ),
     (
-        pin,
+        hold,
         "return event.build_number > baseline or event.build_config_uid not in known",
         "return True",
-        test_pin.test_an_older_build_that_ends_late_is_withheld,
+        test_hold.test_an_older_build_that_ends_late_is_withheld,
     ),
     (
-        pin,
+        hold,
         "return event.build_number > baseline or event.build_config_uid not in known",
         "return event.build_number > baseline",
-        test_pin.test_builds_of_a_new_buildconfig_are_numbered_apart,
+        test_hold.test_builds_of_a_new_buildconfig_are_numbered_apart,
     ),
     (
-        pin,
+        hold,
         "if event.cause in SOURCE_CHANGES:",
         "if event.cause:",
-        lambda: test_pin.test_an_image_without_new_source_is_withheld_and_counted("ImageChange"),
+        lambda: test_hold.test_an_image_without_new_source_is_withheld_and_counted("ImageChange"),
     ),
     (
-        pin,
+        hold,
         "if edited and triggers.on_config_change(spec):",
         "if edited:",
-        test_pin.test_an_edited_template_does_not_when_config_change_is_off,
+        test_hold.test_an_edited_template_does_not_when_config_change_is_off,
     ),
     (
-        pin,
+        hold,
         "if request is not None and request != hold.request:",
         "if request is not None:",
-        test_pin.test_a_request_that_was_there_before_does_not,
+        test_hold.test_a_request_that_was_there_before_does_not,
     ),
     (
         rollout,
@@ -123,7 +123,7 @@ GUARDS: list[tuple[ModuleType, str, str, Callable[[], None]]] = [
         rollout,
         "and row.reason == RolloutReason.PROGRESS_DEADLINE_EXCEEDED",
         "",
-        test_pin.test_unpin_takes_up_a_rollout_that_the_rollback_had_cut_short,
+        test_hold.test_unpin_takes_up_a_rollout_that_the_rollback_had_cut_short,
     ),
     (
         triggers,
@@ -174,22 +174,22 @@ GUARDS: list[tuple[ModuleType, str, str, Callable[[], None]]] = [
         test_rollout.test_a_value_that_the_api_server_writes_in_another_form_is_applied_once_more_and_no_more,
     ),
     (
-        world,
+        snapshot,
         "for rule in (_name_taken, _bad_triggers, _paused, _pinned_to_nothing):",
         "for rule in (_bad_triggers, _paused, _pinned_to_nothing):",
-        test_obstacles.test_a_foreign_deployment_is_never_touched,
+        test_blockers.test_a_foreign_deployment_is_never_touched,
     ),
     (
-        world,
-        "if world.next_revision is None or not world.observed.refusal:",
+        snapshot,
+        "if snapshot.next_revision is None or not snapshot.observed.refusal:",
         "if True:",
-        test_obstacles.test_a_template_that_the_cluster_refuses_never_becomes_a_revision,
+        test_blockers.test_a_template_that_the_cluster_refuses_never_becomes_a_revision,
     ),
     (
         revision,
         "if not meta.owned_by(manifest, owner_uid) or not isinstance(number, int):",
         "if not isinstance(number, int):",
-        test_obstacles.test_a_foreign_revision_name_is_never_taken_over,
+        test_blockers.test_a_foreign_revision_name_is_never_taken_over,
     ),
 ]
 

@@ -17,11 +17,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from paas.builds.model import SOURCE_CHANGES
+from paas.api.build import SOURCE_CHANGES
 from paas.deployments import plan
-from paas.kube.plan import Apply, Status
-from tests.deployments.branches import every_branch
-from tests.deployments.simulator import CONFIG_CHANGE, World, image_trigger, template
+from paas.reconcile.plan import Apply, Status
+from tests.deployments.fake_cluster import CONFIG_CHANGE, FakeCluster, image_trigger, template
+from tests.support.branches import every_branch
 
 TRIGGERS: list[list[dict[str, Any]]] = [
     [CONFIG_CHANGE, image_trigger()],
@@ -38,7 +38,7 @@ FOREIGN = {"metadata": {"name": "shop", "namespace": "demo", "uid": "theirs"}, "
 
 
 class Everything(RuleBasedStateMachine):
-    """The world of one DeploymentConfig."""
+    """The cluster of one DeploymentConfig."""
 
     @initialize(
         triggers=st.sampled_from([*[TRIGGERS[0]] * 6, *TRIGGERS]),
@@ -48,9 +48,11 @@ class Everything(RuleBasedStateMachine):
     )
     def begin(self, triggers: list[dict[str, Any]], replicas: int, limit: int, past: str) -> None:
         pods = template(image=" " if triggers in TRIGGERS[:3] else "nginx:1")
-        self.world = World(triggers=triggers, replicas=replicas, revisionHistoryLimit=limit, template=pods)
+        self.cluster = FakeCluster(
+            triggers=triggers, replicas=replicas, revisionHistoryLimit=limit, template=pods
+        )
         for text in past:
-            self.world.image(text).go()
+            self.cluster.image(text).go()
         self.count = 0
         self.numbers: set[int] = set()
         self.frozen: dict[str, Any] = {}
@@ -62,7 +64,7 @@ class Everything(RuleBasedStateMachine):
         more=st.sampled_from([{}, {}, {"restartPolicy": ""}]),
     )
     def edits_the_template(self, env: str, image: str, more: dict[str, str]) -> None:
-        self.world.edit(template=template(env=env, image=image, **more))
+        self.cluster.edit(template=template(env=env, image=image, **more))
 
     @rule(
         triggers=st.sampled_from(TRIGGERS),
@@ -74,96 +76,96 @@ class Everything(RuleBasedStateMachine):
         self, triggers: list[dict[str, Any]], replicas: int, limit: int, which: int
     ) -> None:
         changes = [{"triggers": triggers}, {"replicas": replicas}, {"revisionHistoryLimit": limit}]
-        self.world.edit(**changes[which])
+        self.cluster.edit(**changes[which])
 
     @rule()
     def pauses_or_resumes(self) -> None:
-        self.world.edit(paused=not self.world.dc["spec"].get("paused"))
+        self.cluster.edit(paused=not self.cluster.dc["spec"].get("paused"))
 
     @rule(which=st.integers(0, 4), fresh=st.booleans())
     def pins(self, which: int, fresh: bool) -> None:
         """One of the known revisions, or one that does not exist."""
-        known = sorted(revision["revision"] for revision in self.world.revisions.values())
+        known = sorted(revision["revision"] for revision in self.cluster.revisions.values())
         self.count += fresh
-        self.world.pin(known[which] if which < len(known) else 99, at=f"t{self.count}")
+        self.cluster.pin(known[which] if which < len(known) else 99, at=f"t{self.count}")
 
     @rule(at_once=st.booleans())
     def unpins(self, at_once: bool) -> None:
         if not at_once:
-            self.world.settle()
-        self.world.edit(rollback=None)
+            self.cluster.settle()
+        self.cluster.edit(rollback=None)
 
-    @precondition(lambda self: len(self.world.revisions) > 1)
+    @precondition(lambda self: len(self.cluster.revisions) > 1)
     @rule(wait=st.booleans())
     def goes_back_and_forth(self, wait: bool) -> None:
-        oldest = min((revision["revision"] for revision in self.world.revisions.values()), default=1)
+        oldest = min((revision["revision"] for revision in self.cluster.revisions.values()), default=1)
         self.count += 1
-        self.world.pin(oldest, at=f"t{self.count}")
-        self.world.step()
+        self.cluster.pin(oldest, at=f"t{self.count}")
+        self.cluster.step()
         if wait and self.ours():
-            self.world.go()
-        self.world.edit(rollback=None)
+            self.cluster.go()
+        self.cluster.edit(rollback=None)
 
     @rule(token=st.sampled_from("xyz"))
     def asks_for_the_latest(self, token: str) -> None:
-        self.world.edit(rollout={"latest": token})
+        self.cluster.edit(rollout={"latest": token})
 
     # -- builds ------------------------------------------------------------------------------------------
     @rule(text=IMAGES, cause=st.sampled_from(CAUSES))
     def a_build_completes(self, text: str, cause: str) -> None:
-        self.world.image(text, cause=cause)
+        self.cluster.image(text, cause=cause)
 
     # -- the cluster -------------------------------------------------------------------------------------
     @rule()
     def the_deployment_controller_looks(self) -> None:
         if self.ours():
-            self.world.roll()
+            self.cluster.roll()
 
     @rule()
     def pods_become_ready(self) -> None:
         if self.ours():
-            self.world.ready()
+            self.cluster.ready()
 
     @rule()
     def the_deadline_passes(self) -> None:
         if self.ours():
-            self.world.time_out()
+            self.cluster.time_out()
 
     @rule(ahead=st.integers(0, 1))
     def a_revision_is_broken(self, ahead: int) -> None:
-        self.world.broken = {max(self.numbers, default=0) + ahead}
+        self.cluster.broken = {max(self.numbers, default=0) + ahead}
 
     @rule(text=IMAGES)
     def a_rollout_fails(self, text: str) -> None:
-        self.world.image(text).settle()
+        self.cluster.image(text).settle()
         if self.ours():
-            current = (self.world.status.get("rollout") or {}).get("revision")
-            self.world.broken = {current}
-            self.world.roll().settle().time_out()
+            current = (self.cluster.status.get("rollout") or {}).get("revision")
+            self.cluster.broken = {current}
+            self.cluster.roll().settle().time_out()
 
     @rule(seconds=st.sampled_from([0.5, 3, 601]))
     def time_passes(self, seconds: float) -> None:
-        self.world.sleep(seconds)
+        self.cluster.sleep(seconds)
 
     @rule(odd=st.sampled_from(ODD))
     def something_odd_happens(self, odd: str) -> None:
-        world = self.world
+        cluster = self.cluster
         if odd == "deleted":
-            world.deployment = None
+            cluster.deployment = None
         elif odd == "taken":
-            world.deployment = copy.deepcopy(FOREIGN)
+            cluster.deployment = copy.deepcopy(FOREIGN)
         elif odd == "autoscaler":
-            world.autoscalers = (
-                [] if world.autoscalers else [{"metadata": {"name": "hpa", "namespace": "demo"}}]
+            cluster.autoscalers = (
+                [] if cluster.autoscalers else [{"metadata": {"name": "hpa", "namespace": "demo"}}]
             )
         elif odd == "unreadable":
-            world.edit(replicas="many")
+            cluster.edit(replicas="many")
         elif odd == "crash":
             state = {"name": "web", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
-            world.pods = [{"metadata": {"name": "p"}, "status": {"containerStatuses": [state]}}]
+            cluster.pods = [{"metadata": {"name": "p"}, "status": {"containerStatuses": [state]}}]
         else:
-            world.refusal = "no" if odd == "refused" else None
-            world.edit(template=template(env=odd))
+            cluster.refusal = "no" if odd == "refused" else None
+            cluster.edit(template=template(env=odd))
 
     # -- the operator ------------------------------------------------------------------------------------
     @rule()
@@ -176,90 +178,92 @@ class Everything(RuleBasedStateMachine):
 
     @rule()
     def it_comes_to_rest(self) -> None:
-        self.world.settle()
+        self.cluster.settle()
 
     @rule()
     def all_goes_well(self) -> None:
         if self.ours():
-            self.world.go()
+            self.cluster.go()
 
     def step(self, actions: int | None) -> None:
-        before = copy.deepcopy(self.world.status)
-        made = self.world.step(actions=actions)
+        before = copy.deepcopy(self.cluster.status)
+        made = self.cluster.step(actions=actions)
         written = [action for action in made.actions if isinstance(action, Status)]
         applied = [action for action in made.actions if isinstance(action, Apply)]
         if written and _verdict(before, written[0].status):
             assert not applied, "a verdict is written by itself, before the act"
 
     def ours(self) -> bool:
-        return self.world.deployment is not None and self.world.deployment["metadata"]["uid"] != "theirs"
+        return self.cluster.deployment is not None and self.cluster.deployment["metadata"]["uid"] != "theirs"
 
     # -- promises ----------------------------------------------------------------------------------------
     @invariant()
     def revisions_are_frozen_and_numbered_once(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "cluster"):
             return
-        for name, revision in self.world.revisions.items():
+        for name, revision in self.cluster.revisions.items():
             known = self.frozen.setdefault(revision["metadata"]["uid"], copy.deepcopy(revision))
             assert known == revision, "a revision is never changed"
             assert name == f"shop-{revision['revision']}"
-        numbers = {revision["revision"] for revision in self.world.revisions.values()}
+        numbers = {revision["revision"] for revision in self.cluster.revisions.values()}
         fresh = numbers - self.numbers
         assert not fresh or not self.numbers or min(fresh) > max(self.numbers), "numbers only grow"
         self.numbers |= numbers
 
     @invariant()
     def what_is_needed_is_kept(self) -> None:
-        status = getattr(self, "world", World()).status
+        status = getattr(self, "cluster", FakeCluster()).status
         if "hold" in status:
-            assert f"shop-{status['hold']['revision']}" in self.world.revisions
+            assert f"shop-{status['hold']['revision']}" in self.cluster.revisions
         if "activeRevision" in status:
-            assert f"shop-{status['activeRevision']}" in self.world.revisions
+            assert f"shop-{status['activeRevision']}" in self.cluster.revisions
 
     def teardown(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "cluster"):
             return
-        world = self.world
-        world.settle()
-        if world.deployment is not None and not self.ours():
-            assert world.deployment == FOREIGN
-            world.deployment = None
-        world.broken, world.refusal, world.autoscalers = set(), None, []
-        world.edit(paused=False, replicas=2)
-        world.go().sleep(601).go()
+        cluster = self.cluster
+        cluster.settle()
+        if cluster.deployment is not None and not self.ours():
+            assert cluster.deployment == FOREIGN
+            cluster.deployment = None
+        cluster.broken, cluster.refusal, cluster.autoscalers = set(), None, []
+        cluster.edit(paused=False, replicas=2)
+        cluster.go().sleep(601).go()
         self._check_the_end()
 
     def _check_the_end(self) -> None:
-        world, status = self.world, self.world.status
-        if world.deployment is None:
+        cluster, status = self.cluster, self.cluster.status
+        if cluster.deployment is None:
             assert "rollout" not in status
             return
-        assert world.deployment["spec"]["replicas"] == world.dc["spec"]["replicas"]
-        assert not world.deployment["spec"]["paused"]
+        assert cluster.deployment["spec"]["replicas"] == cluster.dc["spec"]["replicas"]
+        assert not cluster.deployment["spec"]["paused"]
         rollout = status["rollout"]
         if rollout["phase"] == "Complete":
-            assert world.running[0] == rollout["revision"] == status["activeRevision"]
+            assert cluster.running[0] == rollout["revision"] == status["activeRevision"]
         else:
             assert rollout["phase"] == "Failed", "every rollout comes to an end"
-            assert world.running[0] == status.get("activeRevision", rollout["revision"])
+            assert cluster.running[0] == status.get("activeRevision", rollout["revision"])
         if "hold" in status and rollout["phase"] == "Complete":
-            assert world.running[0] == status["hold"]["revision"]
-        if "hold" in status and world.condition("Stalled") is None:
+            assert cluster.running[0] == status["hold"]["revision"]
+        if "hold" in status and cluster.condition("Stalled") is None:
             newest = f"shop-{status['latestVersion']}"
-            images = world.revisions[newest]["data"].get("images") or [] if newest in world.revisions else []
-            if world.dc["spec"]["triggers"] == TRIGGERS[0] and images:
-                seen = [item["image"] for item in world.items]
-                newer = world.items[: seen.index(images[0]["image"])] if images[0]["image"] in seen else []
+            images = (
+                cluster.revisions[newest]["data"].get("images") or [] if newest in cluster.revisions else []
+            )
+            if cluster.dc["spec"]["triggers"] == TRIGGERS[0] and images:
+                seen = [item["image"] for item in cluster.items]
+                newer = cluster.items[: seen.index(images[0]["image"])] if images[0]["image"] in seen else []
                 assert not [
                     item
                     for item in newer
                     if item["cause"] in SOURCE_CHANGES and item["buildNumber"] > status["hold"]["baseline"]
                 ], "new source above the baseline releases"
-        if world.ready_reason() == "True/Reconciled":
-            was = world.running
-            del world.dc["status"]  # it is made anew from the revisions, and nothing else changes
-            if not world.dc["spec"].get("rollback"):  # whether it had been released is not known any more
-                assert world.go().running == was
+        if cluster.ready_reason() == "True/Reconciled":
+            was = cluster.running
+            del cluster.dc["status"]  # it is made anew from the revisions, and nothing else changes
+            if not cluster.dc["spec"].get("rollback"):  # whether it had been released is not known any more
+                assert cluster.go().running == was
 
 
 def _verdict(before: dict[str, Any], after: dict[str, Any]) -> bool:

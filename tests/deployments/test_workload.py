@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from paas.api.resources import Manifest
 from paas.deployments import workload
 from paas.deployments.workload import Progress
-from paas.kube import meta
-from paas.kube.resources import Manifest
-from tests.deployments.simulator import World, digest, template
+from paas.reconcile import meta
+from tests.deployments.fake_cluster import FakeCluster, digest, template
 
 
 def made(**spec: Any) -> Manifest:
-    world = World(**spec).image("a").go()
-    assert world.deployment is not None
-    return world.deployment
+    cluster = FakeCluster(**spec).image("a").go()
+    assert cluster.deployment is not None
+    return cluster.deployment
 
 
 def test_the_deployment_is_exactly_this() -> None:

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from paas.node import paths
-from paas.node.description import CANDIDATES
-from tests.e2e.platform import Instance, Person, new_person, unused_name
-from tests.e2e.samples import python_app
+from paas.node.spec import CANDIDATES
+from tests.support.platform import Instance, Person, new_person, unused_name
+from tests.support.samples import python_app
 
 NAME = os.environ.get("PAAS_E2E_NAME", "e2e")
 PORTS = [int(port) for port in os.environ.get("PAAS_E2E_PORTS", "28080,28443,26443").split(",")]

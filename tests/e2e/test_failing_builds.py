@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.platform import Person, Ran
-from tests.e2e.samples import python_app
+from tests.support.platform import Person, Ran
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 BASE = "registry.paas.internal:5000/paas/runtime-python:latest"

@@ -18,10 +18,10 @@ import pytest
 
 from paas.node import build, images, instance, network, paths
 from paas.node.components import COMPONENTS
-from paas.node.description import Instance as Description
+from paas.node.spec import Instance as Description
 from paas.node.stores import Node
-from tests.e2e import host
-from tests.e2e.platform import Instance, eventually
+from tests.support import host
+from tests.support.platform import Instance, eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from paas.node import paths
-from tests.e2e.platform import PAAS, Instance, Person, Ran, eventually, new_person, run, unused_name
-from tests.e2e.samples import python_app
+from tests.support.platform import PAAS, Instance, Person, Ran, eventually, new_person, run, unused_name
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 PORTS = (48080, 48443, 46443)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from paas.node.audit import Entry
-from tests.e2e.kills import KillAfter, wait_until_alive
-from tests.e2e.platform import Person, eventually
-from tests.e2e.samples import python_app
+from tests.support.kills import KillAfter, wait_until_alive
+from tests.support.platform import Person, eventually
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 OPERATOR, SERVER = "paas.operator", "paas.server"

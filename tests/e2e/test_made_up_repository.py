@@ -8,7 +8,7 @@ import secrets
 
 import pytest
 
-from tests.e2e.platform import Person
+from tests.support.platform import Person
 
 pytestmark = pytest.mark.e2e
 

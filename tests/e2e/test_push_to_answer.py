@@ -6,9 +6,9 @@ import secrets
 
 import pytest
 
-from tests.e2e.load import load
-from tests.e2e.platform import Person, eventually
-from tests.e2e.samples import python_app
+from tests.support.load import load
+from tests.support.platform import Person, eventually
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from paas.node.audit import Entry
-from tests.e2e.kills import processes, wait_until_alive
-from tests.e2e.platform import Instance, Person, eventually
-from tests.e2e.samples import python_app
+from tests.support.kills import processes, wait_until_alive
+from tests.support.platform import Instance, Person, eventually
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.platform import Person, clean_environment, run
-from tests.e2e.samples import python_app
+from tests.support.platform import Person, clean_environment, run
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 

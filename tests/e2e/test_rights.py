@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.platform import Instance
+from tests.support.platform import Instance
 
 pytestmark = pytest.mark.e2e
 ACCOUNTS = ("operator", "server")

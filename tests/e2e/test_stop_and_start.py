@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.platform import Instance, Person, clean_environment, eventually
-from tests.e2e.samples import python_app
+from tests.support.platform import Instance, Person, clean_environment, eventually
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 

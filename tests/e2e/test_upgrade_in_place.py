@@ -13,9 +13,9 @@ import yaml
 
 from paas.node import instance as node
 from tests.e2e.conftest import SETTINGS
-from tests.e2e.load import load
-from tests.e2e.platform import ROOT, Instance, Person, Ran, eventually, run
-from tests.e2e.samples import python_app
+from tests.support.load import load
+from tests.support.platform import ROOT, Instance, Person, Ran, eventually, run
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 NEEDED = ("Dockerfile", "requirements.txt", "buildpacks", "crds", "deploy", "paas")

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.external import GitHost, git_host
-from tests.e2e.platform import Answer, Person, eventually
-from tests.e2e.samples import python_app
+from tests.support.external import GitHost, git_host
+from tests.support.platform import Answer, Person, eventually
+from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 PLATFORM = "paas.apps.localhost"

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paas.api.image import TagHistory
 from paas.images import history as history_module
-from paas.images.history import merge, output, target
-from paas.images.model import TagHistory
-from tests.images.builds import build, digest, moment
+from paas.images.history import merge, output
+from paas.registry.reference import target
+from tests.support.completed_builds import build, digest, moment
 
 REPOSITORY = "registry.test:5000/demo/shop"
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 import paas.images.history as history_module
 import paas.images.plan as plan_module
+from paas.api.image import current
+from paas.api.resources import Manifest
 from paas.images.history import TAGS_PER_STREAM
-from paas.images.model import current
 from paas.images.plan import Observed, plan
-from paas.kube.plan import Event, Plan, Status
-from paas.kube.resources import Manifest
-from paas.kube.settings import Settings
-from tests.deployments.branches import every_branch
-from tests.images.builds import build, digest, stream
+from paas.reconcile.plan import Event, Plan, Status
+from paas.settings import Settings
 from tests.images.test_history import builds_strategy
+from tests.support.branches import every_branch
+from tests.support.completed_builds import build, digest, stream
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SETTINGS = Settings(registry_pull="registry.test:5000")

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
+from paas.api.build import TriggerType
+from paas.api.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, NAMESPACE, POD, SECRET, Key, Manifest
+from paas.auth import credentials
 from paas.builds.controller import BuildsController
 from paas.builds.instantiate import BuildConfigNotFound, BuildRefused, BuildRequest, instantiate
-from paas.builds.model import TriggerType
-from paas.kube import credentials
 from paas.kube.cluster import ApiError, Cluster, Forbidden, Invalid
-from paas.kube.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, NAMESPACE, POD, SECRET, Key, Manifest
-from paas.kube.settings import Settings
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries
-from tests.integration import registry as registries
-from tests.integration.operating import Operating, operating
-from tests.integration.registry import Registry
-from tests.integration.rooms import KEY, connect, eventually, make_project, set_status
+from paas.settings import Settings
+from tests.support import registry as registries
+from tests.support.operating import Operating, operating
+from tests.support.registry import Registry
+from tests.support.rooms import KEY, connect, eventually, make_project, set_status
 
 pytestmark = pytest.mark.integration
 

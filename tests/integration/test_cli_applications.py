@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paas.kube.resources import BUILDCONFIG, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
-from tests.integration import command_line
-from tests.integration.command_line import URL, Person
+from paas.api.resources import BUILDCONFIG, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
+from tests.support import command_line
+from tests.support.command_line import URL, Person
 
 pytestmark = pytest.mark.integration
 

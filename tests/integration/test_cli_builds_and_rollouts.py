@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from paas.apps.template import AppSpec, objects, render
+from paas.api.resources import BUILD, DEPLOYMENTCONFIG, NAMESPACE, Key, Manifest
 from paas.deployments.revision import ResolvedImage, Revision, RevisionData, write
-from paas.kube import meta
-from paas.kube.resources import BUILD, DEPLOYMENTCONFIG, NAMESPACE, Key, Manifest
-from paas.kube.settings import Settings
 from paas.projects.controller import ProjectsController
-from tests.integration import command_line
-from tests.integration.command_line import Person
-from tests.integration.operating import operating
-from tests.integration.rooms import KEY
+from paas.reconcile import meta
+from paas.settings import Settings
+from paas.templates.render import AppSpec, objects, render
+from tests.support import command_line
+from tests.support.command_line import Person
+from tests.support.operating import operating
+from tests.support.rooms import KEY
 
 pytestmark = pytest.mark.integration
 FIRST, SECOND = "1" * 40, "2" * 40
@@ -103,7 +103,7 @@ def test_a_changed_buildconfig_wants_a_push(person: Person, app: dict[str, Manif
 
 
 def _config(person: Person) -> tuple[Any, Key]:
-    from paas.kube.resources import BUILDCONFIG
+    from paas.api.resources import BUILDCONFIG
 
     return BUILDCONFIG, Key(person.project, "shop")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from paas.kube.names import TOKEN_AUDIENCE
-from tests.integration import command_line
-from tests.integration.command_line import URL, Person
+from paas.api.names import TOKEN_AUDIENCE
+from tests.support import command_line
+from tests.support.command_line import URL, Person
 
 pytestmark = pytest.mark.integration
 

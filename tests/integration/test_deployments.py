@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from paas.deployments.controller import DeploymentsController
-from paas.deployments.model import latest_patch, rollback_patch, unpin_patch
-from paas.kube.cluster import ApiError, Cluster
-from paas.kube.meta import short_hash
-from paas.kube.resources import (
+from paas.api.deployment import latest_patch, rollback_patch, unpin_patch
+from paas.api.project import is_project
+from paas.api.resources import (
     CONTROLLERREVISION,
     DEPLOYMENT,
     DEPLOYMENTCONFIG,
@@ -27,11 +25,13 @@ from paas.kube.resources import (
     Key,
     Manifest,
 )
-from paas.kube.settings import Settings
+from paas.deployments.controller import DeploymentsController
+from paas.kube.cluster import ApiError, Cluster
 from paas.kube.view import View
-from paas.projects.model import is_project
-from tests.integration.operating import Operating, operating
-from tests.integration.rooms import condition, connect, eventually, make_project, prepare, set_status
+from paas.reconcile.meta import short_hash
+from paas.settings import Settings
+from tests.support.operating import Operating, operating
+from tests.support.rooms import condition, connect, eventually, make_project, prepare, set_status
 
 pytestmark = pytest.mark.integration
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from paas.kube import meta
+from paas.api.resources import DEPLOYMENTCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
-from paas.kube.resources import DEPLOYMENTCONFIG, Key, Manifest
-from tests.integration.operating import Operating, operating
-from tests.integration.rooms import connect, eventually, make_project, prepare
+from paas.reconcile import meta
 from tests.integration.test_deployments import config, make
+from tests.support.operating import Operating, operating
+from tests.support.rooms import connect, eventually, make_project, prepare
 
 pytestmark = pytest.mark.integration
 

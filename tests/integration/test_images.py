@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from paas.api.image import current
+from paas.api.resources import BUILD, EVENT, IMAGESTREAM, Key, Manifest
 from paas.images.controller import ImagesController
-from paas.images.model import current
 from paas.kube.cluster import ApiError, Cluster
-from paas.kube.resources import BUILD, EVENT, IMAGESTREAM, Key, Manifest
-from paas.kube.settings import Settings
 from paas.kube.view import View
-from tests.images.builds import build as build_of
-from tests.images.builds import digest
-from tests.integration.operating import Operating, operating
-from tests.integration.rooms import condition, connect, eventually, make_project, prepare, set_status
+from paas.settings import Settings
+from tests.support.completed_builds import build as build_of
+from tests.support.completed_builds import digest
+from tests.support.operating import Operating, operating
+from tests.support.rooms import condition, connect, eventually, make_project, prepare, set_status
 
 pytestmark = pytest.mark.integration
 

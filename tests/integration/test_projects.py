@@ -11,25 +11,17 @@ from uuid import uuid4
 
 import pytest
 
+from paas.api.names import LABEL_PROJECT
+from paas.api.project import status_of
+from paas.api.resources import NAMESPACE, NETWORKPOLICY, ROLEBINDING, SECRET, SERVICEACCOUNT, Key, Manifest
+from paas.auth.credentials import key_of, project_credential
 from paas.kube.cluster import Cluster
-from paas.kube.credentials import key_of, project_credential
-from paas.kube.names import LABEL_PROJECT
-from paas.kube.resources import (
-    NAMESPACE,
-    NETWORKPOLICY,
-    ROLEBINDING,
-    SECRET,
-    SERVICEACCOUNT,
-    Key,
-    Manifest,
-)
-from paas.kube.settings import Settings
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
-from paas.projects.gifts import NAMES
-from paas.projects.model import status_of
-from tests.integration.operating import Operating, operating
-from tests.integration.rooms import KEY, connect, eventually, make_project, prepare
+from paas.projects.default_objects import NAMES
+from paas.settings import Settings
+from tests.support.operating import Operating, operating
+from tests.support.rooms import KEY, connect, eventually, make_project, prepare
 
 pytestmark = pytest.mark.integration
 

@@ -23,15 +23,16 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from paas.apps.install import apply_crds
-from paas.kube import credentials, names
+from paas.api import names
+from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
+from paas.auth import credentials
+from paas.install.manifests import apply_crds
 from paas.kube.cluster import Cluster
-from paas.kube.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
-from paas.kube.settings import BuildSettings, Settings
 from paas.server.app import Server
 from paas.server.cluster import needs_of
-from paas.server.serving import serving
-from tests.sources.conftest import Clone, new_clone, wait_for
+from paas.settings import BuildSettings, Settings
+from paas.web.serving import serving
+from tests.git.conftest import Clone, new_clone, wait_for
 
 pytestmark = pytest.mark.integration
 T = TypeVar("T")

@@ -16,11 +16,8 @@ from uuid import uuid4
 
 import pytest
 
-from paas.images.client import RegistryClient, RegistryDenied, RegistryUnreachable
-from paas.images.signer import Signer
-from paas.images.token import Scope, claims
-from paas.kube.cluster import Cluster
-from paas.kube.credentials import (
+from paas.api.resources import BUILD, NAMESPACE, Key, Manifest
+from paas.auth.credentials import (
     build_credential,
     build_user,
     key_of,
@@ -28,11 +25,14 @@ from paas.kube.credentials import (
     project_credential,
     project_user,
 )
-from paas.kube.resources import BUILD, NAMESPACE, Key, Manifest
+from paas.kube.cluster import Cluster
 from paas.node import build as components
-from tests.integration.guarded_registry import SERVICE, Registry, new_signing_key, serving
-from tests.integration.rooms import KEY, connect, make_project, prepare, set_status
+from paas.registry.client import RegistryClient, RegistryDenied, RegistryUnreachable
+from paas.registry.signer import Signer
+from paas.registry.token import Scope, claims
 from tests.integration.test_images import make_build
+from tests.support.guarded_registry import SERVICE, Registry, new_signing_key, serving
+from tests.support.rooms import KEY, connect, make_project, prepare, set_status
 
 pytestmark = pytest.mark.integration
 CREDENTIALS_KEY = key_of(KEY)

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 import yaml
 
+from paas.api.project import status_of
+from paas.api.resources import IMAGESTREAM, INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest
 from paas.images.controller import ImagesController
 from paas.kube.cluster import AlreadyExists, Cluster
-from paas.kube.resources import IMAGESTREAM, INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest
-from paas.kube.runtime import Controller
-from paas.kube.settings import Settings
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries
 from paas.projects.controller import ProjectsController
-from paas.projects.model import status_of
+from paas.reconcile.controller import Controller
 from paas.routes.controller import RoutesController
-from tests.integration.operating import operating
-from tests.integration.rooms import KEY, condition, connect, eventually, make_project, set_status
+from paas.settings import Settings
 from tests.integration.test_images import make_build, stream
-from tests.routes.authority import new_authority
+from tests.support.authority import new_authority
+from tests.support.operating import operating
+from tests.support.rooms import KEY, condition, connect, eventually, make_project, set_status
 
 pytestmark = pytest.mark.integration
 OPERATOR = "system:serviceaccount:paas-system:operator"

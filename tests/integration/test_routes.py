@@ -10,15 +10,15 @@ from uuid import uuid4
 
 import pytest
 
+from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest
 from paas.kube.cluster import ApiError, Cluster
-from paas.kube.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest
-from paas.kube.settings import Settings
 from paas.kube.view import View
+from paas.routes.certificates import Authority, read
 from paas.routes.controller import RoutesController
-from paas.routes.mint import Authority, read
-from tests.integration.operating import Operating, operating
-from tests.integration.rooms import condition, connect, eventually, make_project, prepare, set_status
-from tests.routes.authority import new_authority
+from paas.settings import Settings
+from tests.support.authority import new_authority
+from tests.support.operating import Operating, operating
+from tests.support.rooms import condition, connect, eventually, make_project, prepare, set_status
 
 pytestmark = pytest.mark.integration
 

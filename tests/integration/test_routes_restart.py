@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from paas.kube.resources import ROUTE, Key
-from tests.integration.operating import operating
-from tests.integration.rooms import condition, connect, eventually, make_project
+from paas.api.resources import ROUTE, Key
 from tests.integration.test_routes import REDIRECT, controllers, host, route, service, settings_in
+from tests.support.operating import operating
+from tests.support.rooms import condition, connect, eventually, make_project
 
 pytestmark = pytest.mark.integration
 

@@ -21,16 +21,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from paas.api.resources import INGRESSCLASS, ROUTE, Key, Manifest
 from paas.kube.cluster import Cluster
-from paas.kube.resources import INGRESSCLASS, ROUTE, Key, Manifest
-from paas.kube.settings import Settings
 from paas.kube.view import View
 from paas.node import build as components
+from paas.routes.certificates import Authority, mint
 from paas.routes.controller import RoutesController
-from paas.routes.mint import Authority, mint
-from tests.integration.operating import operating
-from tests.integration.rooms import condition, connect, eventually, make_project, prepare
-from tests.routes.authority import new_authority
+from paas.settings import Settings
+from tests.support.authority import new_authority
+from tests.support.operating import operating
+from tests.support.rooms import condition, connect, eventually, make_project, prepare
 
 pytestmark = pytest.mark.integration
 

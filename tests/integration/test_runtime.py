@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from paas.kube import meta
+from paas.api.resources import CONFIGMAP, Key, Manifest
 from paas.kube.cluster import Cluster
-from paas.kube.plan import Apply, Plan
-from paas.kube.resources import CONFIGMAP, Key, Manifest
-from paas.kube.runtime import Controller, Watch, itself, owner
-from paas.kube.settings import Settings
 from paas.kube.view import View
-from tests.integration.operating import Operating, operating
-from tests.integration.rooms import eventually
+from paas.reconcile import meta
+from paas.reconcile.controller import Controller, Watch, itself, owner
+from paas.reconcile.plan import Apply, Plan
+from paas.settings import Settings
+from tests.support.operating import Operating, operating
+from tests.support.rooms import eventually
 
 pytestmark = pytest.mark.integration
 LABELS = {"test": "runtime"}

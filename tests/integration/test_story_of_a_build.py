@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
-from paas.apps.follow import End, Fate, tell
-from paas.apps.template import AppSpec, objects, render
+from paas.api.resources import BUILD, CONFIGMAP, POD, Key, Manifest, key_of, resource_of
+from paas.apps.follow import End, Result, tell
 from paas.kube.cluster import Cluster
 from paas.kube.observe import observe
-from paas.kube.resources import BUILD, CONFIGMAP, POD, Key, Manifest, key_of, resource_of
 from paas.server.story import story
-from tests.integration import command_line
+from paas.templates.render import AppSpec, objects, render
+from tests.support import command_line
 
 pytestmark = pytest.mark.integration
 DIGEST = "sha256:" + "1f" * 32
@@ -131,11 +131,11 @@ class Listener:
         assert line is not None, f"the story ended without {pattern!r}: {self.lines}"
         return line
 
-    async def ended(self) -> Fate:
+    async def ended(self) -> Result:
         async with asyncio.timeout(40):
             await self.task
         assert self.end is not None, self.lines
-        return self.end.fate
+        return self.end.result
 
 
 ADMITTED = {
@@ -168,7 +168,7 @@ async def test_from_queue_to_address(world: World) -> None:
     conditions = [{"type": kind, **ADMITTED} for kind in ("Ready", "Admitted")]
     await world.status(app["Route"], url="https://shop.example", host="shop.example", conditions=conditions)
     await told.heard(r"^=====> https://shop.example  \(build shop-7, revision 12\)$")
-    assert await told.ended() is Fate.LIVE
+    assert await told.ended() is Result.LIVE
 
 
 async def test_a_failed_build_ends_the_story(world: World) -> None:
@@ -183,7 +183,7 @@ async def test_a_failed_build_ends_the_story(world: World) -> None:
         message="RUN make failed",
         logSnippet="make: *** Error 2",
     )
-    assert await told.ended() is Fate.BUILD_FAILED
+    assert await told.ended() is Result.BUILD_FAILED
     assert told.lines[1:] == [
         "       make: *** Error 2",
         " !     Build shop-1 failed: DockerBuildFailed: RUN make failed",
@@ -213,7 +213,7 @@ async def test_a_rollout_that_fails_says_why_and_what_serves(world: World) -> No
         "message": "not ready in 120 s",
     }
     await world.status(app["DeploymentConfig"], rollout=failed)
-    assert await told.ended() is Fate.ROLLOUT_FAILED
+    assert await told.ended() is Result.ROLLOUT_FAILED
     assert told.lines[-3:] == [
         " !     Rollout of shop revision 2 failed: not ready in 120 s",
         " !     Revision 1 keeps serving.",
@@ -228,7 +228,7 @@ async def test_a_held_rollback_is_said(world: World) -> None:
     hold = {"revision": 1, "baseline": 2, "since": "2026-03-04T12:00:00Z", "template": "x"}
     await world.status(app["DeploymentConfig"], hold=hold)
     told = Listener(tell(world.cluster, build))
-    assert await told.ended() is Fate.BUILT
+    assert await told.ended() is Result.BUILT
     assert f"Let it go on with: paas unpin shop -n {world.project}" in told.lines[-1]
 
 
@@ -238,7 +238,7 @@ async def test_a_build_that_nothing_deploys(world: World) -> None:
     build = await world.build(app["BuildConfig"], 1)
     await world.status(build, phase="Complete", output={"to": {"imageDigest": DIGEST}})
     told = Listener(tell(world.cluster, build))
-    assert await told.ended() is Fate.BUILT
+    assert await told.ended() is Result.BUILT
     assert "no DeploymentConfig deploys it" in told.lines[-1]
 
 
@@ -250,8 +250,8 @@ async def test_cancelled_and_deleted_builds_end_it(world: World) -> None:
     await second.heard("queued")
     await world.status(cancelled, phase="Cancelled")
     await world.cluster.delete(BUILD, Key(world.project, "shop-2"))
-    assert await first.ended() is Fate.CANCELLED
-    assert await second.ended() is Fate.GONE
+    assert await first.ended() is Result.CANCELLED
+    assert await second.ended() is Result.GONE
     assert second.lines[-1] == " !     Build shop-2 was deleted."
 
 
@@ -259,7 +259,7 @@ async def test_nobody_waits_for_ever(world: World) -> None:
     app = await world.app()
     build = await world.build(app["BuildConfig"], 1)
     told = Listener(tell(world.cluster, build, wait=0.5))
-    assert await told.ended() is Fate.TIME_UP
+    assert await told.ended() is Result.TIME_UP
     assert told.lines[-2] == f"       Follow it with: paas logs -f build/shop-1 -n {world.project}"
 
 
@@ -342,7 +342,7 @@ async def test_the_story_goes_on_when_the_connection_is_cut(
             await world.status(build, phase=phase)
             await until(lambda seen=seen: wire.connections > seen)
         await world.status(build, phase="Cancelled")
-        assert await told.ended() is Fate.CANCELLED
+        assert await told.ended() is Result.CANCELLED
     await wire.stop()
     assert sum("queued" in line for line in told.lines) == 1, "nothing is told twice"
 

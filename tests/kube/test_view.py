@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from paas.kube.resources import CONFIGMAP, Key
+from paas.api.resources import CONFIGMAP, Key
 from paas.kube.view import View
 
 KEY = Key("n", "a")

@@ -9,8 +9,8 @@ from itertools import combinations
 import pytest
 
 from paas.node import network
-from paas.node.description import CANDIDATES, Subnets, check_name, choose_subnets
 from paas.node.errors import NodeError
+from paas.node.spec import CANDIDATES, Subnets, check_name, choose_subnets
 
 
 def test_the_first_subnets_are_taken_when_nothing_collides() -> None:

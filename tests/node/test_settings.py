@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from paas.kube.settings import BuildSettings, Settings
 from paas.node import settings
 from paas.node.errors import NodeError
+from paas.settings import BuildSettings, Settings
 from paas.terminal.problem import ExitCode
 
 BASE = Settings(https_port=8443, platform_image="paas:1", builds=BuildSettings(kaniko_image="kaniko:1"))

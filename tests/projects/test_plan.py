@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import paas.projects.gifts as gifts_module
+import paas.projects.default_objects as gifts_module
 import paas.projects.plan as plan_module
-from paas.kube.names import ANNOTATION_DESIRED, PULL_SECRET
-from paas.kube.plan import Apply, Event, Plan
-from paas.kube.resources import (
+from paas.api.names import ANNOTATION_DESIRED, PULL_SECRET
+from paas.api.project import ANNOTATION_STATUS, is_project, is_reserved, status_of
+from paas.api.resources import (
     LIMITRANGE,
     NETWORKPOLICY,
     ROLEBINDING,
@@ -24,11 +24,11 @@ from paas.kube.resources import (
     Manifest,
     resource_of,
 )
-from paas.kube.settings import Settings
-from paas.projects.gifts import NAMES
-from paas.projects.model import ANNOTATION_STATUS, is_project, is_reserved, status_of
+from paas.projects.default_objects import NAMES
 from paas.projects.plan import POD_SECURITY, GrantPull, Observed, plan
-from tests.deployments.branches import every_branch
+from paas.reconcile.plan import Apply, Event, Plan
+from paas.settings import Settings
+from tests.support.branches import every_branch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(registry_pull="registry.test:5000", build_networks=("192.168.7.0/24",))
@@ -59,20 +59,20 @@ def observed(**changes) -> Observed:
     return replace(Observed(namespace(), "s3cret", {}, account()), **changes)
 
 
-def planned(world: Observed) -> Plan:
-    return plan(world, now=NOW, settings=SETTINGS)
+def planned(cluster: Observed) -> Plan:
+    return plan(cluster, now=NOW, settings=SETTINGS)
 
 
-def applied(result: Plan, world: Observed) -> Observed:
-    """The world after a plan, as the API server would have it."""
-    children = dict(world.children)
+def applied(result: Plan, cluster: Observed) -> Observed:
+    """The cluster after a plan, as the API server would have it."""
+    children = dict(cluster.children)
     for action in result.actions:
         match action:
             case Apply(manifest) if manifest["kind"] == "Namespace":
-                metadata = dict(world.namespace["metadata"])
+                metadata = dict(cluster.namespace["metadata"])
                 for part in ("labels", "annotations"):
                     metadata[part] = {**metadata.get(part, {}), **manifest["metadata"].get(part, {})}
-                world = replace(world, namespace={**world.namespace, "metadata": metadata})
+                cluster = replace(cluster, namespace={**cluster.namespace, "metadata": metadata})
             case Apply(manifest, uid):
                 key = resource_of(manifest), manifest["metadata"]["name"]
                 live = children.get(key)
@@ -82,28 +82,28 @@ def applied(result: Plan, world: Observed) -> Observed:
                     "metadata": {**manifest["metadata"], "uid": uid or f"uid-{key[1]}"},
                 }
             case GrantPull("demo", "default"):
-                before = world.default_account or {}
+                before = cluster.default_account or {}
                 secrets = [*before.get("imagePullSecrets", ()), {"name": PULL_SECRET}]
-                world = replace(world, default_account={**before, "imagePullSecrets": secrets})
+                cluster = replace(cluster, default_account={**before, "imagePullSecrets": secrets})
             case Event():
                 pass
             case _:
                 pytest.fail(f"a project's plan has no {action}")
-    return replace(world, children=children)
+    return replace(cluster, children=children)
 
 
 def given_all() -> Observed:
-    world = observed()
-    return applied(planned(world), world)
+    cluster = observed()
+    return applied(planned(cluster), cluster)
 
 
 def test_a_new_project_is_given_everything_and_says_so():
-    world = given_all()
-    assert set(world.children) == set(NAMES)
-    assert status_of(world.namespace) == "ready"
-    assert world.namespace["metadata"]["labels"][POD_SECURITY] == "baseline"
-    assert world.default_account["imagePullSecrets"] == [{"name": "paas-registry"}]
-    assert planned(world) == Plan()
+    cluster = given_all()
+    assert set(cluster.children) == set(NAMES)
+    assert status_of(cluster.namespace) == "ready"
+    assert cluster.namespace["metadata"]["labels"][POD_SECURITY] == "baseline"
+    assert cluster.default_account["imagePullSecrets"] == [{"name": "paas-registry"}]
+    assert planned(cluster) == Plan()
 
 
 def test_everything_is_owned_by_the_namespace_so_that_it_can_be_told_from_foreign_objects():
@@ -127,8 +127,8 @@ def test_the_password_never_shows_when_an_observation_is_printed():
 
 
 def test_another_password_or_address_is_taken_over():
-    world = replace(given_all(), pull_password="other")
-    (action,) = planned(world).actions
+    cluster = replace(given_all(), pull_password="other")
+    (action,) = planned(cluster).actions
     assert isinstance(action, Apply)
     assert (action.manifest["kind"], action.uid) == ("Secret", "uid-paas-registry")
 
@@ -178,14 +178,14 @@ def test_a_foreign_object_under_a_name_is_never_touched_and_told_once(resource, 
         "kind": resource.kind,
         "metadata": {"namespace": "demo", "name": name, "uid": "foreign"},
     }
-    world = observed(children={(resource, name): foreign})
-    result = planned(world)
+    cluster = observed(children={(resource, name): foreign})
+    result = planned(cluster)
     assert all(
         (resource_of(action.manifest), action.manifest["metadata"]["name"]) != (resource, name)
         for action in result.actions
         if isinstance(action, Apply)
     )
-    after = applied(result, world)
+    after = applied(result, cluster)
     assert after.children[resource, name] is foreign
     assert set(after.children) == set(NAMES)  # the rest is given all the same
     assert status_of(after.namespace).startswith(f"stalled: {resource.kind} {name} exist")
@@ -195,32 +195,32 @@ def test_a_foreign_object_under_a_name_is_never_touched_and_told_once(resource, 
 
 @pytest.mark.parametrize(("resource", "name"), NAMES)
 def test_what_somebody_takes_away_is_given_again(resource, name):
-    world = given_all()
-    left = {key: child for key, child in world.children.items() if key != (resource, name)}
-    (action,) = planned(replace(world, children=left)).actions
+    cluster = given_all()
+    left = {key: child for key, child in cluster.children.items() if key != (resource, name)}
+    (action,) = planned(replace(cluster, children=left)).actions
     assert isinstance(action, Apply)
     assert (action.manifest["kind"], action.uid) == (resource.kind, None)
 
 
 def test_what_somebody_changed_is_put_right():
-    world = given_all()
-    policy = world.children[NETWORKPOLICY, "paas-isolation"]
+    cluster = given_all()
+    policy = cluster.children[NETWORKPOLICY, "paas-isolation"]
     opened = {**policy, "spec": {**policy["spec"], "ingress": [{}]}}
-    changed = replace(world, children={**world.children, (NETWORKPOLICY, "paas-isolation"): opened})
+    changed = replace(cluster, children={**cluster.children, (NETWORKPOLICY, "paas-isolation"): opened})
     (action,) = planned(changed).actions
     assert isinstance(action, Apply)
     assert action.uid == "uid-paas-isolation"
 
 
 def test_other_pull_secrets_of_the_default_account_stay():
-    world = observed(default_account=account("default", "theirs"))
-    after = applied(planned(world), world)
+    cluster = observed(default_account=account("default", "theirs"))
+    after = applied(planned(cluster), cluster)
     assert after.default_account["imagePullSecrets"] == [{"name": "theirs"}, {"name": "paas-registry"}]
 
 
 def test_before_the_default_account_exists_the_project_is_being_prepared():
-    world = observed(default_account=None)
-    after = applied(planned(world), world)
+    cluster = observed(default_account=None)
+    after = applied(planned(cluster), cluster)
     assert status_of(after.namespace).startswith("preparing")
     done = replace(after, default_account=account())
     assert status_of(applied(planned(done), done).namespace) == "ready"
@@ -228,8 +228,8 @@ def test_before_the_default_account_exists_the_project_is_being_prepared():
 
 @pytest.mark.parametrize("level", ["restricted", "privileged"])
 def test_an_administrators_pod_security_level_stays(level):
-    world = observed(namespace=namespace(**{POD_SECURITY: level}))
-    after = applied(planned(world), world)
+    cluster = observed(namespace=namespace(**{POD_SECURITY: level}))
+    after = applied(planned(cluster), cluster)
     assert after.namespace["metadata"]["labels"][POD_SECURITY] == level
     assert planned(after) == Plan()
 
@@ -238,8 +238,8 @@ def test_an_administrators_pod_security_level_stays(level):
 def test_a_reserved_name_is_no_project(name):
     assert is_reserved(name)
     assert not is_project(namespace(name))
-    world = observed(namespace=namespace(name))
-    after = applied(planned(world), world)
+    cluster = observed(namespace=namespace(name))
+    after = applied(planned(cluster), cluster)
     assert not after.children
     assert "reserved" in status_of(after.namespace)
     assert POD_SECURITY not in after.namespace["metadata"]["labels"]
@@ -283,8 +283,8 @@ def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, n
     one = namespace(name, **labels)
     if said:
         one["metadata"]["annotations"] = {ANNOTATION_STATUS: said}
-    world = Observed(one, "s3cret", children, default_account)
-    after = applied(planned(world), world)
+    cluster = Observed(one, "s3cret", children, default_account)
+    after = applied(planned(cluster), cluster)
     assert planned(after) == Plan()
 
 

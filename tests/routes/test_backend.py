@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paas.routes.backend import service_port
-from tests.routes.worlds import service
+from tests.routes.fake_cluster import service
 
 TWO = service(
     {"name": "web", "port": 80, "targetPort": "http"},

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas.kube.resources import Key
-from paas.kube.settings import Settings
+from paas.api.resources import Key
 from paas.routes.claims import claim_of, generated_host, host_of, is_platform_name, judge
-from tests.routes.worlds import SETTINGS, route
+from paas.settings import Settings
+from tests.routes.fake_cluster import SETTINGS, route
 
 HOST = "www.example.com"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from paas.api.route import InsecurePolicy
 from paas.routes.capabilities import CAPABILITIES, Feature
 from paas.routes.dialects.ingress import ANNOTATIONS, address, child_names, render
 from paas.routes.intent import Intent
-from paas.routes.model import InsecurePolicy
-from tests.routes.worlds import SETTINGS, route
+from tests.routes.fake_cluster import SETTINGS, route
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from paas.kube.plan import Apply, Delete, Event, Plan, Requeue
-from paas.routes.plan import MintCertificate, RouteWorld
+from paas.reconcile.plan import Apply, Delete, Event, Plan, Requeue
+from paas.routes.plan import IssueCertificate, RouteSnapshot
 from paas.routes.tls import RENEW_BEFORE
-from tests.routes.worlds import (
+from tests.routes.fake_cluster import (
     ALLOW,
     EDGE,
     NOW,
@@ -29,18 +29,18 @@ from tests.routes.worlds import (
 DEEP = "a.b.apps.test"
 
 
-def published(world: RouteWorld, host: str = "shop-demo.apps.test") -> RouteWorld:
+def published(snapshot: RouteSnapshot, host: str = "shop-demo.apps.test") -> RouteSnapshot:
     """After the plan, the ingress controller, and the plan again."""
-    (world,) = applied(planned(world, host=host), world)
-    world = taken_up(world)
-    (world,) = applied(planned(world, host=host), world)
-    return world
+    (snapshot,) = applied(planned(snapshot, host=host), snapshot)
+    snapshot = taken_up(snapshot)
+    (snapshot,) = applied(planned(snapshot, host=host), snapshot)
+    return snapshot
 
 
 def test_a_route_is_published_and_says_where():
-    world = published(RouteWorld(route(tls=REDIRECT), service=service()))
-    status = world.route["status"]
-    assert conditions(world) == {
+    snapshot = published(RouteSnapshot(route(tls=REDIRECT), service=service()))
+    status = snapshot.route["status"]
+    assert conditions(snapshot) == {
         "Admitted": ("True", "Admitted"),
         "CertificateReady": ("True", "DefaultCertificate"),
         "Ready": ("True", "Reconciled"),
@@ -49,7 +49,7 @@ def test_a_route_is_published_and_says_where():
     assert status["address"] == "127.0.0.1"
     assert status["host"] == status["ingress"][0]["host"] == "shop-demo.apps.test"
     assert status["ingress"][0]["conditions"][0]["type"] == "Admitted"
-    assert planned(world, now=NOW + timedelta(days=1)) == Plan()
+    assert planned(snapshot, now=NOW + timedelta(days=1)) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_a_route_is_published_and_says_where():
     ],
 )
 def test_what_is_published_for_each_tls_setting(spec, url, ingresses):
-    world = published(RouteWorld(route(**spec), service=service()))
-    assert world.route["status"]["url"] == url
-    assert set(world.ingresses) == ingresses
+    snapshot = published(RouteSnapshot(route(**spec), service=service()))
+    assert snapshot.route["status"]["url"] == url
+    assert set(snapshot.ingresses) == ingresses
 
 
 def test_an_ingress_that_is_no_longer_wanted_is_taken_away():
-    world = published(RouteWorld(route(tls=REDIRECT), service=service()))
-    changed = replace(world, route={**world.route, "spec": route(tls=EDGE)["spec"]})
+    snapshot = published(RouteSnapshot(route(tls=REDIRECT), service=service()))
+    changed = replace(snapshot, route={**snapshot.route, "spec": route(tls=EDGE)["spec"]})
     result = planned(changed)
     assert [action.key.name for action in result.actions if isinstance(action, Delete)] == ["shop.http"]
     (after,) = applied(result, changed)
@@ -77,33 +77,33 @@ def test_an_ingress_that_is_no_longer_wanted_is_taken_away():
 
 
 def test_without_an_address_the_route_is_not_ready_yet():
-    (world,) = applied(planned(only := RouteWorld(route(tls=EDGE), service=service())), only)
-    assert conditions(world)["Ready"] == ("False", "AddressPending")
-    assert conditions(world)["Reconciling"] == ("True", "AddressPending")
-    assert "address" in world.route["status"]
-    assert world.route["status"]["address"] == ""
+    (snapshot,) = applied(planned(only := RouteSnapshot(route(tls=EDGE), service=service())), only)
+    assert conditions(snapshot)["Ready"] == ("False", "AddressPending")
+    assert conditions(snapshot)["Reconciling"] == ("True", "AddressPending")
+    assert "address" in snapshot.route["status"]
+    assert snapshot.route["status"]["address"] == ""
 
 
 def test_a_missing_service_is_said_and_the_route_stays_admitted():
-    world = published(RouteWorld(route(tls=EDGE, port={"targetPort": 8080})))
-    assert conditions(world)["Admitted"] == ("True", "Admitted")
-    assert conditions(world)["Ready"] == ("False", "ServiceNotFound")
-    (after,) = applied(planned(found := replace(world, service=service())), found)
+    snapshot = published(RouteSnapshot(route(tls=EDGE, port={"targetPort": 8080})))
+    assert conditions(snapshot)["Admitted"] == ("True", "Admitted")
+    assert conditions(snapshot)["Ready"] == ("False", "ServiceNotFound")
+    (after,) = applied(planned(found := replace(snapshot, service=service())), found)
     backend = after.ingresses["shop"]["spec"]["rules"][0]["http"]["paths"][0]["backend"]
     assert backend["service"]["port"] == {"number": 80}
     assert conditions(after)["Ready"] == ("True", "Reconciled")
 
 
 def test_a_missing_port_is_said():
-    world = published(RouteWorld(route(tls=EDGE, port={"targetPort": 1234}), service=service()))
-    assert conditions(world)["Ready"] == ("False", "PortNotFound")
-    assert "1234" in world.route["status"]["conditions"][-1]["message"]
+    snapshot = published(RouteSnapshot(route(tls=EDGE, port={"targetPort": 1234}), service=service()))
+    assert conditions(snapshot)["Ready"] == ("False", "PortNotFound")
+    assert "1234" in snapshot.route["status"]["conditions"][-1]["message"]
 
 
 def test_the_loser_is_taken_down_before_the_winner_is_put_up():
     older, newer = route("a", "one", age=2, host="w.test"), route("a", "two", age=1, host="w.test")
-    two = published(RouteWorld(newer, service=service(project="two")), host="w.test")
-    one = RouteWorld(older, service=service(project="one"))
+    two = published(RouteSnapshot(newer, service=service(project="two")), host="w.test")
+    one = RouteSnapshot(older, service=service(project="one"))
     result = planned(two, one, host="w.test")
     writes = [
         (
@@ -127,11 +127,11 @@ def test_the_loser_is_taken_down_before_the_winner_is_put_up():
 
 
 def test_admission_and_refusal_are_told_once():
-    world = RouteWorld(route(tls=EDGE), service=service())
-    told = [action for action in planned(world).actions if isinstance(action, Event)]
+    snapshot = RouteSnapshot(route(tls=EDGE), service=service())
+    told = [action for action in planned(snapshot).actions if isinstance(action, Event)]
     assert [(event.reason, event.type) for event in told] == [("Admitted", "Normal")]
-    world = published(world)
-    refused = planned(world, host="paas.apps.test")
+    snapshot = published(snapshot)
+    refused = planned(snapshot, host="paas.apps.test")
     told = [action for action in refused.actions if isinstance(action, Event)]
     assert [(event.reason, event.type) for event in told] == [("HostReserved", "Warning")]
 
@@ -139,25 +139,25 @@ def test_admission_and_refusal_are_told_once():
 @pytest.mark.parametrize("name", ["shop", "shop.http"])
 def test_a_foreign_ingress_under_a_name_is_left_alone_and_said(name):
     foreign = foreign_ingress(name)
-    world = RouteWorld(route(tls=REDIRECT), {name: foreign}, service())
-    result = planned(world)
+    snapshot = RouteSnapshot(route(tls=REDIRECT), {name: foreign}, service())
+    result = planned(snapshot)
     assert not [action for action in result.actions if isinstance(action, (Apply, Delete))]
-    (after,) = applied(result, world)
+    (after,) = applied(result, snapshot)
     assert conditions(after)["Stalled"] == ("True", "NameTaken")
     assert f"kubectl delete ingress {name}" in str(after.route["status"])
 
 
 def test_a_deeper_host_gets_a_certificate_of_its_own():
-    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
-    result = planned(world, host=DEEP)
-    (mint,) = [action for action in result.actions if isinstance(action, MintCertificate)]
+    snapshot = RouteSnapshot(route(tls=EDGE, host=DEEP), service=service())
+    result = planned(snapshot, host=DEEP)
+    (mint,) = [action for action in result.actions if isinstance(action, IssueCertificate)]
     assert (mint.secret, mint.hosts, mint.secret_uid) == ("shop.route-tls", (DEEP,), None)
-    (before,) = applied(Plan(tuple(a for a in result.actions if a is not mint)), world)
+    (before,) = applied(Plan(tuple(a for a in result.actions if a is not mint)), snapshot)
     assert conditions(before)["CertificateReady"] == ("False", "CertificatePending")
-    world = published(world, host=DEEP)
-    assert conditions(world)["CertificateReady"] == ("True", "CertificateIssued")
-    assert world.ingresses["shop"]["spec"]["tls"][0]["secretName"] == "shop.route-tls"
-    last = planned(world, host=DEEP)
+    snapshot = published(snapshot, host=DEEP)
+    assert conditions(snapshot)["CertificateReady"] == ("True", "CertificateIssued")
+    assert snapshot.ingresses["shop"]["spec"]["tls"][0]["secretName"] == "shop.route-tls"
+    last = planned(snapshot, host=DEEP)
     assert last.writes == ()
     assert last.actions == (Requeue(86400),)
 
@@ -174,41 +174,41 @@ CERTIFICATES = {
 
 @pytest.mark.parametrize(("found", "minted", "ready"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
 def test_t11_when_a_certificate_is_made_anew(found, minted, ready):
-    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
-    world = replace(world, secret=secret_of(world), certificate=found)
-    result = planned(world, host=DEEP)
-    mints = [action for action in result.actions if isinstance(action, MintCertificate)]
+    snapshot = RouteSnapshot(route(tls=EDGE, host=DEEP), service=service())
+    snapshot = replace(snapshot, secret=secret_of(snapshot), certificate=found)
+    result = planned(snapshot, host=DEEP)
+    mints = [action for action in result.actions if isinstance(action, IssueCertificate)]
     assert [mint.secret_uid for mint in mints] == (["secret-uid"] if minted else [])
     without = Plan(tuple(action for action in result.actions if action not in mints))
-    (after,) = applied(without, world)
+    (after,) = applied(without, snapshot)
     assert conditions(after)["CertificateReady"][0] == ready
     assert "tls" in after.ingresses["shop"]["spec"]  # what is there keeps serving
 
 
 def test_a_certificate_is_looked_at_again_when_it_is_due():
-    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
+    snapshot = RouteSnapshot(route(tls=EDGE, host=DEEP), service=service())
     due = certificate(DEEP, left=RENEW_BEFORE + timedelta(hours=1))
-    result = planned(replace(world, secret=secret_of(world), certificate=due), host=DEEP)
+    result = planned(replace(snapshot, secret=secret_of(snapshot), certificate=due), host=DEEP)
     assert [action for action in result.actions if isinstance(action, Requeue)] == [Requeue(3600)]
 
 
 def test_a_foreign_secret_under_the_name_is_left_alone():
-    world = RouteWorld(route(tls=EDGE, host=DEEP), service=service())
-    world = replace(world, secret=secret_of(world, ours=False))
-    result = planned(world, host=DEEP)
-    assert not [action for action in result.actions if isinstance(action, (MintCertificate, Apply))]
-    (after,) = applied(result, world)
+    snapshot = RouteSnapshot(route(tls=EDGE, host=DEEP), service=service())
+    snapshot = replace(snapshot, secret=secret_of(snapshot, ours=False))
+    result = planned(snapshot, host=DEEP)
+    assert not [action for action in result.actions if isinstance(action, (IssueCertificate, Apply))]
+    (after,) = applied(result, snapshot)
     assert conditions(after)["Ready"] == ("False", "NameTaken")
 
 
 def test_a_host_beyond_the_domain_is_admitted_but_has_no_certificate():
-    world = published(
-        RouteWorld(route(tls=EDGE, host="www.example.com"), service=service()), "www.example.com"
+    snapshot = published(
+        RouteSnapshot(route(tls=EDGE, host="www.example.com"), service=service()), "www.example.com"
     )
-    assert conditions(world)["Admitted"] == ("True", "Admitted")
-    assert conditions(world)["CertificateReady"] == ("False", "CertificateUnavailable")
-    assert conditions(world)["Ready"] == ("False", "CertificateUnavailable")
-    plain = published(RouteWorld(route(host="www.example.com"), service=service()), "www.example.com")
+    assert conditions(snapshot)["Admitted"] == ("True", "Admitted")
+    assert conditions(snapshot)["CertificateReady"] == ("False", "CertificateUnavailable")
+    assert conditions(snapshot)["Ready"] == ("False", "CertificateUnavailable")
+    plain = published(RouteSnapshot(route(host="www.example.com"), service=service()), "www.example.com")
     assert conditions(plain)["Ready"] == ("True", "Reconciled")
 
 
@@ -223,28 +223,28 @@ def test_a_host_beyond_the_domain_is_admitted_but_has_no_certificate():
     ],
 )
 def test_a_broken_spec_is_said_and_nothing_is_published(spec, field):
-    world = RouteWorld(route(**spec), service=service())
-    result = planned(world)
+    snapshot = RouteSnapshot(route(**spec), service=service())
+    result = planned(snapshot)
     assert not [action for action in result.actions if isinstance(action, Apply)]
-    (after,) = applied(result, world)
+    (after,) = applied(result, snapshot)
     assert conditions(after)["Admitted"] == ("False", "InvalidSpec")
     assert field in str(after.route["status"])
 
 
 def test_a_status_that_cannot_be_read_is_written_anew():
-    world = RouteWorld({**route(tls=EDGE), "status": {"conditions": "nonsense"}}, service=service())
-    (after,) = applied(planned(world), world)
+    snapshot = RouteSnapshot({**route(tls=EDGE), "status": {"conditions": "nonsense"}}, service=service())
+    (after,) = applied(planned(snapshot), snapshot)
     assert conditions(after)["Admitted"] == ("True", "Admitted")
 
 
 def test_every_message_of_what_is_not_well_ends_with_what_to_do():
-    worlds = [
-        published(RouteWorld(route(tls=EDGE))),
-        published(RouteWorld(route(tls=EDGE, port={"targetPort": 1}), service=service())),
-        applied(planned(w := RouteWorld(route(), {"shop": foreign_ingress("shop")}, service())), w)[0],
-        applied(planned(w := RouteWorld(route(tls=EDGE), service=service()), host="paas.apps.test"), w)[0],
+    snapshots = [
+        published(RouteSnapshot(route(tls=EDGE))),
+        published(RouteSnapshot(route(tls=EDGE, port={"targetPort": 1}), service=service())),
+        applied(planned(w := RouteSnapshot(route(), {"shop": foreign_ingress("shop")}, service())), w)[0],
+        applied(planned(w := RouteSnapshot(route(tls=EDGE), service=service()), host="paas.apps.test"), w)[0],
     ]
-    for world in worlds:
-        ready = next(c for c in world.route["status"]["conditions"] if c["type"] == "Ready")
+    for snapshot in snapshots:
+        ready = next(c for c in snapshot.route["status"]["conditions"] if c["type"] == "Ready")
         assert ready["status"] == "False"
         assert any(word in ready["message"] for word in ("create", "change", "delete", "choose", "kubectl"))

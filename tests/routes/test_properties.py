@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import paas.routes.plan
-from paas.routes.plan import MintCertificate, RouteWorld
+from paas.routes.plan import IssueCertificate, RouteSnapshot
 from paas.routes.tls import LIFETIME, RENEW_BEFORE
-from tests.deployments.branches import every_branch
-from tests.routes.worlds import (
+from tests.routes.fake_cluster import (
     ALLOW,
     EDGE,
     NOW,
@@ -27,6 +26,7 @@ from tests.routes.worlds import (
     service,
     taken_up,
 )
+from tests.support.branches import every_branch
 
 DEEP = "a.b.apps.test"
 NO_PORTS = {"metadata": {"namespace": "demo", "name": "shop", "uid": "s"}, "spec": {}}
@@ -44,7 +44,7 @@ specs = st.fixed_dictionaries(
 
 
 @st.composite
-def worlds(draw):
+def snapshots(draw):
     host = draw(
         st.sampled_from(["shop-demo.apps.test", DEEP, "www.example.com", "paas.apps.test", "No Host"])
     )
@@ -60,34 +60,36 @@ def worlds(draw):
         one = route(name, project, age=draw(st.integers(0, 2)), host=host, **draw(specs))
         if draw(st.integers(0, 9)) == 0:
             one["status"] = {"conditions": "nonsense"}
-        world = RouteWorld(one, service=draw(st.sampled_from([None, service(project=project), NO_PORTS])))
+        snapshot = RouteSnapshot(
+            one, service=draw(st.sampled_from([None, service(project=project), NO_PORTS]))
+        )
         match draw(st.sampled_from(["new", "new", "published", "taken", "older"])):
             case "published":
-                (world,) = applied(planned(world, host=host), world)
-                world = taken_up(world) if draw(st.booleans()) else world
+                (snapshot,) = applied(planned(snapshot, host=host), snapshot)
+                snapshot = taken_up(snapshot) if draw(st.booleans()) else snapshot
             case "taken":
                 taken = draw(st.sampled_from([name, f"{name}.http"]))
-                world = replace(world, ingresses={taken: foreign_ingress(taken, project)})
+                snapshot = replace(snapshot, ingresses={taken: foreign_ingress(taken, project)})
             case "older":
                 earlier = route(name, project, host=host, tls=ALLOW)
-                (before,) = applied(planned(w := replace(world, route=earlier), host=host), w)
-                world = replace(before, route={**one, "status": before.route.get("status", {})})
+                (before,) = applied(planned(w := replace(snapshot, route=earlier), host=host), w)
+                snapshot = replace(before, route={**one, "status": before.route.get("status", {})})
         if draw(st.booleans()):
-            world = replace(
-                world,
-                secret=secret_of(world, ours=draw(st.booleans())),
+            snapshot = replace(
+                snapshot,
+                secret=secret_of(snapshot, ours=draw(st.booleans())),
                 certificate=draw(
                     st.sampled_from([None, certificate(host), certificate(host, trusted=False)])
                 ),
             )
-        found.append(world)
+        found.append(snapshot)
     return host, found
 
 
-@settings(max_examples=400, derandomize=True)
-@given(worlds(), st.integers(0, int((LIFETIME - RENEW_BEFORE).total_seconds()) - 1))
-def a_plan_after_its_plan_was_applied_is_empty(world, later):
-    host, routes = world
+@settings(max_examples=1000, derandomize=True)
+@given(snapshots(), st.integers(0, int((LIFETIME - RENEW_BEFORE).total_seconds()) - 1))
+def a_plan_after_its_plan_was_applied_is_empty(snapshot, later):
+    host, routes = snapshot
     after = applied(planned(*routes, host=host), *routes)
     # What the effect wrote is seen by the next gather, and told by the plan that follows it.
     after = applied(planned(*after, host=host), *after)
@@ -95,7 +97,7 @@ def a_plan_after_its_plan_was_applied_is_empty(world, later):
     assert not [
         action
         for action in planned(*after, host=host, now=NOW + timedelta(seconds=later)).writes
-        if not isinstance(action, MintCertificate)
+        if not isinstance(action, IssueCertificate)
     ]
 
 
@@ -106,17 +108,17 @@ def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached
     assert missed == []
 
 
-@given(worlds())
-def test_without_an_effect_one_plan_is_enough(world):
-    host, routes = world
+@given(snapshots())
+def test_without_an_effect_one_plan_is_enough(snapshot):
+    host, routes = snapshot
     first = planned(*routes, host=host)
-    if not any(isinstance(action, MintCertificate) for action in first.actions):
+    if not any(isinstance(action, IssueCertificate) for action in first.actions):
         assert planned(*applied(first, *routes), host=host).writes == ()
 
 
-@given(worlds())
-def test_two_projects_never_publish_the_same_host(world):
-    host, routes = world
+@given(snapshots())
+def test_two_projects_never_publish_the_same_host(snapshot):
+    host, routes = snapshot
     after = applied(planned(*routes, host=host), *routes)
     publishing = {
         one.route["metadata"]["namespace"]

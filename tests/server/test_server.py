@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.conftest import Clone, Serving, own_server, started, wait_for
+from tests.git.conftest import Clone, Serving, own_server, started, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ def get(server: Serving, path: str) -> tuple[int, str]:
 def test_health_and_readiness(own_server: Serving) -> None:
     assert get(own_server, "/healthz") == (200, "ok\n")
     assert get(own_server, "/readyz") == (200, "ok\n")
-    own_server.world.switch("unreachable")
+    own_server.cluster.switch("unreachable")
     assert get(own_server, "/healthz")[0] == 200
     assert get(own_server, "/readyz")[0] == 503
     assert get(own_server, "/docs")[0] == 404
@@ -34,13 +34,13 @@ def test_health_and_readiness(own_server: Serving) -> None:
 
 def test_the_age_of_the_oldest_unhandled_push_is_a_metric(own_server: Serving, tmp_path: Path) -> None:
     server = own_server
-    server.world.add_config("shop")
+    server.cluster.add_config("shop")
     clone = Clone(tmp_path / "clone")
     clone.path.mkdir()
     clone.git("init", "-q", "-b", "main", ok=True)
     clone.commit()
     assert value(server, "paas_push_oldest_unhandled_seconds") == 0
-    server.world.switch("unreachable-for-builds")
+    server.cluster.switch("unreachable-for-builds")
     pushing = subprocess.Popen(
         [*clone.command(), "push", "-q", server.url("shop"), "main"],
         cwd=clone.path,
@@ -49,7 +49,7 @@ def test_the_age_of_the_oldest_unhandled_push_is_a_metric(own_server: Serving, t
     )
     wait_for(lambda: value(server, "paas_push_oldest_unhandled_seconds") > 1, "the push grows old")
     assert value(server, "paas_push_unhandled") == 1
-    server.world.switch("unreachable-for-builds", on=False)
+    server.cluster.switch("unreachable-for-builds", on=False)
     assert pushing.wait(60) == 0
     assert value(server, "paas_push_oldest_unhandled_seconds") == 0
     assert value(server, 'paas_push_total{result="accepted"}') == 1
@@ -81,8 +81,8 @@ with app._only_writer(Path(sys.argv[1])):
 
 def test_a_failure_tells_nothing_of_the_inside(own_server: Serving) -> None:
     """C11: a broken repositories folder, as an example."""
-    own_server.world.add_config("shop")
-    own_server.world.root.joinpath("configs", "demo+shop").write_text("{")
+    own_server.cluster.add_config("shop")
+    own_server.cluster.root.joinpath("configs", "demo+shop").write_text("{")
     connection = http.client.HTTPConnection("127.0.0.1", own_server.port, timeout=30)
     path = "/git/demo/shop.git/info/refs?service=git-receive-pack"
     connection.request("GET", path, headers={"Authorization": "Bearer token-of-alice"})

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from paas.kube import names
-from paas.kube.meta import labels, owner_reference, part_of
-from paas.kube.resources import INGRESS, Manifest
-from paas.kube.settings import Settings
+from paas.api import names
+from paas.api.resources import INGRESS, Manifest
+from paas.api.route import InsecurePolicy
+from paas.reconcile.meta import labels, owner_reference, part_of
 from paas.routes.intent import Intent
-from paas.routes.model import InsecurePolicy
+from paas.settings import Settings
 
 _ROUTER: Final = "traefik.ingress.kubernetes.io/router"
 ANNOTATIONS: Final = frozenset({f"{_ROUTER}.entrypoints", f"{_ROUTER}.tls", f"{_ROUTER}.middlewares"})

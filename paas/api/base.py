@@ -1,0 +1,88 @@
+"""Base of the models of our kinds: pydantic with OpenShift's field names.
+
+A model reads what the API server stores, so unknown fields are ignored (additive growth of v1); the
+schema in crds/ is generated from it by `api.crds`, and validates what people write. Python names are
+snake_case, the wire's are camelCase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+
+from paas.api.resources import Manifest, Resource
+
+
+class Model(BaseModel):
+    """An immutable part of a spec or status. A subclass declares CEL rules in `cel`: (rule, message)."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, use_enum_values=True
+    )
+    cel: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        if cls.cel:
+            rules = [{"rule": rule, "message": message} for rule, message in cls.cel]
+            handler.resolve_ref_schema(schema)["x-kubernetes-validations"] = rules
+        return schema
+
+    def dump(self) -> Manifest:
+        """JSON data with the wire's names; absent (None) fields are left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+M = TypeVar("M", bound=Model)
+
+
+class ConditionModel(Model):
+    """metav1.Condition."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int | None = None
+    last_transition_time: str
+
+
+Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+"""An object whose schema is Kubernetes's own (a pod template): kept as it is."""
+
+
+def unsupported(*fields: str) -> tuple[tuple[str, str], ...]:
+    """CEL rules that refuse fields of OpenShift which are in the schema but not built yet."""
+    return tuple((f"!has(self.{name})", f"{name} is not supported yet; leave it out") for name in fields)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A printer column of `kubectl get`; priority 1 shows with -o wide."""
+
+    name: str
+    path: str
+    type: str = "string"
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What `api.crds` needs to write a CustomResourceDefinition of one kind."""
+
+    resource: Resource
+    singular: str
+    short_names: tuple[str, ...]
+    spec: type[Model]
+    status: type[Model]
+    columns: tuple[Column, ...]
+    rules: tuple[tuple[str, str], ...] = ()
+    """CEL rules at the root of the object, where metadata.name and oldSelf can be seen."""
+    name_limit: int = 63
+    scale: Mapping[str, str] | None = field(default=None)
+    """Paths of the scale subresource, or None."""

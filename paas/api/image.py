@@ -1,0 +1,150 @@
+"""ImageStream as people and controllers write it, with OpenShift's field names.
+
+A stream is a set of tags; each tag has a history of images by digest, newest first. The history is the
+store of record: completed Builds are merged into it, and it outlives them. Nothing moves in the registry
+when a tag moves. OpenShift's fields that are not built yet are in the schema and refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from paas.api.base import Column, ConditionModel, Kind, Model, unsupported
+from paas.api.resources import IMAGESTREAM
+
+HISTORY_LIMIT: Final = 100
+"""Items kept of each tag, newest first."""
+
+TagName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, Field(max_length=253)]
+Reference = Annotated[str, Field(max_length=512)]
+
+
+class LookupPolicy(Model):
+    """Whether pods of the project may name the stream as their image."""
+
+    local: bool = False
+    cel = (("!self.local", "lookupPolicy.local is not supported yet; leave it out or set it to false"),)
+
+
+class ObjectReference(Model):
+    """What a spec tag comes from."""
+
+    kind: Name
+    name: Reference
+    namespace: Name | None = None
+
+
+class ImportPolicy(Model):
+    """How a tag's image is imported from elsewhere."""
+
+    insecure: bool | None = None
+    scheduled: bool | None = None
+    import_mode: Name | None = None
+
+
+class ReferencePolicy(Model):
+    """Where pods pull a tag's image from."""
+
+    type: Name
+
+
+class TagReference(Model):
+    """A tag that a person sets, instead of one that builds push."""
+
+    name: TagName
+    annotations: Annotated[dict[str, Reference], Field(max_length=16)] | None = None
+    from_: ObjectReference | None = Field(default=None, alias="from")
+    reference: bool | None = None
+    generation: int | None = None
+    import_policy: ImportPolicy | None = None
+    reference_policy: ReferencePolicy | None = None
+
+
+class ImageStreamSpec(Model):
+    """What a person says of a stream: so far, only that it exists."""
+
+    lookup_policy: LookupPolicy | None = None
+    docker_image_repository: Reference | None = None
+    tags: Annotated[tuple[TagReference, ...], Field(max_length=64)] | None = None
+    cel = unsupported("tags", "dockerImageRepository")
+
+
+class TagEvent(Model):
+    """One image of a tag's history."""
+
+    created: str
+    """When the image came to the tag: the completion of its Build."""
+    docker_image_reference: Reference
+    """Where pods pull it, by digest."""
+    image: Digest
+    generation: int = 0
+    """The stream's generation when this was recorded."""
+    build: Name = ""
+    build_config_uid: Name = ""
+    build_number: int = 0
+    commit: Name = ""
+    cause: Annotated[str, Field(max_length=32)] = ""
+    """Type of the trigger of the Build: Push, WebHook, Manual…"""
+
+
+class TagHistory(Model):
+    """A tag and its images; `items[0]` is the current one."""
+
+    tag: TagName
+    items: Annotated[tuple[TagEvent, ...], Field(max_length=HISTORY_LIMIT)] = ()
+
+
+class ImageStreamStatus(Model):
+    """What a stream holds."""
+
+    observed_generation: int = 0
+    docker_image_repository: Reference = ""
+    """Address of the stream's images in the registry, as pods pull them."""
+    tags: Annotated[
+        tuple[TagHistory, ...],
+        Field(
+            max_length=64,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["tag"]},
+        ),
+    ] = ()
+    tag_names: Annotated[str, Field(max_length=1024)] = ""
+    """The tags' names, for people: `latest,v2`."""
+    updated: str | None = None
+    """When a tag moved last."""
+    conditions: Annotated[
+        tuple[ConditionModel, ...],
+        Field(
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+
+
+def current(stream: dict[str, Any] | None, tag: str) -> TagEvent | None:
+    """The current image of a tag of an ImageStream (JSON data); None when stream, tag or image is absent."""
+    for history in ((stream or {}).get("status") or {}).get("tags") or ():
+        if history.get("tag") == tag and history.get("items"):
+            return TagEvent.model_validate(history["items"][0])
+    return None
+
+
+KINDS: Final[tuple[Kind, ...]] = (
+    Kind(
+        resource=IMAGESTREAM,
+        singular="imagestream",
+        short_names=("is",),
+        spec=ImageStreamSpec,
+        status=ImageStreamStatus,
+        columns=(
+            Column("Image Repository", ".status.dockerImageRepository"),
+            Column("Tags", ".status.tagNames"),
+            Column("Updated", ".status.updated", type="date"),
+            Column("Ready", ".status.conditions[?(@.type=='Ready')].status", priority=1),
+            Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
+        ),
+    ),
+)

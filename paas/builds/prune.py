@@ -1,0 +1,61 @@
+"""Which ended Builds are deleted: those beyond the BuildConfig's limits, oldest first. Pure.
+
+A Build goes only when nothing is lost with it: its trigger is noted in the BuildConfig's status, its image
+is in the ImageStream's history or overtaken there, and it is not about to be run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paas.api.build import TERMINAL, Phase
+from paas.api.resources import Manifest
+from paas.builds.advance import phase_of
+
+
+def to_prune(
+    builds: Iterable[Manifest],
+    *,
+    successful: int,
+    failed: int,
+    stream: Mapping[str, Any] | None,
+    noted: Iterable[str],
+    kept: Iterable[str] = (),
+) -> list[Manifest]:
+    """Builds to delete. `successful` and `failed` are the limits (failed counts Failed, Error and
+    Cancelled), `noted` the trigger ids in the BuildConfig's status, `kept` names to spare."""
+    remembered, spared = set(noted), set(kept)
+    ended = sorted(
+        (build for build in builds if phase_of(build) in TERMINAL),
+        key=lambda build: int(build["spec"]["number"]),
+        reverse=True,
+    )
+    complete = [build for build in ended if phase_of(build) == Phase.COMPLETE]
+    others = [build for build in ended if phase_of(build) != Phase.COMPLETE]
+    surplus = [build for build in complete[successful:] if merged(build, stream)] + others[failed:]
+    return sorted(
+        (
+            build
+            for build in surplus
+            if build["spec"]["trigger"]["id"] in remembered
+            and build["metadata"]["name"] not in spared
+            and not build["metadata"].get("deletionTimestamp")
+        ),
+        key=lambda build: int(build["spec"]["number"]),
+    )
+
+
+def merged(build: Manifest, stream: Mapping[str, Any] | None) -> bool:
+    """Whether the stream's history has this Build, or one of the same BuildConfig that is later."""
+    if stream is None:
+        return False
+    tag = build["spec"]["output"]["to"]["name"].partition(":")[2] or "latest"
+    number, uid = int(build["spec"]["number"]), build["spec"]["buildConfigUid"]
+    for history in (stream.get("status") or {}).get("tags") or ():
+        if history.get("tag") == tag:
+            return any(
+                item.get("buildConfigUid") == uid and int(item.get("buildNumber") or 0) >= number
+                for item in history.get("items") or ()
+            )
+    return False

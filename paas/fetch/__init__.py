@@ -1,0 +1,1 @@
+"""The first step inside a build pod."""

@@ -1,0 +1,96 @@
+"""What `fetch` is told and what it answers: the contract between the builds room and the build pod.
+
+The order lies as JSON in a Secret of the Build, so nothing of the user's ever becomes an argument of a
+command line. The report is the termination message of the init container.
+
+Plain dataclasses: `fetch` starts anew in every build, and what it imports is part of every push's time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+ORDER_FOLDER: Final = "/paas/order"
+"""Mounted in the fetch container: order.json, password, ca.crt."""
+ORDER_FILE: Final = "order.json"
+PASSWORD_FILE: Final = "password"
+CA_FILE: Final = "ca.crt"
+SECRET_FOLDER: Final = "/paas/source-secret"
+"""Mounted in the fetch container: username and password for an external repository."""
+WORKSPACE: Final = "/workspace"
+"""Where fetch leaves the source (SOURCE) and the Dockerfile (DOCKERFILE)."""
+SOURCE: Final = "source"
+DOCKERFILE: Final = "Dockerfile"
+
+
+class _Document:
+    """JSON object with the fields of the dataclass; absent ones are left out, unknown ones ignored."""
+
+    def to_json(self) -> str:
+        given: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        # ASCII only: a termination message is cut at a number of bytes, perhaps amid a character.
+        return json.dumps({name: value for name, value in given.items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ValueError when the text is no JSON object, or lacks a field."""
+        said = json.loads(text)
+        if not isinstance(said, dict):
+            raise ValueError(f"{said!r} is not an object")
+        known = {each.name for each in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: value for name, value in said.items() if name in known})
+
+
+@dataclass(frozen=True)
+class FetchRequest(_Document):
+    """Fetch one commit. Hosted: `archive` (URL of a tar of the commit), `user`, and the frozen
+    `dockerfile`. External: `uri`, `ref`, and `commit` unless the head of `ref` is wanted; what is built
+    by is then detected."""
+
+    archive: str | None = None
+    user: str | None = None
+    dockerfile: str | None = None
+    uri: str | None = None
+    ref: str | None = None
+    commit: str | None = None
+    context_dir: str | None = None
+    dockerfile_path: str | None = None
+    inline: str | None = None
+    build_args: dict[str, str] = field(default_factory=dict)
+    runtime_registry: str = ""
+    allowed_addresses: tuple[str, ...] = ()
+    """CIDRs of private addresses that `uri` may resolve to."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Set in the image at the end of the Dockerfile; PAAS_BUILD_COMMIT is added."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """Labels of the image, likewise; org.opencontainers.image.revision is added."""
+    content_key: str | None = None
+    buildpack: str | None = None
+    size_limit: int = 4 * 2**30
+    """Bytes of the unpacked source."""
+    seconds: int = 1800
+    """Time that fetching may take."""
+
+
+@dataclass(frozen=True)
+class FetchReport(_Document):
+    """What was fetched; or, with `reason` and `message`, why it could not be."""
+
+    commit: str | None = None
+    content_key: str | None = None
+    buildpack: str | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+def repository_path(project: str, buildconfig: str) -> str:
+    """URL path of a hosted repository on the server."""
+    return f"/git/{quote(project)}/{quote(buildconfig)}.git"
+
+
+def archive_path(project: str, buildconfig: str, commit: str) -> str:
+    """URL path of the tar of one commit of it, for build pods."""
+    return f"/git/{quote(project)}/{quote(buildconfig)}/archive/{quote(commit)}.tar"

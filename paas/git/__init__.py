@@ -1,0 +1,1 @@
+"""Hosted git repositories, and a person's clone."""

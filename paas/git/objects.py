@@ -1,0 +1,75 @@
+"""Reading single objects of a hosted repository without trusting their size.
+
+Whoever pushes decides how large an object is and on what it is a delta; a few bytes on the wire can become
+gigabytes. So a git child with limits of its own unpacks them, says how large each is before it is read, and
+dulwich parses what it gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from dulwich.objects import ObjectID, ShaFile
+
+from paas.api.names import Reason
+from paas.git import process
+from paas.source.detect import Unbuildable
+
+LARGEST: Final = 8 * 2**20
+"""Bytes of one commit, tree or file that detection looks at."""
+_TYPES: Final = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
+
+
+class Objects:
+    """Objects by id, as dulwich has them. Raises KeyError for one that is missing, and Unbuildable for one
+    that is too large to look into."""
+
+    def __init__(self, ask: IO[bytes], answer: IO[bytes]) -> None:
+        self._ask, self._answer = ask, answer
+
+    def __getitem__(self, object_id: ObjectID, /) -> ShaFile:
+        self._ask.write(object_id + b"\n")
+        self._ask.flush()
+        _, _, about = self._answer.readline().rstrip(b"\n").partition(b" ")
+        kind, _, size = about.partition(b" ")
+        if not size.isdigit():
+            raise KeyError(object_id)
+        if int(size) > LARGEST:
+            raise Unbuildable(
+                Reason.MANAGE_DOCKERFILE_FAILED,
+                f"object {object_id.decode()[:12]} of the source has {size.decode()} bytes, more than the "
+                f"{LARGEST} that are looked into to find out how to build; take it out and push again",
+            )
+        content = self._answer.read(int(size) + 1)[:-1]
+        if len(content) != int(size):
+            raise KeyError(object_id)
+        return ShaFile.from_raw_string(_TYPES[kind], content)
+
+
+@contextlib.contextmanager
+def reading(repository: Path) -> Iterator[Objects]:
+    """The objects of a repository, as long as the context lasts. Blocking: call it in a thread."""
+    argv = ["git", f"--git-dir={repository}", "cat-file", "--batch"]
+    child = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=process.environment({}),
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        resource.prlimit(child.pid, resource.RLIMIT_DATA, (process.CHILD_MEMORY, process.CHILD_MEMORY))
+        resource.prlimit(child.pid, resource.RLIMIT_CPU, (60, 70))
+        assert child.stdin is not None
+        assert child.stdout is not None
+        yield Objects(child.stdin, child.stdout)
+    finally:
+        child.kill()
+        child.communicate()

@@ -1,0 +1,90 @@
+"""What a pusher reads about a push, apart from the story of its Build: pure text.
+
+The form is Heroku's: `-----> ` begins a step, seven spaces a detail, ` !     ` a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paas.api.resources import Key
+
+STEP = "-----> "
+DETAIL = "       "
+PROBLEM = " !     "
+
+
+def received(branch: str, commit: str, subject: str, user: str) -> str:
+    """The first line: what came and from whom."""
+    title = f' "{subject[:72]}"' if subject else ""
+    return f"{STEP}Received {branch} {commit[:7]}{title} ({user})"
+
+
+def detected(how: str) -> str:
+    return f"{STEP}{how}"
+
+
+def detail(text: str) -> str:
+    return f"{DETAIL}{text}"
+
+
+def problem_lines(message: str) -> list[str]:
+    """A problem's text, a line each."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    return [f"{PROBLEM}{line}" for line in lines]
+
+
+def stored(branch: str, deploying: str) -> list[str]:
+    """Another branch deploys."""
+    return [
+        f"{STEP}Stored {branch}; no build, because {branch} does not deploy: {deploying} does",
+        f"{DETAIL}To deploy these commits: git push paas {branch}:{deploying}",
+        f"{DETAIL}To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}",
+    ]
+
+
+def deleted(branch: str, deploying: bool) -> list[str]:
+    """A branch was taken away."""
+    lines = [f"{STEP}Deleted {branch}; no build"]
+    if deploying:
+        lines.append(f"{DETAIL}What runs goes on running; the next push to {branch} deploys again")
+    return lines
+
+
+def tagged(tags: Sequence[str]) -> list[str]:
+    return [f"{STEP}Stored tag {tag}; tags do not deploy" for tag in tags[:10]]
+
+
+def waiting(key: Key) -> list[str]:
+    """The Build cannot be made at the moment."""
+    return [
+        f"{PROBLEM}The cluster does not answer at the moment. Your push is stored, and its build is made as "
+        "soon as the cluster answers again",
+        f"{DETAIL}You may leave; look later with: paas status {key.name} -n {key.namespace}",
+    ]
+
+
+def still_running(build: str | None, key: Key) -> list[str]:
+    """The story is cut here, not the work."""
+    follow = f"paas logs -f build/{build} -n {key.namespace}" if build else f"paas status -n {key.namespace}"
+    return [f"{STEP}Still running; it goes on without you. Follow it with: {follow}"]
+
+
+def gone(key: Key) -> list[str]:
+    return problem_lines(
+        f"BuildConfig {key.name} was deleted from project {key.namespace} meanwhile; no build was made. "
+        f"Make it anew with: paas new-app"
+    )
+
+
+def restarting() -> list[str]:
+    return [f"{DETAIL}The server is restarting, so you cannot watch from here any longer"]
+
+
+def too_large(limit: int) -> list[str]:
+    """The push is over the limit."""
+    return problem_lines(
+        f"This push is larger than {limit // 2**20} MiB, so nothing of it was stored.\n"
+        "Take large files out of the commits (git lfs or a download in the build), or push the history in "
+        "parts: git push paas <older commit>:refs/heads/main"
+    )

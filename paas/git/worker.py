@@ -1,0 +1,272 @@
+"""From accepted pushes to Builds: one worker a repository, going through the reflogs in order.
+
+    receive-pack moved a branch ──▶ reflog line ──▶ worker: prepare, instantiate, mark as handled
+                                                       └──▶ Outcome for whoever waits for that push
+
+It alone makes Builds of pushes. The mark moves after the Build exists, and the Build's trigger id comes
+from the reflog line; so a crash anywhere leads to the same Build once. Whatever wakes a worker (a push,
+the start of the server, the sweep that looks for pushes of a child that outlived its server) only says
+that there may be work; what the work is stands in the repository.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from paas.api.build import TriggerType
+from paas.api.resources import Manifest
+from paas.git import push_messages
+from paas.git.push import BRANCHES, CannotBuild, FindConfig, Instantiate, NewBuild, Outcome, OutcomeKind
+from paas.git.reflog import Entry, Handled, pending, trigger_id
+from paas.git.refs import deploying_branch, is_update
+from paas.git.repositories import Repositories, Repository
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A Build's content without its trigger, and what the pusher is told about it."""
+
+    build: NewBuild
+    lines: tuple[str, ...]
+
+
+Prepare = Callable[[Repository, Manifest, NewBuild], Awaitable[Prepared]]
+"""(repository, BuildConfig, the push) -> the same with everything about its commit filled in."""
+
+
+@dataclass
+class _Work:
+    """One repository's worker while it has something to do."""
+
+    task: asyncio.Task[None] | None = None
+    again: bool = False
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    stuck: bool = False
+    """The cluster did not answer; trying again."""
+
+
+class Workers:
+    """The workers of all repositories."""
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        *,
+        find: FindConfig,
+        instantiate: Instantiate,
+        prepare: Prepare,
+        retry_seconds: tuple[float, float] = (0.5, 30.0),
+    ) -> None:
+        self._repositories = repositories
+        self._find = find
+        self._instantiate = instantiate
+        self._prepare = prepare
+        self._retry = retry_seconds
+        self._work: dict[str, _Work] = {}
+        self._waiting: dict[tuple[str, str], list[OutcomeWaiter]] = {}
+        self._unhandled: dict[str, float] = {}
+        self._stopping = False
+
+    # -- for the receive path --------------------------------------------------------------------------
+
+    def wake(self, repository: Repository) -> None:
+        """There may be work in this repository."""
+        if self._stopping:
+            return
+        work = self._work.setdefault(repository.uid, _Work())
+        work.idle.clear()
+        work.again = True
+        if work.task is None:
+            work.task = asyncio.create_task(self._go_on(repository, work), name=f"worker {repository.key}")
+
+    async def drain(self, repository: Repository, *, timeout: float) -> bool:
+        """Whether everything accepted so far is handled, after at most `timeout` seconds."""
+        self.wake(repository)
+        work = self._work.get(repository.uid)
+        if work is None:
+            return True
+        try:
+            async with asyncio.timeout(timeout):
+                await work.idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def waiter(self, repository: Repository, push: str) -> OutcomeWaiter:
+        """Take one before the push can be accepted; it gets the Outcome of each of its branches."""
+        waiter = OutcomeWaiter(self, (repository.uid, push))
+        self._waiting.setdefault(waiter.key, []).append(waiter)
+        return waiter
+
+    def drop(self, waiter: OutcomeWaiter) -> None:
+        waiters = self._waiting.get(waiter.key, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters:
+            self._waiting.pop(waiter.key, None)
+
+    def stuck(self, repository: Repository) -> bool:
+        """Whether the cluster does not answer this repository's worker."""
+        work = self._work.get(repository.uid)
+        return work is not None and work.stuck
+
+    # -- for the server --------------------------------------------------------------------------------
+
+    async def scan(self) -> None:
+        """Wake the worker of every repository in which something is not handled."""
+        for repository in await asyncio.to_thread(self._with_work):
+            self.wake(repository)
+
+    def _with_work(self) -> list[Repository]:
+        found = []
+        for repository in self._repositories.all():
+            with contextlib.suppress(OSError):
+                if self._has_work(repository):
+                    found.append(repository)
+        return found
+
+    def oldest_unhandled(self) -> float:
+        """Age in seconds of the oldest accepted push that has no Build yet; 0 when there is none."""
+        return max((time.time() - since for since in self._unhandled.values()), default=0.0)
+
+    def unhandled(self) -> int:
+        """How many repositories have accepted pushes that are not handled."""
+        return len(self._unhandled)
+
+    async def stop(self) -> None:
+        """Stop where it is safe: at any point, so at once."""
+        self._stopping = True
+        tasks = [work.task for work in self._work.values() if work.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- the work --------------------------------------------------------------------------------------
+
+    def _has_work(self, repository: Repository) -> bool:
+        branches, handled = repository.branches(), repository.handled()
+        if branches.keys() != handled.keys():
+            return True
+        return any(pending(repository.entries(b), tip=tip, handled=handled[b]) for b, tip in branches.items())
+
+    async def _go_on(self, repository: Repository, work: _Work) -> None:
+        failures = 0
+        while work.again:
+            work.again = False
+            try:
+                await self._handle_all(repository)
+                failures, work.stuck = 0, False
+            except asyncio.CancelledError:
+                raise
+            except Exception as problem:
+                failures += 1
+                work.stuck = work.again = True
+                log.warning("pushes to %s wait: %s: %s", repository.key, type(problem).__name__, problem)
+                first, longest = self._retry
+                await asyncio.sleep(min(longest, first * 2 ** (failures - 1)) * random.uniform(0.8, 1.2))  # noqa: S311
+        work.task = None
+        self._unhandled.pop(repository.uid, None)
+        self._work.pop(repository.uid, None)
+        work.idle.set()
+
+    async def _handle_all(self, repository: Repository) -> None:
+        if not repository.path.is_dir():
+            return
+        branches, handled = repository.branches(), repository.handled()
+        for branch in handled.keys() - branches.keys():
+            # first, since `x` in the way keeps `x/y` from being marked
+            await repository.forget(branch)
+        if branches and not (handled.keys() & branches.keys()):
+            await self._choose_head(repository, set(branches))
+        for branch, entry in self._pending(repository, branches, handled):
+            await self._handle(repository, branch, entry)
+
+    def _pending(
+        self, repository: Repository, branches: dict[str, str], handled: dict[str, Handled]
+    ) -> list[tuple[str, Entry]]:
+        found = []
+        for branch, tip in branches.items():
+            for entry in pending(repository.entries(branch), tip=tip, handled=handled.get(branch)):
+                found.append((branch, entry))
+        found.sort(key=lambda item: item[1].time)  # stable: the order within a branch stays
+        if found:
+            self._unhandled[repository.uid] = min(e.time or time.time() for _, e in found)
+        return found
+
+    async def _choose_head(self, repository: Repository, branches: set[str]) -> None:
+        """The first branch pushed to an empty repository becomes HEAD; of several in one push, the one
+        that HEAD names already, else the usual names, else the first by name."""
+        head = repository.head()
+        firsts = {branch: entries[0] for branch in branches if (entries := repository.entries(branch))}
+        if firsts:
+            push = min(firsts.values(), key=lambda entry: entry.time).push
+            branches = {branch for branch, entry in firsts.items() if entry.push == push}
+        preferred = [name for name in (head, "main", "master", *sorted(branches)) if name in branches]
+        if preferred[0] != head:
+            await repository.set_head(preferred[0])
+
+    async def _handle(self, repository: Repository, branch: str, entry: Entry) -> None:
+        outcome, pin = await self._decide(repository, branch, entry)
+        # the pusher need not wait for the mark: without it the same Build is found again
+        for waiter in self._waiting.get((repository.uid, entry.push), ()):
+            waiter.put(outcome)
+        if repository.path.is_dir():
+            await repository.mark(branch, entry, pin=pin)
+
+    async def _decide(self, repository: Repository, branch: str, entry: Entry) -> tuple[Outcome, int | None]:
+        if not is_update(entry.old, entry.new):
+            return Outcome(branch, OutcomeKind.STORED, ()), None
+        config = await self._find(repository.key)
+        if config is None or config["metadata"]["uid"] != repository.uid:
+            return Outcome(branch, OutcomeKind.GONE, tuple(push_messages.gone(repository.key))), None
+        git_source = (config["spec"].get("source") or {}).get("git") or {}
+        deploying = deploying_branch(git_source.get("ref"), repository.head())
+        if branch != deploying:
+            return Outcome(branch, OutcomeKind.STORED, tuple(push_messages.stored(branch, deploying))), None
+        try:
+            prepared = await self._prepare(repository, config, self._request(repository, branch, entry))
+            made = await self._instantiate(repository.key, prepared.build)
+        except CannotBuild as problem:
+            return Outcome(
+                branch, OutcomeKind.REFUSED, tuple(push_messages.problem_lines(str(problem)))
+            ), None
+        log.info("push %s to %s %s: build %s", entry.push, repository.key, branch, made.name)
+        return Outcome(branch, OutcomeKind.BUILD, prepared.lines, made.build), made.number
+
+    def _request(self, repository: Repository, branch: str, entry: Entry) -> NewBuild:
+        return NewBuild(
+            trigger_id=trigger_id(repository.uid, BRANCHES + branch, entry),
+            trigger_type=TriggerType.PUSH,
+            trigger_message=f"push to {branch}",
+            user=entry.user or None,
+            commit=entry.new,
+            ref=branch,
+        )
+
+
+class OutcomeWaiter:
+    """Waits for what becomes of one push."""
+
+    def __init__(self, workers: Workers, key: tuple[str, str]) -> None:
+        self._workers, self.key = workers, key
+        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+
+    def put(self, outcome: Outcome) -> None:
+        self._outcomes.put_nowait(outcome)
+
+    async def next(self) -> Outcome:
+        return await self._outcomes.get()
+
+    def __enter__(self) -> OutcomeWaiter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.drop(self)

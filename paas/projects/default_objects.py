@@ -1,0 +1,153 @@
+"""What a project is given, as manifests: identities, the right to pull, limits and isolation."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Final
+
+from paas.api import names
+from paas.api.project import PUSHER_ROLE
+from paas.api.resources import (
+    LIMITRANGE,
+    NETWORKPOLICY,
+    ROLEBINDING,
+    SECRET,
+    SERVICEACCOUNT,
+    Manifest,
+    Resource,
+)
+from paas.auth.credentials import project_user
+from paas.settings import Settings
+
+LIMITS: Final = "paas-defaults"
+ISOLATION: Final = "paas-isolation"
+BUILD_ISOLATION: Final = "paas-builds"
+
+NAMES: Final[tuple[tuple[Resource, str], ...]] = (
+    (SERVICEACCOUNT, names.SERVICE_ACCOUNT_BUILDER),
+    (SERVICEACCOUNT, names.SERVICE_ACCOUNT_PUSHER),
+    (SECRET, names.PULL_SECRET),
+    (ROLEBINDING, PUSHER_ROLE),
+    (LIMITRANGE, LIMITS),
+    (NETWORKPOLICY, ISOLATION),
+    (NETWORKPOLICY, BUILD_ISOLATION),
+)
+"""Resource and name of everything that `gifts` makes, in its order."""
+
+PRIVATE_NETWORKS: Final = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+)
+"""Addresses that no build reaches: the cluster's own, the API server's, and a cloud's metadata service."""
+PRIVATE_NETWORKS_V6: Final = ("::1/128", "fc00::/7", "fe80::/10")
+
+
+def gifts(namespace: Manifest, *, pull_password: str, settings: Settings) -> list[Manifest]:
+    """The manifests of `NAMES`, owned by the Namespace. `pull_password` belongs to this project's pods."""
+    project = namespace["metadata"]["name"]
+    specs: list[dict[str, Any]] = [
+        {"imagePullSecrets": [{"name": names.PULL_SECRET}], "automountServiceAccountToken": False},
+        {"automountServiceAccountToken": False},
+        {
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": _docker_config(settings.registry_pull, project, pull_password)},
+        },
+        {
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": PUSHER_ROLE,
+            },
+            "subjects": [
+                {"kind": "ServiceAccount", "name": names.SERVICE_ACCOUNT_PUSHER, "namespace": project}
+            ],
+        },
+        {"spec": _limits()},
+        {"spec": _isolation(settings)},
+        {"spec": _build_isolation(settings)},
+    ]
+    return [
+        {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {
+                "namespace": project,
+                "name": name,
+                "labels": {names.LABEL_MANAGED_BY: names.MANAGED_BY},
+                "ownerReferences": [_owner(namespace)],
+            },
+            **spec,
+        }
+        for (resource, name), spec in zip(NAMES, specs, strict=True)
+    ]
+
+
+def _owner(namespace: Manifest) -> Manifest:
+    # Without blockOwnerDeletion, for which one would need a right on the finalizers of all namespaces.
+    metadata = namespace["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }
+
+
+def _docker_config(registry: str, project: str, password: str) -> str:
+    user = project_user(project)
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    config = {"auths": {registry: {"username": user, "password": password, "auth": auth}}}
+    return base64.b64encode(json.dumps(config, sort_keys=True).encode()).decode()
+
+
+def _limits() -> Manifest:
+    """For containers that say nothing themselves; enough to start anything, not enough to take a node."""
+    return {
+        "limits": [
+            {
+                "type": "Container",
+                "default": {"memory": "1Gi"},
+                "defaultRequest": {"cpu": "10m", "memory": "64Mi"},
+            }
+        ]
+    }
+
+
+def _namespaces(settings: Settings) -> Manifest:
+    wanted = sorted({names.SYSTEM_NAMESPACE, *settings.ingress_namespaces})
+    expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": wanted}
+    return {"namespaceSelector": {"matchExpressions": [expression]}}
+
+
+def _builds(operator: str) -> Manifest:
+    return {"matchExpressions": [{"key": names.LABEL_BUILD, "operator": operator}]}
+
+
+def _isolation(settings: Settings) -> Manifest:
+    """Pods are reached from their own project and from the ingress controller."""
+    return {
+        "podSelector": _builds("DoesNotExist"),
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}, _namespaces(settings)]}],
+    }
+
+
+def _build_isolation(settings: Settings) -> Manifest:
+    """Nobody reaches a build; it reaches DNS, the platform, what the settings add, and the world."""
+    dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    extra = [{"ipBlock": {"cidr": cidr}} for cidr in settings.build_networks]
+    world = [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_NETWORKS)}},
+        {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_NETWORKS_V6)}},
+    ]
+    return {
+        "podSelector": _builds("Exists"),
+        "policyTypes": ["Ingress", "Egress"],
+        "egress": [{"ports": dns}, {"to": [_namespaces(settings), *extra, *world]}],
+    }

@@ -1,0 +1,1 @@
+"""The contract of a controller: gather, plan, execute; status and conditions."""

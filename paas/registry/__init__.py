@@ -1,0 +1,1 @@
+"""The image registry: references, client, tokens."""

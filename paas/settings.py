@@ -1,0 +1,122 @@
+"""The platform's settings: one typed object, read at the edge and handed down.
+
+They are stored in ConfigMap `paas-system/paas` (key `settings.yaml`, mounted into operator and server);
+each field says its unit and why one would change it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AfterValidator, Field
+
+from paas.api.base import Model
+
+SETTINGS_ENV = "PAAS_SETTINGS"
+DEFAULT_PATH = Path("/etc/paas/settings.yaml")
+
+
+def _network(text: str) -> str:
+    """Raises ValueError, which says what is wrong with it."""
+    ipaddress.ip_network(text, strict=False)
+    return text
+
+
+Cidr = Annotated[str, AfterValidator(_network)]
+
+
+class SourceSettings(Model):
+    """Where external sources may come from."""
+
+    allowed_addresses: tuple[Cidr, ...] = ()
+    """CIDRs of private addresses that external https sources may nevertheless resolve to (a git host
+    inside the company's network); everything private is refused otherwise."""
+    push_limit_bytes: int = 512 * 2**20
+    """Largest pack that one push may send."""
+    request_timeout_seconds: int = 3600
+    """Longest time that one push may take to arrive."""
+
+
+class BuildSettings(Model):
+    """How build pods run."""
+
+    kaniko_image: str = "registry.paas.internal:5000/paas/kaniko:latest"
+    runtime_registry: str = "registry.paas.internal:5000/paas"
+    """Prefix of the runtime images that buildpacks start from."""
+    deadline_seconds: int = 3600
+    """For builds that set no completionDeadlineSeconds."""
+    host_users: Literal["auto", "on", "off"] = "auto"
+    """`auto`: builds run in a user namespace when every schedulable node says that it can."""
+    cpu_request: str = "100m"
+    memory_request: str = "256Mi"
+    memory_limit: str = "4Gi"
+    ephemeral_storage_limit: str = "20Gi"
+    stop_wait_seconds: int = 900
+    """How long a pusher is told the story of a build before being told how to go on following it."""
+
+
+class Settings(Model):
+    """Everything a cluster's administrator may set."""
+
+    domain: str = "apps.localhost"
+    """Routes get `<route>-<project>.<domain>`; `paas.<domain>` is the platform itself."""
+    http_port: int = Field(default=80, ge=1, le=65535)
+    https_port: int = Field(default=443, ge=1, le=65535)
+    """Ports under which the ingress controller is reached from outside."""
+    ingress_class: str = "traefik"
+    dialect: Literal["ingress"] = "ingress"
+    redirect_middleware: str = "paas-redirect@file"
+    """Traefik's name of the middleware that sends plain http to https on the external port."""
+    ingress_namespaces: tuple[str, ...] = ("kube-system", "traefik")
+    """Where the ingress controller may run: pods of projects are reached from there."""
+    build_networks: tuple[Cidr, ...] = ()
+    """CIDRs of private addresses that builds may reach besides the world (a registry, a git host)."""
+    registry_push: str = "registry.paas.internal:5000"
+    """Address under which build pods reach the registry."""
+    registry_pull: str = "registry.paas.internal:5000"
+    """Address under which nodes reach the registry."""
+    registry_service: str = "registry.paas.internal:5000"
+    """`service` of the registry's token authentication."""
+    server_url: str = "https://paas.paas.internal"
+    """The server as seen from inside the cluster."""
+    ca_file: Path = Path("/etc/paas/ca.crt")
+    """PEM of the platform's CA, by which registry and server are verified."""
+    credentials_key_file: Path = Path("/etc/paas-keys/credentials.key")
+    """Key of which credentials of builds and projects are derived (HMAC-SHA256); operator and server."""
+    registry_token_key_file: Path = Path("/etc/paas-keys/registry-token.key")
+    """PEM of the private key that signs registry tokens; server only."""
+    ca_key_file: Path = Path("/etc/paas-keys/ca.key")
+    """PEM of the platform CA's private key, for certificates of custom hosts; operator only."""
+    platform_image: str = "registry.paas.internal:5000/paas/platform:latest"
+    """This software's own image; `fetch` runs in it."""
+    repositories: Path = Path("/var/lib/paas/repositories")
+    """Where the server keeps git repositories (one writer)."""
+    resync_seconds: int = 600
+    """How often every object is looked at though nothing was seen to change (plus up to 10 %)."""
+    sources: SourceSettings = SourceSettings()
+    builds: BuildSettings = BuildSettings()
+
+    @property
+    def server_host(self) -> str:
+        """The platform's own host name outside."""
+        return f"paas.{self.domain}"
+
+    def external_url(self, host: str) -> str:
+        """https URL of a host as people type it, with the port when it is not the usual one."""
+        return f"https://{host}" if self.https_port == 443 else f"https://{host}:{self.https_port}"
+
+    def external_http_url(self, host: str) -> str:
+        return f"http://{host}" if self.http_port == 80 else f"http://{host}:{self.http_port}"
+
+
+def load(path: Path | None = None) -> Settings:
+    """Settings of a YAML file: `path`, else $PAAS_SETTINGS, else the mounted ConfigMap.
+
+    Raises FileNotFoundError, and pydantic.ValidationError naming the field that is wrong.
+    """
+    chosen = path or Path(os.environ.get(SETTINGS_ENV) or DEFAULT_PATH)
+    return Settings.model_validate(yaml.safe_load(chosen.read_text()) or {})

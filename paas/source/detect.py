@@ -1,0 +1,208 @@
+"""Detection: what is in a source tree, and therefore how to build it. Pure.
+
+A Dockerfile decides; without one, the first buildpack that fits does. The result tells in words what was
+found, for `new-app` and for the pusher, and carries the facts that the buildpack's template needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from paas.api.names import Reason
+
+if TYPE_CHECKING:
+    from paas.source.buildpacks import Buildpack, Fact
+
+DOCKERFILE: Final = "Dockerfile"
+MAX_FILE: Final = 1 << 20
+"""Files above this (bytes) are not read for detection."""
+MAX_DOCKERFILE: Final = 60000
+MAX_LINE: Final = 4096
+
+
+class SourceTree(Protocol):
+    """The files of one commit or folder, read as needed. Paths are relative with '/' between parts."""
+
+    def entries(self, folder: str) -> Collection[str] | None:
+        """Names in `folder` ('' is the root), or None when there is no such folder."""
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """Content of a regular file; None when there is none at `path` or it is longer than `limit`."""
+
+
+class Unbuildable(Exception):
+    """The source cannot be built; `reason` is the Build's, the text says what to do."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+
+@dataclass(frozen=True)
+class Detected:
+    """How a source is built: by its own `dockerfile` (text), or by `buildpack` with `facts`.
+
+    `port` is where the application listens: what the buildpack gives it, or the only EXPOSE of a
+    Dockerfile; None when unknown. `found` are sentences without a full stop, for people.
+    """
+
+    dockerfile: str | None = None
+    buildpack: Buildpack | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    found: tuple[str, ...] = ()
+
+
+def detect(
+    tree: SourceTree,
+    packs: Iterable[Buildpack],
+    *,
+    context_dir: str | None = None,
+    dockerfile_path: str | None = None,
+    inline: str | None = None,
+) -> Detected:
+    """Decide how to build the source in `context_dir` of a tree.
+
+    `inline` is a Dockerfile that replaces the source's. Raises Unbuildable.
+    """
+    folder = clean(context_dir)
+    names = tree.entries(folder)
+    if names is None:
+        raise Unbuildable(
+            Reason.INVALID_CONTEXT_DIRECTORY,
+            f"there is no folder {folder!r} in the source;"
+            " correct spec.source.contextDir, or commit the folder",
+        )
+    if inline is not None:
+        return _dockerfile(inline, "Dockerfile of the BuildConfig")
+    path = clean(dockerfile_path) or DOCKERFILE
+    content = tree.read(_join(folder, path), MAX_DOCKERFILE)
+    if content is not None:
+        return _dockerfile(_text(content, path), path)
+    if dockerfile_path and clean(dockerfile_path) != DOCKERFILE:
+        raise Unbuildable(
+            Reason.MANAGE_DOCKERFILE_FAILED,
+            f"there is no {path!r} (or it is above {MAX_DOCKERFILE} bytes); correct "
+            "spec.strategy.dockerStrategy.dockerfilePath, or commit the file",
+        )
+    if DOCKERFILE in names:
+        raise Unbuildable(
+            Reason.MANAGE_DOCKERFILE_FAILED,
+            f"{DOCKERFILE} is not a file of at most {MAX_DOCKERFILE} bytes; replace it and push again",
+        )
+    tried = list(packs)
+    for pack in tried:
+        fits = [name for name in pack.detect if _exists(tree, folder, names, name)]
+        if fits:
+            return _buildpack(tree, folder, names, pack)
+    wanted = "; ".join(f"{pack.title}: {', '.join(pack.detect)}" for pack in tried)
+    where = f"the folder {folder!r}" if folder else "the root of the repository"
+    raise Unbuildable(
+        Reason.NO_BUILDPACK,
+        f"nothing to build by in {where}: add a Dockerfile, or a file that a buildpack looks for ({wanted}), "
+        "and push again",
+    )
+
+
+def clean(path: str | None) -> str:
+    """A path of a spec without '.', doubled and trailing slashes. Raises Unbuildable for one that leads
+    out of the source (the API server refuses it already; this is the second lock)."""
+    parts = [part for part in (path or "").split("/") if part not in ("", ".")]
+    if ".." in parts or (path or "").startswith(("/", "-")):
+        raise Unbuildable(
+            Reason.INVALID_CONTEXT_DIRECTORY, f"{path!r} leads out of the source; use a path below its root"
+        )
+    return "/".join(parts)
+
+
+def exposed_port(dockerfile: str) -> int | None:
+    """The port of a Dockerfile's EXPOSE when there is exactly one, of any stage."""
+    ports: set[int] = set()
+    for match in re.finditer(r"^[ \t]*EXPOSE[ \t]+(.+)$", dockerfile, re.IGNORECASE | re.MULTILINE):
+        for word in match.group(1).split():
+            number = re.fullmatch(r"([0-9]{1,5})(/tcp)?", word)
+            if number:
+                ports.add(int(number.group(1)))
+    return ports.pop() if len(ports) == 1 else None
+
+
+def _dockerfile(text: str, name: str) -> Detected:
+    port = exposed_port(text)
+    found = [f"Builds by {name}"]
+    if port is not None:
+        found.append(f"EXPOSE says that it listens on port {port}")
+    return Detected(dockerfile=text, port=port, found=tuple(found))
+
+
+def _buildpack(tree: SourceTree, folder: str, names: Collection[str], pack: Buildpack) -> Detected:
+    facts: dict[str, str] = {}
+    found = [f"{pack.title} app, built by buildpack {pack.name} on {pack.runtime_name}"]
+    for name, fact in pack.facts.items():
+        value, said = _learn(tree, folder, names, fact)
+        if value is None:
+            if fact.missing is not None:
+                raise Unbuildable(Reason.NO_BUILDPACK, f"{pack.title} app: {fact.missing}")
+            value = ""
+        if re.fullmatch(fact.pattern, value) is None:
+            raise Unbuildable(
+                Reason.MANAGE_DOCKERFILE_FAILED,
+                f"{pack.title} app: {name} is {value[:80]!r}, which does not look like {fact.pattern}; "
+                "correct it in the source and push again",
+            )
+        facts[name] = value
+        if said:
+            found.append(said.replace("{value}", value))
+    found.append(f"Listens on $PORT, which is {pack.port}")
+    return Detected(buildpack=pack, facts=facts, port=pack.port, found=tuple(found))
+
+
+def _learn(
+    tree: SourceTree, folder: str, names: Collection[str], fact: Fact
+) -> tuple[str | None, str | None]:
+    for rule in fact.rules:
+        if rule.file is None:
+            return rule.value or "", rule.says
+        if not _exists(tree, folder, names, rule.file):
+            continue
+        if rule.matches is None:
+            return rule.value if rule.value is not None else rule.file, rule.says
+        content = tree.read(_join(folder, rule.file), MAX_FILE)
+        match = _search(rule.matches, _text(content, rule.file)) if content is not None else None
+        if match is not None:
+            if rule.value is not None:
+                return rule.value, rule.says
+            return (match.group(1) if match.re.groups else match.group(0)).strip(), rule.says
+    return None, None
+
+
+def _search(pattern: str, text: str) -> re.Match[str] | None:
+    # Line by line and bounded: a pattern over a whole hostile file could take for ever.
+    compiled = re.compile(pattern)
+    for line in text.splitlines():
+        match = compiled.search(line[:MAX_LINE])
+        if match is not None:
+            return match
+    return None
+
+
+def _exists(tree: SourceTree, folder: str, names: Collection[str], file: str) -> bool:
+    if "/" not in file:
+        return file in names
+    head, _, tail = file.rpartition("/")
+    return tail in (tree.entries(_join(folder, head)) or ())
+
+
+def _join(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder else path
+
+
+def _text(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise Unbuildable(
+            Reason.MANAGE_DOCKERFILE_FAILED, f"{name} is not UTF-8 text; save it as UTF-8 and push again"
+        ) from problem

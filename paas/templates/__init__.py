@@ -1,0 +1,1 @@
+"""`paas new-app`: what an application is made of."""

@@ -1,0 +1,95 @@
+"""What a webhook delivery leads to: a Build at the pushed commit, or nothing, and why. Pure.
+
+Where the source is comes from the BuildConfig alone; of the payload only branch, commit and words are
+taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from paas.api.build import TriggerType
+from paas.git.push import NewBuild, Person
+
+
+class NotUnderstood(Exception):
+    """A genuine delivery that is not what the host documents; the text says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Ping:
+    """The host tries whether the hook works."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Nothing is to be built, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A branch of the external repository moved."""
+
+    branch: str
+    commit: str
+    before: str
+    pushed_at: int
+    """Seconds since 1970 as the host says, 0 when it does not."""
+    default_branch: str
+    repository: str
+    user: str
+    author: Person | None
+    committer: Person | None
+    message: str
+
+
+def decide(config: Mapping[str, Any], push: Pushed) -> NewBuild | Ignored:
+    """The Build that this push makes of the BuildConfig, or why it makes none."""
+    name = config["metadata"]["name"]
+    source = (config["spec"].get("source") or {}).get("git") or {}
+    uri = source.get("uri")
+    if not uri:
+        return Ignored(f"the repository of {name} is hosted here; pushes to it make builds by themselves")
+    if push.repository and _place(push.repository) != _place(uri):
+        return Ignored(f"the delivery is about {push.repository[:200]}, but {name} is built from {uri}")
+    watched = str(source.get("ref") or push.default_branch).removeprefix("refs/heads/")
+    if not watched:
+        return Ignored(
+            "the delivery does not name the default branch; set spec.source.git.ref of the BuildConfig"
+        )
+    if push.branch != watched:
+        return Ignored(f"branch {push.branch} is not watched; {name} is built from {watched}")
+    return NewBuild(
+        trigger_id=trigger_id(config["metadata"]["uid"], push),
+        trigger_type=TriggerType.WEBHOOK,
+        trigger_message=f"push to {push.branch}",
+        user=push.user[:1024] or None,
+        commit=push.commit,
+        ref=push.branch,
+        author=push.author,
+        committer=push.committer,
+        commit_message=push.message,
+    )
+
+
+def trigger_id(uid: str, push: Pushed) -> str:
+    """The same for every delivery of the same push, whatever its delivery id; another when the branch
+    comes back to a commit by a later push."""
+    text = "\0".join(("webhook", uid, push.branch, push.before, push.commit, str(push.pushed_at)))
+    return f"webhook-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:40]}"
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Host and path of a repository, by which two of its addresses compare as equal."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return url, ""
+    return host.lower(), parts.path.strip("/").removesuffix(".git").lower()

@@ -1,0 +1,94 @@
+"""GitHub's deliveries: `X-Hub-Signature-256` over the raw body, events `ping` and `push`. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from paas.git.push import BRANCHES, Person
+from paas.git.refs import is_object_id
+from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed
+
+TRIGGER: Final = "GitHub"
+"""`type` of the BuildConfig's trigger, whose `github.secretReference` names the Secret."""
+FIELD: Final = "github"
+_PREFIX: Final = "sha256="
+
+
+def is_genuine(headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
+    """Whether one of the secrets signed this body. All are tried, so that time does not tell which."""
+    given = headers.get("x-hub-signature-256", "")
+    digest = given.removeprefix(_PREFIX) if given.startswith(_PREFIX) else ""
+    genuine = False
+    for secret in secrets:
+        expected = hmac.new(secret, body, hashlib.sha256).hexdigest()
+        same = hmac.compare_digest(expected.encode(), digest.encode(errors="replace"))
+        genuine = genuine or (same and bool(secret))
+    return genuine
+
+
+def read(headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
+    """What a genuine delivery tells. Raises NotUnderstood."""
+    if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise NotUnderstood(
+            "the body must be application/json: choose that content type in the hook's settings"
+        )
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotUnderstood("the body is not JSON") from None
+    if not isinstance(payload, dict):
+        raise NotUnderstood("the body is not a JSON object")
+    event = headers.get("x-github-event", "")
+    if event == "ping":
+        return Ping()
+    if event != "push":
+        return Ignored(f"event {event[:40]!r} makes no build; only push does")
+    return _push(payload)
+
+
+def _push(payload: Mapping[str, Any]) -> Pushed | Ignored:
+    ref, commit = payload.get("ref"), payload.get("after")
+    if not isinstance(ref, str) or not isinstance(commit, str):
+        raise NotUnderstood("a push needs `ref` and `after`")
+    if payload.get("deleted") is True or set(commit) == {"0"}:
+        return Ignored(f"{ref[:200]} was deleted")
+    if not ref.startswith(BRANCHES):
+        return Ignored(f"{ref[:200]} is not a branch")
+    if not is_object_id(commit):
+        raise NotUnderstood("`after` is not a commit")
+    repository = _mapping(payload.get("repository"))
+    head = _mapping(payload.get("head_commit"))
+    return Pushed(
+        branch=ref.removeprefix(BRANCHES)[:1024],
+        commit=commit,
+        before=_text(payload.get("before")),
+        pushed_at=_number(repository.get("pushed_at")),
+        default_branch=_text(repository.get("default_branch")) or _text(repository.get("master_branch")),
+        repository=_text(repository.get("clone_url")) or _text(repository.get("html_url")),
+        user=_text(_mapping(payload.get("pusher")).get("name")),
+        author=_person(head.get("author")),
+        committer=_person(head.get("committer")),
+        message=_text(head.get("message"))[:8192] if head.get("id") == commit else "",
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _person(value: Any) -> Person | None:
+    found = _mapping(value)
+    name, email = _text(found.get("name"))[:1024], _text(found.get("email"))[:1024]
+    return Person(name, email) if name or email else None

@@ -1,0 +1,140 @@
+"""What is not ours, what is refused, and what cannot be read."""
+
+from __future__ import annotations
+
+from paas.api.resources import Manifest
+from paas.deployments.plan import candidate, wants_reasons
+from paas.reconcile.plan import Requeue
+from tests.deployments.fake_cluster import FakeCluster, complete, digest, template
+
+FOREIGN = {
+    "metadata": {"name": "shop", "namespace": "demo", "uid": "theirs"},
+    "spec": {},
+    "status": {"replicas": 7},
+}
+
+
+def pauses(cluster: FakeCluster) -> list[float]:
+    return [action.after for action in cluster.plan().actions if isinstance(action, Requeue)]
+
+
+def test_a_foreign_deployment_is_never_touched() -> None:
+    cluster = FakeCluster().image("a")
+    cluster.deployment = dict(FOREIGN)
+    cluster.settle()
+    assert cluster.deployment == FOREIGN
+    assert cluster.ready_reason() == "False/NameTaken"
+    assert cluster.status["replicas"] == 0
+    assert not cluster.revisions
+    assert cluster.reasons() == ["NameTaken"]
+    assert pauses(cluster) == [30.0]
+    cluster.deployment = None
+    cluster.go()
+    assert cluster.ready_reason() == "True/Reconciled"
+
+
+def test_a_foreign_revision_name_is_never_taken_over() -> None:
+    cluster = complete("a")
+    theirs: Manifest = {"metadata": {"name": "shop-2", "namespace": "demo", "uid": "x"}, "revision": 2}
+    theirs["data"] = {"template": template(image="evil:1"), "causes": []}
+    cluster.revisions["shop-2"] = dict(theirs)
+    cluster.image("b").go()
+    assert cluster.ready_reason() == "False/NameTaken"
+    assert "kubectl delete controllerrevision shop-2" in (cluster.condition("Stalled") or {})["message"]
+    assert cluster.running[0] == 1
+    assert cluster.revisions["shop-2"] == theirs
+    del cluster.revisions["shop-2"]
+    cluster.go()
+    assert cluster.running[:2] == (2, digest("b"))
+
+
+def test_an_autoscaler_on_the_deployment_is_told_and_has_no_effect() -> None:
+    cluster = complete("a")
+    cluster.autoscalers = [{"metadata": {"name": "fast", "namespace": "demo"}}]
+    assert cluster.deployment is not None
+    cluster.deployment["spec"]["replicas"] = 9
+    cluster.go()
+    assert cluster.deployment["spec"]["replicas"] == 2
+    assert cluster.ready_reason() == "False/ForeignAutoscaler"
+    assert "kubectl patch hpa fast" in (cluster.condition("Stalled") or {})["message"]
+    assert cluster.rollout == (1, "Complete")
+
+
+def test_a_template_that_the_cluster_refuses_never_becomes_a_revision() -> None:
+    cluster = complete("a")
+    bad = template(env="2")
+    cluster.edit(template=bad)
+    wanted = candidate(cluster.observe(), now=cluster.now)
+    assert wanted is not None
+    assert wanted["spec"]["template"]["spec"]["containers"][0]["image"].endswith(digest("a"))
+    cluster.refusal = 'spec.template.spec.containers[0].resources.limits[cpu]: Invalid value: "x"'
+    cluster.go()
+    assert len(cluster.revisions) == 1
+    assert cluster.ready_reason() == "False/InvalidSpec"
+    assert "limits[cpu]" in (cluster.condition("Stalled") or {})["message"]
+    assert pauses(cluster) == [60.0]
+    assert cluster.running == (1, digest("a"), "1")
+    assert "InvalidSpec" in cluster.reasons()
+
+
+def test_what_needs_no_dry_run() -> None:
+    cluster = complete("a")
+    assert candidate(cluster.observe(), now=cluster.now) is None, "nothing is due"
+    cluster.image("b")
+    assert candidate(cluster.observe(), now=cluster.now) is None, "only the image differs"
+    cluster.edit(template=template(env="2"))
+    assert candidate(cluster.observe(), now=cluster.now) is not None
+    cluster.pin(1).step()
+    assert candidate(cluster.observe(), now=cluster.now) is None, "held"
+    cluster.edit(paused=True)
+    assert candidate(cluster.observe(), now=cluster.now) is None, "paused"
+    cluster.dc["spec"]["replicas"] = "many"
+    assert candidate(cluster.observe(), now=cluster.now) is None, "unreadable"
+    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+
+
+def test_pods_are_read_only_when_it_takes_long() -> None:
+    cluster = FakeCluster()
+    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+    cluster.image("a").settle().roll().settle()
+    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+    assert wants_reasons(cluster.sleep(2).observe(), now=cluster.now) == 1
+    assert pauses(cluster) == [2.0]
+    cluster.sleep(20).settle()
+    assert pauses(cluster) == [11.0]
+    cluster.sleep(200).settle()
+    assert pauses(cluster) == [30.0]
+    cluster.ready().settle()
+    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+    assert pauses(cluster) == []
+    cluster.unavailable().settle()
+    assert wants_reasons(cluster.observe(), now=cluster.now) == 1
+    assert pauses(cluster) == [30.0]
+
+
+def test_a_timed_out_rollout_is_asked_about_at_once() -> None:
+    cluster = complete("a").image("b").settle()
+    cluster.broken = {2}
+    cluster.time_out()
+    assert wants_reasons(cluster.observe(), now=cluster.now) == 2
+
+
+def test_a_spec_that_cannot_be_read_keeps_the_rest_of_the_status() -> None:
+    cluster = complete("a")
+    good = dict(cluster.dc["spec"])
+    cluster.edit(replicas="many").settle()
+    assert cluster.ready_reason() == "False/InvalidSpec"
+    assert "spec.replicas" in (cluster.condition("Stalled") or {})["message"]
+    assert cluster.status["activeRevision"] == 1
+    cluster.edit(**good).go()
+    assert cluster.ready_reason() == "True/Reconciled"
+
+
+def test_a_template_without_containers_does_not_break_the_plan() -> None:
+    cluster = FakeCluster(triggers=[], template={"spec": {"containers": "nonsense"}}, rollout={"latest": "1"})
+    cluster.refusal = "containers: expected a list"
+    assert cluster.settle().ready_reason() == "False/InvalidSpec"
+    cluster = FakeCluster(
+        triggers=[], template={"metadata": None, "spec": {"containers": ["nonsense", {"name": 1}]}}
+    )
+    assert cluster.settle().ready_reason() == "False/InvalidSpec"

@@ -1,0 +1,144 @@
+"""What the rollout commands decide before they touch anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from paas.api.resources import Key
+from paas.deployments.cli import change_of, changed_env, history_table, target_revision, verdict
+from paas.terminal.problem import ExitCode, Problem
+
+KEY = Key("demo", "shop")
+
+
+def config(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "shop", "generation": 3}, "spec": {"replicas": 3}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "code"),
+    [
+        ({}, "shop: no rollout yet", None),
+        (
+            {"observedGeneration": 3, "rollout": {"revision": 12, "phase": "Running"}, "readyReplicas": 2},
+            "shop revision 12: Running, 0 of 3 updated, 2 ready",
+            None,
+        ),
+        (
+            {
+                "observedGeneration": 3, "updatedReplicas": 3, "readyReplicas": 3,
+                "rollout": {"revision": 12, "phase": "Complete"},
+            },
+            "shop revision 12: Complete, 3 of 3 updated, 3 ready",
+            ExitCode.OK,
+        ),
+        (
+            {"observedGeneration": 2, "rollout": {"revision": 12, "phase": "Complete"}},
+            "shop: the latest change has not been seen yet",
+            None,
+        ),
+        (
+            {"observedGeneration": 3, "rollout": {"revision": 12, "phase": "Failed", "message": "no pod"}},
+            "shop revision 12: Failed: no pod",
+            ExitCode.FAILED,
+        ),
+    ],
+)  # fmt: skip
+def test_a_rollout_in_one_line(status: dict[str, Any], line: str, code: ExitCode | None) -> None:
+    assert verdict(config(**status)) == (line, code)
+
+
+def revisions(*numbers: int) -> list[dict[str, Any]]:
+    return [
+        {"metadata": {"name": f"shop-{n}", "creationTimestamp": "2026-03-04T11:00:00Z"}, "revision": n}
+        for n in numbers
+    ]
+
+
+def test_undo_goes_to_the_complete_revision_before_the_serving_one() -> None:
+    history = [{"revision": 10, "phase": "Complete"}, {"revision": 11, "phase": "Failed"}]
+    state = config(activeRevision=12, history=history)
+    assert target_revision(state, revisions(9, 10, 11, 12), None, KEY) == 10
+    assert target_revision(state, revisions(9, 10, 11, 12), 9, KEY) == 9
+
+
+def test_undo_after_a_failure_goes_behind_the_one_that_serves() -> None:
+    state = config(activeRevision=11, rollout={"revision": 12, "phase": "Failed"})
+    assert target_revision(state, revisions(10, 11, 12), None, KEY) == 10
+
+
+@pytest.mark.parametrize(
+    ("state", "numbers", "wanted", "code"),
+    [
+        (config(), [1], None, ExitCode.FAILED),
+        (config(activeRevision=1), [1, 2], None, ExitCode.FAILED),
+        (config(activeRevision=2), [1, 2], 7, ExitCode.NOT_FOUND),
+    ],
+)
+def test_nothing_to_go_back_to_is_said(
+    state: dict[str, Any], numbers: list[int], wanted: int | None, code: ExitCode
+) -> None:
+    with pytest.raises(Problem) as raised:
+        target_revision(state, revisions(*numbers), wanted, KEY)
+    assert raised.value.code == code
+    assert "paas rollout history shop -n demo" in raised.value.hint
+
+
+def test_history_marks_what_serves_and_what_is_held() -> None:
+    found = revisions(11, 12)
+    for manifest, build in zip(found, ("shop-6", "shop-7"), strict=True):
+        image = {
+            "container": "shop", "tag": "shop:latest", "image": "sha256:1", "reference": "r/shop@sha256:1",
+            "build": build, "commit": "abcdef0123",
+        }  # fmt: skip
+        manifest["data"] = {
+            "template": {},
+            "images": [image],
+            "causes": [{"type": "ImageChange", "message": "new"}],
+        }
+    state = config(
+        activeRevision=11, hold={"revision": 11}, rollout={"revision": 11, "phase": "Complete"},
+        history=[{"revision": 12, "phase": "Failed"}],
+    )  # fmt: skip
+    table = history_table(state, found, datetime(2026, 3, 4, 12, 0, tzinfo=UTC))
+    assert [line.split() for line in table.lines()] == [
+        ["REVISION", "STATUS", "BUILD", "COMMIT", "CAUSE", "AGE"],
+        ["11", "Complete", "(serving,", "held)", "shop-6", "abcdef0", "new", "60m"],
+        ["12", "Failed", "shop-7", "abcdef0", "new", "60m"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ("A=b", ("A", "b")), ("A=", ("A", "")), ("A=b-", ("A", "b-")), ("A-", ("A", None)),
+        ("A.b=c", ("A.b", "c")),
+        ("A=x\ny", ("A", "x\ny")),
+    ],
+)  # fmt: skip
+def test_changes_of_variables(text: str, change: tuple[str, str | None]) -> None:
+    assert change_of(text) == change
+
+
+@pytest.mark.parametrize("text", ["A", "=b", "-", "1=2", "A b=c", ""])
+def test_what_changes_no_variable_is_refused(text: str) -> None:
+    with pytest.raises(Problem):
+        change_of(text)
+
+
+def test_variables_keep_their_place() -> None:
+    env = [
+        {"name": "A", "value": "1"},
+        {"name": "B", "valueFrom": {"secretKeyRef": {}}},
+        {"name": "C", "value": "3"},
+    ]
+    assert changed_env(env, {"C": "4", "A": None, "N": "new", "GONE": None}) == [
+        {"name": "B", "valueFrom": {"secretKeyRef": {}}},
+        {"name": "C", "value": "4"},
+        {"name": "N", "value": "new"},
+    ]
+    assert changed_env(env, {"B": "literal"})[1] == {"name": "B", "value": "literal"}
+    assert changed_env(env, {}) == env

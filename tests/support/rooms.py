@@ -1,0 +1,71 @@
+"""What the integration tests of images, routes and projects share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from paas.api.names import LABEL_PROJECT
+from paas.api.resources import Key, Manifest, Resource
+from paas.install.manifests import apply_crds
+from paas.kube.cluster import Cluster
+
+KEY = "0123456789abcdef0123456789abcdef"
+"""The credentials key of the tests."""
+
+
+async def connect(kubeconfig: Path) -> Cluster:
+    """The API server with the platform's kinds on it."""
+    api = await Cluster.connect(kubeconfig)
+    await apply_crds(api)
+    return api
+
+
+async def prepare(kubeconfig: Path) -> None:
+    """Put the platform's kinds on the API server, for those who watch them."""
+    async with await connect(kubeconfig):
+        pass
+
+
+async def make_project(api: Cluster, prefix: str) -> str:
+    """A namespace of its own with the project label."""
+    name = f"{prefix}-{uuid4().hex[:6]}"
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {LABEL_PROJECT: "true"}},
+    }
+    await api.create(manifest, manager="test")
+    return name
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
+    """The first true answer of `check`, asked every 20 ms."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (answer := await check()):
+        assert asyncio.get_running_loop().time() < deadline, f"it did not happen in {seconds} s"
+        await asyncio.sleep(0.02)
+    return answer
+
+
+async def condition(api: Cluster, resource: Resource, key: Key, type_: str) -> tuple[str, str]:
+    """Status and reason of a condition; two empty texts when it is not there."""
+    obj = await api.get(resource, key)
+    for found in ((obj or {}).get("status") or {}).get("conditions") or ():
+        if found["type"] == type_:
+            return found["status"], found["reason"]
+    return "", ""
+
+
+async def set_status(api: Cluster, obj: Manifest, status: Manifest, *, manager: str = "test") -> Manifest:
+    """Write a status as another controller would."""
+    body = {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": {"name": obj["metadata"]["name"], "namespace": obj["metadata"]["namespace"]},
+        "status": status,
+    }
+    return await api.apply(body, manager=manager, subresource="status")

@@ -1,0 +1,142 @@
+"""The real server over a `FakeCluster`, as a process of its own that can be killed at a named point.
+
+python -m tests.support.standalone_server WORLD REPOSITORIES PORT_FILE [--kill POINT] [--limit BYTES]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from paas.git import process, receive, repositories
+from paas.git.hosted import Preparer
+from paas.git.http import Limits
+from paas.server.app import Dependencies, Server
+from paas.source import buildpacks
+from paas.web.serving import serving
+from tests.git.fake_cluster import CREDENTIAL_KEY, FakeCluster
+
+POINTS = (
+    "repository-made",  # after the repository was made, before the first advertisement
+    "commands-read",  # the command list is there, no child yet
+    "child-started",
+    "stored",  # receive-pack has ended, nothing said to the pusher, no worker woken
+    "prepared",  # before the Build is made
+    "build-made",  # the Build exists, the mark does not
+    "marked",
+    "telling",  # in the middle of the story
+)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(point: str, needs: dict[str, Any]) -> None:
+    """Make the process kill itself when it comes to `point`."""
+
+    def before(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapped(*args: Any, **kwargs: Any) -> Any:
+            die()
+            return await function(*args, **kwargs)
+
+        return wrapped
+
+    def after(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapped(*args: Any, **kwargs: Any) -> Any:
+            result = await function(*args, **kwargs)
+            die()
+            return result
+
+        return wrapped
+
+    match point:
+        case "repository-made":
+            repositories.Repositories._make = after(repositories.Repositories._make)  # type: ignore[method-assign]
+        case "commands-read":
+            receive.Receiver._run = before(receive.Receiver._run)  # type: ignore[method-assign]
+        case "child-started":
+            start = process.start
+
+            async def started(argv: Any, **kwargs: Any) -> Any:
+                child = await start(argv, **kwargs)
+                if argv[0] == "receive-pack" and "--http-backend-info-refs" not in argv:
+                    die()
+                return child
+
+            process.start = started
+        case "stored":
+            receive.Receiver._store = after(receive.Receiver._store)  # type: ignore[method-assign]
+        case "prepared":
+            needs["instantiate"] = before(needs["instantiate"])
+        case "build-made":
+            needs["instantiate"] = after(needs["instantiate"])
+        case "marked":
+            repositories.Repository.mark = after(repositories.Repository.mark)  # type: ignore[method-assign]
+        case "telling":
+
+            async def story(build: Any) -> AsyncIterator[str]:
+                yield "-----> Build begins"
+                await asyncio.sleep(0.1)
+                die()
+
+            needs["story"] = story
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("cluster", type=Path)
+    parser.add_argument("repositories", type=Path)
+    parser.add_argument("port_file", type=Path)
+    parser.add_argument("--kill", choices=POINTS)
+    parser.add_argument("--limit", type=int, default=64 * 2**20)
+    options = parser.parse_args()
+    level = os.environ.get("LOG", "INFO")
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")
+    cluster = FakeCluster(options.cluster)
+    needs: dict[str, Any] = {
+        "authenticate": cluster.authenticate,
+        "authorize": cluster.authorize,
+        "find_config": cluster.find_config,
+        "find_build": cluster.find_build,
+        "find_secret": cluster.find_secret,
+        "list_configs": cluster.list_configs,
+        "build_numbers": cluster.build_numbers,
+        "instantiate": cluster.instantiate,
+        "story": cluster.story,
+        "ready": cluster.ready,
+        "prepare": Preparer(buildpacks.load(), runtime_registry="registry.example/paas"),
+    }
+    if options.kill:
+        arm(options.kill, needs)
+    server = Server(
+        Dependencies(
+            repositories=options.repositories,
+            credential_key=CREDENTIAL_KEY,
+            limits=Limits(push_bytes=options.limit, idle_seconds=20, keep_alive_seconds=0.2),
+            patience_seconds=0.3,
+            scan_seconds=0.5,
+            **needs,
+        )
+    )
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host="", port=0, fd=listener.fileno())
+    aside = options.port_file.with_suffix(".new")
+    aside.write_text(str(listener.getsockname()[1]))
+    aside.rename(options.port_file)
+    await uvicorn.serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

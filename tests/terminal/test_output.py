@@ -1,0 +1,150 @@
+"""Tables that awk can read, short ages, plain text, and objects as they are."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from paas.api.base import Column
+from paas.terminal.columns import table, value_at
+from paas.terminal.output import Format, Table, age, document, duration, plain, shorten
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+def test_a_table_has_aligned_columns_and_no_trailing_blanks() -> None:
+    made = Table(
+        ["NAME", "STATUS", "IMAGE"], [["shop-1", "Complete", "a"], ["s", None, ""]], frozenset({"IMAGE"})
+    )
+    assert made.lines() == ["NAME     STATUS", "shop-1   Complete", "s        <none>"]
+    assert made.lines(wide=True)[2] == "s        <none>     <none>"
+    assert made.lines(headings=False) == ["shop-1   Complete", "s        <none>"]
+
+
+def test_a_cell_cannot_break_the_table() -> None:
+    made = Table(["NAME", "MESSAGE"], [["a", "first\nsecond\x1b[31m red\x07"]])
+    assert made.lines()[1] == "a      first second red"
+
+
+def test_wide_characters_count_twice() -> None:
+    made = Table(["NAME", "X"], [["日本", "y"], ["abcd", "z"]])
+    assert [line.index(mark) for line, mark in zip(made.lines()[1:], "yz", strict=True)] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (200, "3m20s"), (599, "9m59s"), (600, "10m"),
+        (10799, "179m"), (10800, "3h"), (19800, "5h30m"), (108000, "30h"), (3 * 86400, "3d"),
+        (800 * 86400, "2y"),
+    ],
+)  # fmt: skip
+def test_durations_are_short(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_an_age_is_the_time_since() -> None:
+    then = (NOW - timedelta(minutes=25)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert age(then, NOW) == "25m"
+    assert age(None, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("\x1b[2J\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("ab\x08\x08c\r\x00\x7f\x9b", "abc"),
+        ("turned \u202eround", "turned round"),
+        ("naïve 日本 😀", "naïve 日本 😀"),
+    ],
+)
+def test_what_others_wrote_cannot_steer_a_terminal(text: str, clean: str) -> None:
+    assert plain(text) == clean
+
+
+def test_long_text_is_cut_at_its_first_line() -> None:
+    assert shorten("one two three\nfour", 8) == "one two…"
+    assert shorten("  short \n more", 8) == "short"
+
+
+OBJECT = {
+    "apiVersion": "paas.dev/v1",
+    "kind": "Build",
+    "metadata": {"name": "shop-7", "managedFields": [{"manager": "x"}]},
+    "spec": {"number": 7},
+}
+
+
+def test_objects_are_printed_as_they_are_but_for_managed_fields() -> None:
+    wanted = {**OBJECT, "metadata": {"name": "shop-7"}}
+    assert json.loads(document([OBJECT], Format.JSON, single=True)) == wanted
+    assert yaml.safe_load(document([OBJECT], Format.YAML, single=True)) == wanted
+    listed = yaml.safe_load(document([OBJECT, OBJECT], Format.YAML, single=False))
+    assert (listed["kind"], listed["items"]) == ("List", [wanted, wanted])
+    assert (
+        document([OBJECT, OBJECT], Format.NAME, single=False)
+        == "build.paas.dev/shop-7\nbuild.paas.dev/shop-7"
+    )
+    core = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
+    assert document([core], Format.NAME, single=True) == "service/a"
+
+
+WORLD = {
+    "status": {
+        "conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled", "status": "False"}],
+        "list": [{"x": 1}],
+    },
+    "metadata": {"labels": {"paas.dev/app": "shop"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (".status.conditions[?(@.type=='Ready')].status", "True"),
+        ('.status.conditions[?(@.type=="Stalled")].status', "False"),
+        (".status.conditions[?(@.type=='Other')].status", None),
+        (".status.list[0].x", 1),
+        (".status.list[1].x", None),
+        (".status.nothing.at.all", None),
+        (".metadata.labels['paas.dev/app']", "shop"),
+        (".status.list.x", None),
+    ],
+)
+def test_paths_of_columns(path: str, value: object) -> None:
+    assert value_at(WORLD, path) == value
+
+
+def test_a_path_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot read"):
+        value_at(WORLD, ".status[*].x")
+
+
+def test_the_printer_columns_of_our_kinds_can_be_read() -> None:
+    from paas.apps.objects import types
+
+    for kind in set(types().values()):
+        for column in kind.columns:
+            value_at({}, column.path)
+
+
+def test_a_table_of_columns() -> None:
+    columns = [
+        Column("Commit", ".spec.commit"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Image", ".spec.image", priority=1),
+    ]
+    obj = {
+        "metadata": {"name": "shop-7", "namespace": "demo", "creationTimestamp": "2026-03-04T11:59:30Z"},
+        "spec": {"commit": "a" * 40},
+    }
+    made = table(columns, [obj], now=NOW, namespaces=True, prefix="build/")
+    assert made.lines() == [
+        "NAMESPACE   NAME           COMMIT    AGE",
+        "demo        build/shop-7   aaaaaaa   30s",
+    ]
