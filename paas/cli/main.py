@@ -93,12 +93,14 @@ def application() -> typer.Typer:
 
     from paas.apps import cli as apps
     from paas.builds import cli as builds
+    from paas.cli import delete, get
     from paas.deployments import cli as deployments
     from paas.git import cli as git
     from paas.install import cli as install
     from paas.node import cli as node
     from paas.projects import cli as projects
     from paas.routes import cli as routes
+    from paas.templates import cli as templates
 
     app = typer.Typer(
         name="paas",
@@ -112,7 +114,10 @@ def application() -> typer.Typer:
     node.register(app, install=install_embedded)
     install.register(app)
     projects.register(app)
+    templates.register(app)
     apps.register(app)
+    get.register(app)
+    delete.register(app)
     builds.register(app, follow)
     deployments.register(app)
     routes.register(app)

@@ -11,11 +11,11 @@ from datetime import datetime
 
 from paas.api.project import is_project
 from paas.api.resources import BUILD, IMAGESTREAM, NAMESPACE, Key, Manifest
-from paas.registry.reference import target
 from paas.images.plan import Observed, plan
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch, itself
 from paas.reconcile.plan import Plan
+from paas.registry.reference import target
 from paas.settings import Settings
 
 

@@ -14,6 +14,7 @@ def plain_name(given: str, words: tuple[str, ...]) -> str:
     return name
 
 
+APP_WORDS = ("app", "apps", "application", "applications")
 BUILDCONFIG_WORDS = ("bc", "buildconfigs", "buildconfig")
 BUILD_WORDS = ("build", "builds", "build")
 DEPLOYMENTCONFIG_WORDS = ("dc", "deploymentconfigs", "app", "deploymentconfig")

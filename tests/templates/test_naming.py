@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paas.api import resources as r
-from paas.apps.objects import parse
+from paas.cli.objects import parse
 from paas.templates import naming
 from paas.terminal.naming import BUILDCONFIG_WORDS, plain_name
 from paas.terminal.problem import ExitCode, Problem

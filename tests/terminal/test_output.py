@@ -126,7 +126,7 @@ def test_a_path_that_is_none_is_refused() -> None:
 
 
 def test_the_printer_columns_of_our_kinds_can_be_read() -> None:
-    from paas.apps.objects import types
+    from paas.cli.objects import types
 
     for kind in set(types().values()):
         for column in kind.columns:

@@ -10,6 +10,7 @@ from typing import Final
 from paas.api import resources as r
 from paas.api.base import Column, Kind
 from paas.api.resources import Resource
+from paas.terminal.naming import APP_WORDS
 from paas.terminal.problem import usage
 
 
@@ -82,7 +83,6 @@ _CORE: Final = (
     ),
     Type(r.NAMESPACE, ("namespace", "namespaces", "ns"), (Column("Status", ".status.phase"), _AGE)),
 )
-APP_WORDS: Final = ("app", "apps", "application", "applications")
 PROJECT_WORDS: Final = ("project", "projects")
 
 

@@ -1,0 +1,204 @@
+"""The command logs: of a build, of an application's pods, or of one pod."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paas.terminal.output import plain
+from paas.terminal.problem import ExitCode, Problem, not_found, usage
+from paas.terminal.session import Session
+
+if TYPE_CHECKING:
+    from paas.api.resources import Key, Manifest, Resource
+    from paas.kube.cluster import Cluster
+
+
+async def logs(
+    session: Session,
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="shop, dc/shop, build/shop-7, bc/shop or pod/NAME.")
+    ],
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Only so many of the last lines.")] = None,
+    timestamps: Annotated[bool, typer.Option(help="The time before each line.")] = False,
+    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the run before a restart.")] = False,
+    container: Annotated[str | None, typer.Option("--container", "-c", help="Only this container.")] = None,
+) -> ExitCode | None:
+    """Print the log of a build, or of an application's pods.
+
+    With -f a build's log ends with the build, and the exit code is 1 if it failed.
+
+    Example: paas logs -f build/shop-7
+    """
+    from paas.api import resources as r
+    from paas.api.resources import Key
+
+    project = await session.project()
+    word, _, name = what.rpartition("/")
+    word = word.lower().partition(".")[0]
+    if follow and previous:
+        raise usage("--follow and --previous exclude each other", hint="leave --follow out")
+    options = _LogOptions(follow, tail, timestamps, previous, container)
+    cluster = await session.cluster()
+    if word in ("build", "builds"):
+        return await _build_logs(
+            session, cluster, await _required(cluster, r.BUILD, Key(project, name)), options
+        )
+    if word in ("bc", "buildconfig", "buildconfigs"):
+        await _required(cluster, r.BUILDCONFIG, Key(project, name))
+        newest = await _newest_build(cluster, project, name)
+        if newest is None:
+            raise Problem(
+                f'"{name}" has no builds yet', hint=f"git push paas HEAD, or paas start-build {name}"
+            )
+        return await _build_logs(session, cluster, newest, options)
+    if word in ("pod", "pods", "po"):
+        await _required(cluster, r.POD, Key(project, name))
+        return await _pod_logs(session, cluster, project, name, None, options)
+    if word not in ("", "dc", "deploymentconfig", "deploymentconfigs", "app", "apps"):
+        raise usage(f'"{what}" has no log', hint=f"paas logs {name}, or build/…, bc/…, dc/…, pod/…")
+    config = await _required(cluster, r.DEPLOYMENTCONFIG, Key(project, name))
+    return await _pod_logs(session, cluster, project, None, config, options)
+
+
+@dataclass(frozen=True)
+class _LogOptions:
+    follow: bool
+    tail: int | None
+    timestamps: bool
+    previous: bool
+    container: str | None
+
+
+async def _required(cluster: Cluster, resource: Resource, key: Key) -> Manifest:
+    found = await cluster.get(resource, key)
+    if found is None:
+        kind = resource.kind.lower()
+        raise not_found(kind, key.name, key.namespace, hint=f"paas get {resource.plural} -n {key.namespace}")
+    return found
+
+
+async def _newest_build(cluster: Cluster, project: str, name: str) -> Manifest | None:
+    from paas.api import names
+    from paas.api.resources import BUILD
+
+    builds = await cluster.list(BUILD, project, labels=f"{names.LABEL_BUILDCONFIG}={name}")
+    return max(builds, key=lambda build: int(build["spec"]["number"]), default=None)
+
+
+async def _build_logs(
+    session: Session, cluster: Cluster, build: Manifest, options: _LogOptions
+) -> ExitCode | None:
+    from paas.api.resources import BUILD, POD, Key
+    from paas.apps import progress
+    from paas.apps.follow import LogLine, Trouble, build_log
+    from paas.apps.logs import containers_with_log, lines_of
+    from paas.kube.observe import observe
+
+    name, project = progress.name_of(build), build["metadata"]["namespace"]
+    if options.follow and not progress.is_over(build):
+        said = False
+        pods = ""
+        async for found in observe(cluster, BUILD, project, name=name):
+            if name not in found:
+                raise not_found("build", name, project, hint="it was deleted meanwhile")
+            build = found[name]
+            pods = (build.get("status") or {}).get("pod") or ""
+            if pods or progress.is_over(build):
+                break
+            if not said:
+                said = True
+                session.say(f"build {name} is {progress.phase_of(build)}; waiting for its pod")
+        if pods:
+            async for item in build_log(cluster, Key(project, pods)):
+                if isinstance(item, LogLine):
+                    session.print(plain(item.text))
+                elif isinstance(item, Trouble):
+                    session.say(f"warning: the build pod does not start yet: {item.text}")
+        async for found in observe(cluster, BUILD, project, name=name):
+            build = found.get(name, build)
+            if name not in found or progress.is_over(build):
+                break
+    else:
+        pod_name = (build.get("status") or {}).get("pod")
+        pod = await cluster.get(POD, Key(project, pod_name)) if pod_name else None
+        if pod is None:
+            snippet = (build.get("status") or {}).get("logSnippet")
+            if snippet:
+                session.say("the pod is gone; this is the end of its log:")
+                session.print(plain(str(snippet)))
+            else:
+                session.say(f"build {name} is {progress.phase_of(build)} and has no log" + _why(build))
+        else:
+            for container in containers_with_log(pod, options.container):
+                async for line in lines_of(
+                    cluster, pod, container,
+                    tail=options.tail, timestamps=options.timestamps, previous=options.previous,
+                ):  # fmt: skip
+                    session.print(plain(line))
+    if not options.follow:
+        return None
+    return _exit_code(session, build)
+
+
+def _why(build: Manifest) -> str:
+    message = (build.get("status") or {}).get("message")
+    return f": {message}" if message else ""
+
+
+def _exit_code(session: Session, build: Manifest) -> ExitCode:
+    """The exit code of a build that is over; says so when it is not Complete."""
+    from paas.apps import progress
+
+    phase = progress.phase_of(build)
+    if phase == "Complete":
+        return ExitCode.OK
+    session.say(f"error: build {progress.name_of(build)} is {phase}{_why(build)}")
+    return ExitCode.FAILED
+
+
+async def _pod_logs(
+    session: Session,
+    cluster: Cluster,
+    project: str,
+    name: str | None,
+    config: Manifest | None,
+    options: _LogOptions,
+) -> ExitCode | None:
+    from paas.api.resources import POD
+    from paas.apps import progress
+    from paas.apps.logs import containers_with_log, follow_pods, lines_of, pods_selector
+
+    selector = pods_selector(config) if config is not None else None
+    fields = f"metadata.name={name}" if name else None
+    pods = await cluster.list(POD, project, labels=selector, fields=fields)
+    if not pods and not options.follow:
+        of = progress.name_of(config) if config is not None else name
+        raise Problem(f'"{of}" has no pods', hint=f"paas status {of} -n {project}")
+    for pod in pods:
+        if options.container and options.container not in [c["name"] for c in pod["spec"]["containers"]]:
+            listed = ", ".join(c["name"] for c in pod["spec"]["containers"])
+            raise not_found("container", options.container, project, hint=f"one of: {listed}")
+    if options.follow:
+        async for source, line in follow_pods(
+            cluster, project, name=name, labels=selector, container=options.container, tail=options.tail
+        ):
+            session.print(plain(f"[{source}] {line}" if config is not None else line))
+        return None
+    sources = [(pod, each) for pod in pods for each in containers_with_log(pod, options.container)]
+    if not sources:
+        for pod in pods:
+            session.say(
+                f"pod {progress.name_of(pod)} has no log yet: {progress.pod_trouble(pod) or 'it is starting'}"
+            )
+    for pod, each in sources:
+        prefix = f"[{progress.name_of(pod)}/{each}] " if len(sources) > 1 else ""
+        async for line in lines_of(
+            cluster, pod, each, tail=options.tail, timestamps=options.timestamps, previous=options.previous
+        ):
+            session.print(plain(prefix + line))
+    return None
