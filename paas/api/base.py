@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
 
 from paas.api.resources import Manifest, Resource
@@ -59,6 +59,12 @@ Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preser
 def unsupported(*fields: str) -> tuple[tuple[str, str], ...]:
     """CEL rules that refuse fields of OpenShift which are in the schema but not built yet."""
     return tuple((f"!has(self.{name})", f"{name} is not supported yet; leave it out") for name in fields)
+
+
+def first_problem(problem: ValidationError) -> str:
+    """The first thing that is wrong with a spec, with its field."""
+    error = problem.errors()[0]
+    return f"spec.{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from paas.api.base import first_problem
 from paas.api.build import TERMINAL, BuildOutputStatus, BuildOutputTo, BuildSpec, BuildStatus, Phase
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, JOB, Manifest, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
-from paas.builds.instantiate import first_problem
 from paas.reconcile import conditions, meta
 from paas.reconcile.plan import Action, Delete, Event, Requeue, Status
 from paas.settings import Settings

@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from paas.api import names
+from paas.api.base import first_problem
 from paas.api.build import (
     ANNOTATION_PAUSED,
     BuildConfigSpec,
@@ -32,6 +33,7 @@ from paas.api.build import (
     TriggerType,
 )
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
+from paas.builds.prune import pruned_build
 from paas.kube.cluster import AlreadyExists, Cluster, NotFound
 from paas.reconcile import meta
 
@@ -133,14 +135,6 @@ def next_number(config: Manifest, builds: Iterable[Manifest]) -> int:
     return max([last, *(int(build["spec"]["number"]) for build in builds)]) + 1
 
 
-def pruned_build(config: Manifest, trigger_id: str) -> str | None:
-    """Name of the Build that this trigger made, as the BuildConfig remembers it."""
-    for record in (config.get("status") or {}).get("triggers") or ():
-        if record["id"] == trigger_id:
-            return str(record["build"])
-    return None
-
-
 def frozen(config: Manifest, request: BuildRequest, number: int) -> Manifest:
     """The Build of a request: pure. Raises BuildRefused when the BuildConfig does not allow it."""
     name = config["metadata"]["name"]
@@ -164,12 +158,6 @@ def frozen(config: Manifest, request: BuildRequest, number: int) -> Manifest:
     except ValidationError as problem:
         raise BuildRefused(f"buildconfig {name!r} cannot be built: {first_problem(problem)}") from problem
     return _manifest(config, _spec(config, wanted, request, trigger, number))
-
-
-def first_problem(problem: ValidationError) -> str:
-    """The first thing that is wrong with a spec, with its field."""
-    error = problem.errors()[0]
-    return f"spec.{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
 
 
 def _spec(

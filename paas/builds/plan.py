@@ -13,6 +13,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from paas.api.base import first_problem
 from paas.api.build import (
     ANNOTATION_PAUSED,
     TRIGGERS_KEPT,
@@ -28,7 +29,7 @@ from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of
 from paas.builds import prune, run_policy
 from paas.builds.advance import RETRIABLE, JobInputs, ObservedBuild, advance, phase_of, started
-from paas.builds.instantiate import BuildRequest, first_problem, pruned_build
+from paas.builds.instantiate import BuildRequest
 from paas.fetch.request import repository_path
 from paas.reconcile import conditions
 from paas.reconcile.plan import Action, Delete, Effect, Plan, Status
@@ -232,7 +233,7 @@ def _to_repeat(config: Manifest, seen: list[ObservedBuild]) -> Manifest | None:
     last = seen[-1].build
     status = last.get("status") or {}
     lost = status.get("phase") == Phase.ERROR and status.get("reason") in RETRIABLE
-    if not lost or last["spec"].get("retryOf") or pruned_build(config, retry_id(last)) is not None:
+    if not lost or last["spec"].get("retryOf") or prune.pruned_build(config, retry_id(last)) is not None:
         return None
     return last
 

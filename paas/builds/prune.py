@@ -59,3 +59,11 @@ def merged(build: Manifest, stream: Mapping[str, Any] | None) -> bool:
                 for item in history.get("items") or ()
             )
     return False
+
+
+def pruned_build(config: Manifest, trigger_id: str) -> str | None:
+    """Name of the Build that this trigger made, as the BuildConfig remembers it."""
+    for record in (config.get("status") or {}).get("triggers") or ():
+        if record["id"] == trigger_id:
+            return str(record["build"])
+    return None

@@ -22,9 +22,9 @@ from paas.builds.advance import (
     started,
     verdict,
 )
-from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number, pruned_build
+from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number
 from paas.builds.plan import Observed, StartBuild, plan
-from paas.builds.prune import merged
+from paas.builds.prune import merged, pruned_build
 from paas.reconcile import meta
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.plan import Action, Create, Delete, Event, Plan, Requeue, Status

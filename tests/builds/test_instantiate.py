@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from paas.api.build import ANNOTATION_PAUSED, InvalidSource, Person, TriggerType
-from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number, pruned_build
+from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number
+from paas.builds.prune import pruned_build
 from tests.builds.fake_cluster import config, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git", "ref": "main"}}
