@@ -236,6 +236,14 @@ class DeploymentConfigSpec(Model):
 
 
 # -- status ------------------------------------------------------------------------------------------
+class RolloutProblem(Model):
+    """One reason why a rollout failed."""
+
+    reason: str
+    """A RolloutReason, or what Kubernetes calls the state of a pod or container (ImagePullBackOff)."""
+    message: str
+
+
 class Rollout(Model):
     """The current or last rollout."""
 
@@ -243,6 +251,9 @@ class Rollout(Model):
     phase: Phase
     reason: RolloutReason | None = None
     message: str | None = None
+    problems: list[RolloutProblem] | None = None
+    """What the message of a rollout that Failed is made of: the deadline first, then what was seen of
+    its pods. If `activeRevision` is another revision, that one runs again."""
     started_at: str
     finished_at: str | None = None
     build: str | None = None
@@ -281,6 +292,7 @@ class PastRollout(Model):
     phase: Phase
     reason: RolloutReason | None = None
     message: str | None = None
+    problems: list[RolloutProblem] | None = None
     started_at: str | None = None
     finished_at: str | None = None
     build: str | None = None

@@ -121,8 +121,8 @@ def verdict(config: Mapping[str, Any]) -> tuple[str, ExitCode | None]:
     if rollout["phase"] == "Complete":
         return f"{what}, {counts}", ExitCode.OK
     if rollout["phase"] == "Failed":
-        why = str(rollout.get("message") or rollout.get("reason") or message)
-        why = why.removeprefix(f"revision {rollout['revision']} failed: ")
+        problems = "; ".join(problem["message"] for problem in rollout.get("problems") or ())
+        why = problems or str(rollout.get("message") or rollout.get("reason") or message)
         return f"{what}: {why}" if why else what, ExitCode.FAILED
     return f"{what}, {counts}", None
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from paas.api.deployment import DeploymentConfigStatus, Phase
+from paas.api.deployment import DeploymentConfigStatus, Phase, RolloutProblem, RolloutReason
 from paas.api.names import Condition, Reason
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, Manifest, key_of
 from paas.deployments import hold, revision, rollout, triggers, workload
@@ -155,21 +155,26 @@ def _remaining(snapshot: Snapshot) -> float:
 def _failure(snapshot: Snapshot, number: int) -> Change:
     state = snapshot.state
     deadline = snapshot.spec.strategy.rolling_params.timeout_seconds
-    trouble = workload.trouble(snapshot.observed.deployment, snapshot.observed.pods)
-    text = f"revision {number} failed: no progress for {deadline} s"
-    text += f"; {trouble}" if trouble else ""
+    problems = [
+        RolloutProblem(
+            reason=RolloutReason.PROGRESS_DEADLINE_EXCEEDED, message=f"no progress for {deadline} s"
+        )
+    ]
+    if (seen := workload.problem(snapshot.observed.deployment, snapshot.observed.pods)) is not None:
+        problems.append(seen)
+    text = f"revision {number} failed: {'; '.join(problem.message for problem in problems)}"
     going_back = state.active_revision not in (None, number)
     if going_back:
         text += f"; revision {state.active_revision} takes its place"
     text += (
-        f"; see: paas logs {snapshot.name}; mend it by a push or an edit,"
+        f"; see: paas logs {snapshot.name}; fix it by a push or an edit,"
         f" or try it again with: paas rollout latest {snapshot.name}"
     )
     told = [Announcement(Reason.ROLLOUT_FAILED, text, "Warning")]
     if going_back:
         back = f"going back from revision {number} to revision {state.active_revision}"
         told.append(Announcement(Reason.ROLLED_BACK, back))
-    return Change(rollout.failed(state, now=snapshot.now, message=text), tuple(told))
+    return Change(rollout.failed(state, now=snapshot.now, message=text, problems=problems), tuple(told))
 
 
 def _hold(snapshot: Snapshot, blocker: Blocker | None) -> Change | None:

@@ -6,11 +6,18 @@ revision, the last one that was Complete; nothing else is remembered of the way 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from paas.api.deployment import DeploymentConfigStatus, PastRollout, Phase, Rollout, RolloutReason
+from paas.api.deployment import (
+    DeploymentConfigStatus,
+    PastRollout,
+    Phase,
+    Rollout,
+    RolloutProblem,
+    RolloutReason,
+)
 from paas.deployments.revision import Revision, describe
 from paas.reconcile.conditions import parse_time, timestamp
 
@@ -55,10 +62,12 @@ def completed(state: DeploymentConfigStatus, *, now: datetime, message: str) -> 
     return over.model_copy(update={"active_revision": over.rollout.revision if over.rollout else None})
 
 
-def failed(state: DeploymentConfigStatus, *, now: datetime, message: str) -> DeploymentConfigStatus:
+def failed(
+    state: DeploymentConfigStatus, *, now: datetime, message: str, problems: Sequence[RolloutProblem]
+) -> DeploymentConfigStatus:
     """The rollout is over and not well."""
     reason = RolloutReason.PROGRESS_DEADLINE_EXCEEDED
-    return _over(state, Phase.FAILED, now=now, reason=reason, message=message)
+    return _over(state, Phase.FAILED, now=now, reason=reason, message=message, problems=problems)
 
 
 def moved(state: DeploymentConfigStatus, phase: Phase, *, message: str) -> DeploymentConfigStatus:
@@ -116,6 +125,7 @@ def _over(
     now: datetime,
     message: str,
     reason: RolloutReason | None = None,
+    problems: Sequence[RolloutProblem] = (),
 ) -> DeploymentConfigStatus:
     rollout = state.rollout
     if rollout is None:
@@ -124,6 +134,7 @@ def _over(
         "phase": str(phase),
         "reason": str(reason) if reason else None,
         "message": message[:MESSAGE_LIMIT],
+        "problems": list(problems) or None,
         "finished_at": timestamp(now),
     }
     row = next(

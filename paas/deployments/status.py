@@ -86,8 +86,8 @@ def under_way(snapshot: Snapshot, state: DeploymentConfigStatus) -> str:
         f"revision {rollout.target(state)}: {numbers['updatedReplicas']} of {replicas} pods updated,"
         f" {numbers['availableReplicas']} available"
     )
-    trouble = workload.trouble(live, snapshot.observed.pods)
-    return f"{text}; {trouble}; see: paas logs {snapshot.name}" if trouble else text
+    problem = workload.problem(live, snapshot.observed.pods)
+    return f"{text}; {problem.message}; see: paas logs {snapshot.name}" if problem else text
 
 
 class _Outlook:
@@ -101,7 +101,7 @@ class _Outlook:
         live = None if foreign(snapshot.observed.deployment, snapshot) else snapshot.observed.deployment
         self.live = live
         self.numbers = workload.counts(live)
-        self.trouble = workload.trouble(live, snapshot.observed.pods)
+        self.problem = workload.problem(live, snapshot.observed.pods)
 
     def wanted(self) -> list[Wanted]:
         stalled = self._stalled()
@@ -166,7 +166,7 @@ class _Outlook:
             text = "the first rollout is about to start"
             return Wanted(Condition.RECONCILING, "True", Reason.IN_PROGRESS, text)
         if self.progress != Progress.COMPLETE:
-            detail = f": {self.trouble}" if self.trouble else ""
+            detail = f": {self.problem.message}" if self.problem else ""
             text = f"{self._pods()}{detail}; see: paas logs {self.name}"
             return Wanted(Condition.RECONCILING, "True", Reason.IN_PROGRESS, text)
         return None

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.deployment import DeploymentConfigSpec, Tried
+from paas.api.deployment import DeploymentConfigSpec, RolloutProblem, Tried
 from paas.api.resources import DEPLOYMENT, Manifest
 from paas.deployments.revision import Revision
 from paas.reconcile import meta
@@ -141,18 +141,20 @@ def counts(live: Mapping[str, Any] | None) -> dict[str, int]:
     return {field: int(status.get(field) or 0) for field in fields}
 
 
-def trouble(live: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]]) -> str | None:
+def problem(live: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]]) -> RolloutProblem | None:
     """Why pods do not become ready, in one line, as far as it can be seen; None when it cannot."""
     failure = condition(live, "ReplicaFailure")
     if failure.get("status") == "True":
-        return f"pods cannot be created: {_line(failure.get('message'))}"
+        text = f"pods cannot be created: {_line(failure.get('message'))}"
+        return RolloutProblem(reason=failure.get("reason") or "ReplicaFailure", message=text)
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
-        for complaint in _complaints(pod):
-            return f"pod {pod['metadata']['name']}: {complaint}"
+        for reason, text in _complaints(pod):
+            return RolloutProblem(reason=reason, message=f"pod {pod['metadata']['name']}: {text}")
     return None
 
 
-def _complaints(pod: Mapping[str, Any]) -> Iterator[str]:
+def _complaints(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What keeps a pod from being ready: a reason in Kubernetes's words, and a line for people."""
     status = pod.get("status") or {}
     probed = {
         container["name"]
@@ -160,30 +162,32 @@ def _complaints(pod: Mapping[str, Any]) -> Iterator[str]:
         if container.get("readinessProbe")
     }
     if status.get("reason") == "Evicted":
-        yield f"evicted: {_line(status.get('message'))}"
+        yield "Evicted", f"evicted: {_line(status.get('message'))}"
     for found in status.get("conditions") or ():
         if found.get("type") == "PodScheduled" and found.get("status") == "False":
-            yield f"not scheduled: {_line(found.get('message'))}"
+            reason = str(found.get("reason") or "Unschedulable")
+            yield reason, f"not scheduled: {_line(found.get('message'))}"
     states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     for container in states:
         yield from _of_container(container)
     for container in status.get("containerStatuses") or ():
         if "running" in (container.get("state") or {}) and not container.get("ready"):
             why = "its readiness probe fails" if container["name"] in probed else "it is not ready"
-            yield f"container {container['name']} runs, but {why}"
+            yield "ContainersNotReady", f"container {container['name']} runs, but {why}"
 
 
-def _of_container(container: Mapping[str, Any]) -> Iterator[str]:
+def _of_container(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     name, state = container.get("name"), container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     last = (container.get("lastState") or {}).get("terminated") or {}
     if waiting.get("reason") and waiting["reason"] not in UNREMARKABLE:
         detail = _exit(last) if last else _line(waiting.get("message"))
-        yield f"container {name}: {waiting['reason']}" + (f": {detail}" if detail else "")
+        yield waiting["reason"], f"container {name}: {waiting['reason']}" + (f": {detail}" if detail else "")
     elif int(ended.get("exitCode") or 0) != 0:
-        yield f"container {name}: {_exit(ended)}"
+        yield ended.get("reason") or "Error", f"container {name}: {_exit(ended)}"
     elif last and not container.get("ready"):
-        yield f"container {name} was restarted {container.get('restartCount') or 1} times: {_exit(last)}"
+        times = container.get("restartCount") or 1
+        yield last.get("reason") or "Error", f"container {name} was restarted {times} times: {_exit(last)}"
 
 
 def _exit(terminated: Mapping[str, Any]) -> str:

@@ -45,6 +45,20 @@ def config(**status: Any) -> dict[str, Any]:
             "shop revision 12: Failed: no pod",
             ExitCode.FAILED,
         ),
+        (
+            {
+                "observedGeneration": 3,
+                "rollout": {
+                    "revision": 12, "phase": "Failed", "message": "revision 12 failed: no progress for 9 s",
+                    "problems": [
+                        {"reason": "ProgressDeadlineExceeded", "message": "no progress for 9 s"},
+                        {"reason": "OOMKilled", "message": "pod x: container web: OOMKilled, exit code 137"},
+                    ],
+                },
+            },
+            "shop revision 12: Failed: no progress for 9 s; pod x: container web: OOMKilled, exit code 137",
+            ExitCode.FAILED,
+        ),
     ],
 )  # fmt: skip
 def test_a_rollout_in_one_line(status: dict[str, Any], line: str, code: ExitCode | None) -> None:

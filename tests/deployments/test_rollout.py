@@ -161,6 +161,23 @@ def test_the_message_of_a_failure_names_the_pod_and_what_to_do() -> None:
     assert "paas logs shop" in message
 
 
+def test_why_a_rollout_failed_is_data_too() -> None:
+    cluster = complete("a").image("b")
+    state = {"name": "web", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    cluster.pods = [{"metadata": {"name": "shop-x"}, "status": {"containerStatuses": [state]}}]
+    cluster.broken = {2}
+    fail(cluster)
+    problems = [
+        {"reason": "ProgressDeadlineExceeded", "message": "no progress for 600 s"},
+        {"reason": "ImagePullBackOff", "message": "pod shop-x: container web: ImagePullBackOff"},
+    ]
+    assert cluster.status["rollout"]["problems"] == problems
+    assert cluster.status["history"][0]["problems"] == problems
+    assert all(problem["message"] in cluster.status["rollout"]["message"] for problem in problems)
+    cluster.edit(rollout={"latest": "again"}).settle()
+    assert "problems" not in cluster.status["rollout"]
+
+
 def test_scaling_changes_replicas_and_makes_no_rollout() -> None:
     cluster = complete("a").edit(replicas=5).settle()
     assert cluster.deployment is not None

@@ -148,31 +148,43 @@ KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 
 
 @pytest.mark.parametrize(
-    ("pods", "expected"),
+    ("pods", "reason", "expected"),
     [
-        ([], None),
-        ([pod()], None),
-        ([pod(container(ready=True, state={"running": {}}))], None),
-        ([pod(waiting("ContainerCreating"))], None),
-        ([pod(container(state={"terminated": {"exitCode": 0}}))], None),
-        ([pod(waiting("ErrImagePull", "not found\nmore"))], "pod p: container web: ErrImagePull: not found"),
-        ([pod(waiting("InvalidImageName"))], "pod p: container web: InvalidImageName"),
+        ([], None, None),
+        ([pod()], None, None),
+        ([pod(container(ready=True, state={"running": {}}))], None, None),
+        ([pod(waiting("ContainerCreating"))], None, None),
+        ([pod(container(state={"terminated": {"exitCode": 0}}))], None, None),
+        (
+            [pod(waiting("ErrImagePull", "not found\nmore"))],
+            "ErrImagePull",
+            "pod p: container web: ErrImagePull: not found",
+        ),
+        ([pod(waiting("InvalidImageName"))], "InvalidImageName", "pod p: container web: InvalidImageName"),
         (
             [pod(waiting("CrashLoopBackOff", "back-off 10s", **CRASHED))],
+            "CrashLoopBackOff",
             "pod p: container web: CrashLoopBackOff: exit code 1: KeyError: 'DB'",
         ),
-        ([pod(container(state=KILLED))], "pod p: container web: OOMKilled, exit code 137"),
+        ([pod(container(state=KILLED))], "OOMKilled", "pod p: container web: OOMKilled, exit code 137"),
         (
             [pod(container(state={"running": {}}, restartCount=3, **CRASHED))],
+            "Error",
             "pod p: container web was restarted 3 times: exit code 1: KeyError: 'DB'",
         ),
         (
             [pod(container(state={"running": {}}))],
+            "ContainersNotReady",
             "pod p: container web runs, but its readiness probe fails",
         ),
-        ([pod(container("side", state={"running": {}}))], "pod p: container side runs, but it is not ready"),
+        (
+            [pod(container("side", state={"running": {}}))],
+            "ContainersNotReady",
+            "pod p: container side runs, but it is not ready",
+        ),
         (
             [pod(initContainerStatuses=[container("init", state=KILLED)])],
+            "OOMKilled",
             "pod p: container init: OOMKilled, exit code 137",
         ),
         (
@@ -183,21 +195,33 @@ KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
                     ]
                 )
             ],
+            "Unschedulable",
             "pod p: not scheduled: 0/1 nodes: too small",
         ),
-        ([pod(conditions=[{"type": "Ready", "status": "False"}])], None),
-        ([pod(reason="Evicted", message="low on disk")], "pod p: evicted: low on disk"),
+        ([pod(conditions=[{"type": "Ready", "status": "False"}])], None, None),
+        ([pod(reason="Evicted", message="low on disk")], "Evicted", "pod p: evicted: low on disk"),
         (
             [pod(name="a"), pod(waiting("X"), name="c"), pod(waiting("Y"), name="b")],
+            "Y",
             "pod b: container web: Y",
         ),
     ],
 )
-def test_why_pods_do_not_become_ready(pods: list[Manifest], expected: str | None) -> None:
-    assert workload.trouble(None, pods) == expected
+def test_why_pods_do_not_become_ready(pods: list[Manifest], reason: str | None, expected: str | None) -> None:
+    found = workload.problem(None, pods)
+    assert (found and found.message) == expected
+    assert (found and found.reason) == reason
 
 
 def test_pods_that_cannot_even_be_made() -> None:
-    failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}
+    failure = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": "FailedCreate",
+        "message": "exceeded quota: small",
+    }
     live = {"status": {"conditions": [failure]}}
-    assert workload.trouble(live, [pod(waiting("X"))]) == "pods cannot be created: exceeded quota: small"
+    found = workload.problem(live, [pod(waiting("X"))])
+    assert found is not None
+    assert found.message == "pods cannot be created: exceeded quota: small"
+    assert found.reason == "FailedCreate"
