@@ -33,7 +33,7 @@ from paas.kube.lease import Lease, LeaseLost
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
 from paas.reconcile import metrics
-from paas.reconcile.controller import Manager
+from paas.reconcile.manager import Manager
 from paas.routes.controller import RoutesController
 from paas.settings import Settings, load
 

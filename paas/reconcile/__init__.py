@@ -1,1 +1,1 @@
-"""The contract of a controller: gather, plan, execute; status and conditions."""
+"""The contract of a controller: gather, plan, run; and the machinery that keeps to it."""

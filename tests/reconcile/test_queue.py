@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from paas.api.resources import Key
-from paas.reconcile.controller import KeyedQueue
+from paas.reconcile.queue import KeyedQueue
 
 A, B = Key("n", "a"), Key("n", "b")
 

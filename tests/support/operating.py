@@ -19,7 +19,8 @@ import kopf
 
 from paas.kube.cluster import Cluster
 from paas.kube.view import View
-from paas.reconcile.controller import Controller, Manager
+from paas.reconcile.controller import Controller
+from paas.reconcile.manager import Manager
 from paas.settings import Settings
 
 T = TypeVar("T")

@@ -1,0 +1,132 @@
+"""Runs one controller: takes keys from its queue, and brings each from gather over plan to writes.
+
+A key is worked on by one worker at a time, and once however often it was woken meanwhile. What failed is
+tried again after a growing, jittered pause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+from paas.api.resources import Key, Manifest, Resource
+from paas.kube.cluster import ApiError, ClusterUnreachable
+from paas.reconcile import backoff, metrics
+from paas.reconcile.controller import Controller
+from paas.reconcile.execute import Executor, PlanOutdated
+from paas.reconcile.queue import KeyedQueue
+
+logger = logging.getLogger(__name__)
+
+SEEN_WITHIN = 2.0
+"""Seconds that a gather waits for the view to catch up before it reads live."""
+
+
+class Runner:
+    """Runs one controller: its queue, its workers, its back-off."""
+
+    def __init__(self, controller: Controller[Any]) -> None:
+        self.controller = controller
+        self.queue = KeyedQueue()
+        self._executor = Executor(controller.cluster, manager=controller.name, effect=controller.effect)
+        self._failures: dict[Key, int] = {}
+        self._working: set[Key] = set()
+        self._stopping = False
+        self._rested = asyncio.Event()
+        self._written: dict[Key, dict[tuple[Resource, Key], int]] = {}
+
+    def saw(self, resource: Resource, obj: Manifest) -> None:
+        """An object changed: wake the keys that depend on it."""
+        for watch in self.controller.watches:
+            if watch.resource == resource:
+                for key in watch.wakes(obj, self.controller.view):
+                    self.queue.add(key)
+
+    async def work(self) -> None:
+        """Take keys for ever (a worker task)."""
+        while True:
+            key = await self.queue.get()
+            self._working.add(key)
+            try:
+                if not self._stopping:
+                    await self._reconcile(key)
+            finally:
+                self.queue.done(key)
+                self._working.discard(key)
+                self._rested.set()
+                self._rested = asyncio.Event()
+
+    async def drain(self, *, seconds: float) -> None:
+        """Begin nothing new, and give the plans under way `seconds` to be carried out."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._working:
+                    await self._rested.wait()
+
+    async def _reconcile(self, key: Key) -> None:
+        name = self.controller.name
+        started = asyncio.get_running_loop().time()
+        try:
+            await self.reconcile(key)
+        except PlanOutdated as problem:
+            logger.info("%s %s: plan again: %s", name, key, problem)
+            self._written.pop(key, None)
+            self._retry(key, first=backoff.OUTDATED_PAUSE)
+            result = "outdated"
+        except (ApiError, ClusterUnreachable) as problem:
+            logger.warning("%s %s: %s", name, key, problem)
+            self._retry(key, at_least=getattr(problem, "retry_after", None) or 0)
+            result = "refused"
+        except Exception:
+            # One poisoned object must not take the others' worker with it: it is tried again later.
+            logger.exception("%s %s: unexpected", name, key)
+            self._retry(key)
+            result = "error"
+        else:
+            self._failures.pop(key, None)
+            result = "ok"
+        metrics.reconciled(name, result, asyncio.get_running_loop().time() - started)
+
+    async def reconcile(self, key: Key) -> int:
+        """One gather, plan and run; the number of writes."""
+        await self._catch_up(key)
+        observed = await self.controller.gather(key)
+        if observed is None:
+            return 0
+        plan = self.controller.plan(observed, now=datetime.now(UTC), settings=self.controller.settings)
+        outcome = await self._executor.run(plan)
+        if outcome.writes:
+            self._written[key] = outcome.writes
+        if outcome.requeue_after is not None:
+            self.queue.add(key, after=max(outcome.requeue_after, 0.01))
+        return outcome.count
+
+    async def _catch_up(self, key: Key) -> None:
+        writes = self._written.pop(key, None)
+        if not writes:
+            return
+        view = self.controller.view
+        watched = {watch.resource for watch in self.controller.watches}
+        wanted = [
+            (resource, child, version) for (resource, child), version in writes.items() if resource in watched
+        ]
+        if await view.wait_seen(wanted, seconds=SEEN_WITHIN):
+            return
+        for resource, child, version in wanted:
+            if not view.has_seen(resource, child, version):
+                live = await self.controller.cluster.get(resource, child)
+                if live is not None:
+                    view.put(resource, live)
+                elif (known := view.get(resource, child)) is not None:
+                    view.remove(resource, known)
+
+    def _retry(self, key: Key, *, first: float = backoff.FIRST_PAUSE, at_least: float = 0) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        pause = backoff.pause(failures, first=first)
+        self.queue.add(key, after=max(pause * random.uniform(0.75, 1.25), at_least))  # noqa: S311
