@@ -114,6 +114,8 @@ class Manager:
                 await self.resync()
             except (ApiError, ClusterUnreachable) as problem:
                 logger.warning("resync: %s", problem)
+            except Exception:
+                logger.exception("resync: unexpected")  # nobody would miss this task: it must not end
 
     async def resync(self) -> None:
         """Read everything live (a broken watch may have missed a deletion), and look at every key.

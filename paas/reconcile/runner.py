@@ -54,6 +54,10 @@ class Runner:
             try:
                 if not self._stopping:
                     await self._reconcile(key)
+            except Exception:
+                # A worker that ends is missed by nobody, and with the last one the controller is dead.
+                logger.exception("%s %s: the failure could not be handled", self.controller.name, key)
+                self.queue.add(key, after=backoff.LONGEST_PAUSE)
             finally:
                 self.queue.done(key)
                 self._working.discard(key)
