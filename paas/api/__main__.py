@@ -19,6 +19,7 @@ from paas.api import route as routes
 from paas.api.base import Kind
 from paas.api.crds import crd
 from paas.api.resources import Manifest
+from paas.shipped import shipped
 
 KINDS: Final[tuple[Kind, ...]] = (*builds.KINDS, *images.KINDS, *deployments.KINDS, *routes.KINDS)
 HEADER: Final = "# Generated from the models by `make crds`; edit those.\n"
@@ -52,7 +53,7 @@ def files() -> dict[str, str]:
 
 
 def main(argv: list[str]) -> int:
-    folder = Path(__file__).resolve().parents[2] / "crds"
+    folder = shipped("crds")
     wanted = files()
     stale = [name for name, text in wanted.items() if _read(folder / name) != text]
     stale += [path.name for path in folder.glob("*.yaml") if path.name not in wanted]

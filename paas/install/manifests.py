@@ -36,9 +36,9 @@ from paas.api.resources import (
 )
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
 from paas.settings import Settings
+from paas.shipped import shipped
 
 MANAGER: Final = "paas-install"
-ROOT: Final = Path(__file__).resolve().parents[2]
 WITHIN: Final = 180.0
 """Seconds that the processes may take to become available."""
 
@@ -59,7 +59,7 @@ class Keys:
 def manifests(settings: Settings, keys: Keys, *, credentials_key: str) -> list[Manifest]:
     """Everything but the CRDs, in the order in which it is applied. Pure."""
     config = _config(settings, keys)
-    given = [_with(config["metadata"]["name"], settings, manifest) for manifest in _files(ROOT / "deploy")]
+    given = [_with(config["metadata"]["name"], settings, manifest) for manifest in _files(shipped("deploy"))]
     keys_of_both = {"credentials.key": credentials_key}
     extra = [
         config,
@@ -104,7 +104,7 @@ async def install(
 
 async def apply_crds(cluster: Cluster, *, seconds: float = 30) -> None:
     """Apply crds/ and wait until the API server serves each of them."""
-    crds = _files(ROOT / "crds")
+    crds = _files(shipped("crds"))
     for manifest in crds:
         await cluster.apply(manifest, manager=MANAGER)
     deadline = asyncio.get_running_loop().time() + seconds
@@ -137,7 +137,7 @@ async def uninstall(cluster: Cluster, *, say: Callable[[str], None] = lambda _: 
             await cluster.delete(resource_of(manifest), key_of(manifest))
     say(f"deleting namespace {names.SYSTEM_NAMESPACE}")
     await cluster.delete(NAMESPACE, Key("", names.SYSTEM_NAMESPACE))
-    for manifest in _files(ROOT / "crds"):
+    for manifest in _files(shipped("crds")):
         await cluster.delete(CRD, key_of(manifest))
     if await cluster.get(NAMESPACE, Key("", names.SYSTEM_NAMESPACE)) is None:
         return

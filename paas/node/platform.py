@@ -20,7 +20,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import yaml
@@ -33,9 +33,9 @@ from paas.node.spec import REGISTRY, Instance
 from paas.node.stores import LOOPBACK, LoopbackRegistry, Node
 from paas.node.toolchain import Progress
 from paas.settings import BuildSettings, Settings
+from paas.shipped import CARRIED, shipped
 from paas.source import buildpacks
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("Dockerfile", "requirements.txt", "buildpacks", "paas")
 KEPT_PLATFORM_IMAGES = 3
 KEPT_LAYERS = 8
@@ -74,7 +74,7 @@ def load(described: Instance, *, kubectl: Kubectl, progress: Progress) -> str:
     }
     kaniko = images.kaniko(cache, described.binaries)
     base = next(image for image in runtimes if image.reference.startswith("paas/runtime-python:"))
-    source = source_key(ROOT, made[base.reference].name)
+    source = source_key(made[base.reference].name)
     reference = f"{REGISTRY}/paas/platform:{source}"
     built = cache / "images" / f"platform-{source}.tar"
     wanted = {f"{REGISTRY}/{name}": tarball for name, tarball in made.items()} | {images.KANIKO: kaniko}
@@ -134,25 +134,30 @@ def runtime_images() -> list[RuntimeImage]:
     return list(found.values())
 
 
-def source_key(root: Path, base: str) -> str:
+def source_key(base: str) -> str:
     """Names the platform's image: 16 hex digits over all that it is built from."""
     digest = hashlib.sha256(base.encode())
-    for path in source_files(root):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+    for name, path in source_files().items():
+        digest.update(name.as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def source_files(root: Path) -> list[Path]:
-    """Files that the Dockerfile copies, in order; the node's Go modules are no part of the image."""
-    found: list[Path] = []
+def source_files() -> dict[PurePosixPath, Path]:
+    """Files that the Dockerfile copies, by their place in a checkout, in order. The node's Go modules and
+    what a wheel carries beside the code are no part of the image."""
+    found: dict[PurePosixPath, Path] = {}
     for name in SOURCES:
-        top = root / name
-        found += [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
-    left_out = root / "paas" / "node" / "modules"
-    return sorted(
-        path for path in found if "__pycache__" not in path.parts and not path.is_relative_to(left_out)
-    )
+        top = shipped(name)
+        for path in [top] if top.is_file() else top.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found[PurePosixPath(name) / path.relative_to(top).as_posix()] = path
+    left_out = [PurePosixPath("paas/node/modules"), PurePosixPath("paas") / CARRIED.name]
+    return {
+        name: found[name]
+        for name in sorted(found)
+        if not any(name.is_relative_to(folder) for folder in left_out)
+    }
 
 
 def _build(
@@ -167,8 +172,8 @@ def _build(
     """Run the Kaniko Job and take its tarball into the cache."""
     folder = described.state / "platform-build"
     shutil.rmtree(folder, ignore_errors=True)
-    for path in source_files(ROOT):
-        copy = folder / "context" / path.relative_to(ROOT)
+    for place, path in source_files().items():
+        copy = folder / "context" / place
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     # Compiled here, and not by a RUN: that one would make Kaniko unpack the whole base for each change of

@@ -18,8 +18,9 @@ from typing import Annotated, Final
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from paas.shipped import shipped
+
 FOLDER_ENV: Final = "PAAS_BUILDPACKS"
-DEFAULT_FOLDER: Final = Path(__file__).resolve().parent.parent.parent / "buildpacks"
 NAME: Final = r"^[a-z][a-z0-9-]{0,30}$"
 FACT: Final = r"^[a-z][a-z0-9_]{0,30}$"
 FILE: Final = r"^[A-Za-z0-9._][A-Za-z0-9._/-]{0,200}$"
@@ -112,9 +113,9 @@ class Buildpack(_Strict):
 
 
 def load(folder: Path | None = None) -> tuple[Buildpack, ...]:
-    """All buildpacks of a folder (default: $PAAS_BUILDPACKS, else the repository's), in the order in
-    which they are tried. Raises BadBuildpack."""
-    root = folder or Path(os.environ.get(FOLDER_ENV) or DEFAULT_FOLDER)
+    """All buildpacks of a folder (default: $PAAS_BUILDPACKS, else those that come with the code), in the
+    order in which they are tried. Raises BadBuildpack."""
+    root = folder or Path(os.environ.get(FOLDER_ENV) or shipped("buildpacks"))
     packs = [_read(path.parent) for path in sorted(root.glob("*/buildpack.yaml"))]
     if not packs:
         raise BadBuildpack(f"there are no buildpacks in {root}; set {FOLDER_ENV} to their folder")
