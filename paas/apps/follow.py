@@ -27,6 +27,7 @@ from paas.api.resources import BUILD, DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key
 from paas.apps import progress, rollouts
 from paas.apps.rollouts import Stage
 from paas.builds.job import FETCH
+from paas.kube import pods
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
 from paas.kube.observe import ENDED, Merge, observe, snapshot
 from paas.reconcile.conditions import find
@@ -181,9 +182,9 @@ async def build_log(cluster: Cluster, key: Key) -> AsyncGenerator[LogLine | Trou
     each reason once."""
     waiting_for = ""
     done: set[str] = set()
-    pods = observe(cluster, POD, key.namespace, name=key.name)
+    watching = observe(cluster, POD, key.namespace, name=key.name)
     try:
-        async for found in pods:
+        async for found in watching:
             pod = found.get(key.name)
             if pod is None:
                 return
@@ -199,13 +200,10 @@ async def build_log(cluster: Cluster, key: Key) -> AsyncGenerator[LogLine | Trou
                 async for line in whole_log(cluster, key, container=container):
                     yield LogLine(line, container)
                 done.add(container)
-            if len(done) == len(_containers(pod)) or (pod.get("status") or {}).get("phase") in (
-                "Failed",
-                "Succeeded",
-            ):
+            if len(done) == len(_containers(pod)) or pods.is_over(pod):
                 return
     finally:
-        await pods.aclose()
+        await watching.aclose()
 
 
 def _containers(pod: Manifest) -> list[str]:
@@ -216,9 +214,7 @@ def _containers(pod: Manifest) -> list[str]:
 
 def _started(pod: Manifest) -> set[str]:
     """Containers that have a log: running, or ended."""
-    status = pod.get("status") or {}
-    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
-    return {s["name"] for s in statuses if (s.get("state") or {}).keys() & {"running", "terminated"}}
+    return {container.name for container in pods.containers(pod) if container.started}
 
 
 async def whole_log(
@@ -257,9 +253,8 @@ async def whole_log(
 
 
 async def _runs(cluster: Cluster, key: Key, container: str) -> bool:
-    pod = await cluster.get(POD, key)
-    statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or ()
-    return any(s["name"] == container and "running" in (s.get("state") or {}) for s in statuses)
+    found = pods.container(await cluster.get(POD, key), container)
+    return found is not None and found.running
 
 
 async def _within(until: float, work: Awaitable[list[Manifest]]) -> list[Manifest]:
@@ -303,7 +298,7 @@ async def _roll_out(
         progress.name_of(config),
         progress.name_of(build),
     )
-    pods: dict[str, Manifest] = {}
+    observed: dict[str, Manifest] = {}
     said: set[str] = set()
     where = rollouts.RolloutState(Stage.WAITING)
     async with Merge(until=until) as merge:
@@ -311,7 +306,7 @@ async def _roll_out(
         merge.add("pods", observe(cluster, POD, namespace, labels=f"{names.LABEL_DEPLOYMENTCONFIG}={name}"))
         async for source, item in merge:
             if source == "pods":
-                pods = item
+                observed = item
             elif name not in item:
                 yield progress.problem(f"DeploymentConfig {name} was deleted.")
                 yield End(Result.GONE)
@@ -321,11 +316,11 @@ async def _roll_out(
                 where = rollouts.standing(config, build)
             if where.revision is not None and where.stage in (Stage.ROLLING, Stage.LIVE, Stage.FAILED):
                 heading = f"Deploying {name} revision {where.revision}: "
-                line = heading + rollouts.ready_text(config, where.revision, pods.values())
+                line = heading + rollouts.ready_text(config, where.revision, observed.values())
                 if line not in said and where.stage is Stage.ROLLING:
                     said.add(line)
                     yield progress.step(line)
-                async with aclosing(_troubles(cluster, where.revision, pods, said)) as troubles:
+                async with aclosing(_troubles(cluster, where.revision, observed, said)) as troubles:
                     async for line in troubles:
                         yield line
             if where.stage not in (Stage.WAITING, Stage.ROLLING):
@@ -359,21 +354,20 @@ async def _roll_out(
 
 
 async def _troubles(
-    cluster: Cluster, revision: int, pods: dict[str, Manifest], said: set[str]
+    cluster: Cluster, revision: int, observed: dict[str, Manifest], said: set[str]
 ) -> AsyncGenerator[str, None]:
     """Why pods of a revision do not run, each reason once; with the end of a crashed one's log."""
-    for pod in progress.of_revision(pods.values(), revision):
-        trouble = progress.pod_trouble(pod)
-        if trouble is None or trouble in said:
+    for pod in progress.of_revision(observed.values(), revision):
+        found = pods.why_not_running(pod)
+        if found is None or (trouble := progress.problem_text(found)) in said:
             continue
         said.add(trouble)
-        yield progress.problem(f"Pod {progress.name_of(pod)}: {trouble}")
-        if "exit code" not in trouble or "crash" in said:
+        yield progress.problem(f"Pod {found.pod}: {trouble}")
+        if not found.crashed or "crash" in said:
             continue
         said.add("crash")
-        key = Key(pod["metadata"]["namespace"], progress.name_of(pod))
-        statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-        restarted = any(status.get("restartCount") for status in statuses)
+        key = Key(pod["metadata"]["namespace"], found.pod)
+        restarted = any(container.restarts for container in pods.containers(pod))
         try:
             async for line in cluster.logs(key, tail=CRASH_LINES, previous=restarted):
                 yield progress.detail(line)

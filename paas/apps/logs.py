@@ -8,6 +8,7 @@ from paas.api import names
 from paas.api.resources import POD, Key, Manifest
 from paas.apps import progress
 from paas.apps.follow import whole_log
+from paas.kube import pods
 from paas.kube.cluster import Cluster
 from paas.kube.observe import ENDED, Merge, observe
 
@@ -20,12 +21,8 @@ def pods_selector(config: Manifest) -> str:
 def containers_with_log(pod: Manifest, wanted: str | None) -> dict[str, str]:
     """Containers of a pod that have a log by now, with the id of what runs or ran last; only `wanted`
     if given."""
-    status = pod.get("status") or {}
-    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     return {
-        s["name"]: str(s.get("containerID"))
-        for s in statuses
-        if (s.get("state") or {}).keys() & {"running", "terminated"} and wanted in (None, s["name"])
+        each.name: each.run for each in pods.containers(pod) if each.started and wanted in (None, each.name)
     }
 
 

@@ -19,6 +19,8 @@ from paas.api import names
 from paas.api.build import TERMINAL, TriggerType
 from paas.api.build import Phase as BuildPhase
 from paas.api.resources import Manifest
+from paas.kube import pods
+from paas.kube.pods import PodProblem
 from paas.terminal.output import duration, plain, shorten
 
 LINE_LIMIT: Final = 2000
@@ -199,49 +201,28 @@ def _config(build: Mapping[str, Any]) -> str:
 
 
 # -- pods ------------------------------------------------------------------------------------------
-_PATIENT = frozenset({"ContainerCreating", "PodInitializing"})
-
-
 def pod_trouble(pod: Mapping[str, Any]) -> str | None:
     """Why a pod does not run, if there is a reason: `CrashLoopBackOff: exit code 1`."""
-    status = pod.get("status") or {}
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return f"{condition.get('reason') or 'Unschedulable'}: {condition.get('message') or ''}".rstrip(
-                ": "
-            )
-    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    for container in containers:
-        state = container.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        before = (container.get("lastState") or {}).get("terminated") or {}
-        if waiting and (reason := waiting.get("reason")) and reason not in _PATIENT:
-            # for a crash loop the exit says more than the kubelet's "back-off 10s restarting"
-            why = _exit(before) if before else shorten(str(waiting.get("message") or ""), 300)
-            return f"{reason}: {why}" if why else str(reason)
-        if ended and ended.get("exitCode"):
-            return f"{ended.get('reason') or 'Error'}: {_exit(ended)}"
-    if status.get("phase") == "Failed":
-        return f"{status.get('reason') or 'Failed'}: {status.get('message') or ''}".rstrip(": ")
-    return None
+    problem = pods.why_not_running(pod)
+    return problem_text(problem) if problem is not None else None
 
 
-def _exit(ended: Mapping[str, Any]) -> str:
-    if ended.get("reason") == "OOMKilled":
-        return "out of memory (OOMKilled); raise resources.limits.memory"
-    return f"exit code {ended.get('exitCode')}"
+def problem_text(problem: PodProblem) -> str:
+    """What keeps a pod: Kubernetes' word for it, and what that means."""
+    if problem.out_of_memory:
+        why = "out of memory (OOMKilled); raise resources.limits.memory"
+    elif problem.exit is not None:
+        why = f"exit code {problem.exit.code}"
+    else:
+        why = shorten(problem.message, 300)
+    return f"{problem.reason}: {why}" if why else problem.reason
 
 
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-
-
-def of_revision(pods: Iterable[Manifest], revision: int) -> list[Manifest]:
+def of_revision(observed: Iterable[Manifest], revision: int) -> list[Manifest]:
     """The pods of one revision that are not on their way out."""
     return [
         pod
-        for pod in pods
+        for pod in observed
         if (pod["metadata"].get("labels") or {}).get(names.LABEL_REVISION) == str(revision)
         and not pod["metadata"].get("deletionTimestamp")
     ]

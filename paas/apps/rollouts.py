@@ -10,6 +10,7 @@ from typing import Any
 from paas.api.deployment import Phase
 from paas.api.resources import Manifest
 from paas.apps import progress
+from paas.kube.pods import is_ready
 
 
 class Stage(StrEnum):
@@ -97,7 +98,7 @@ def _later(rollout: Mapping[str, Any], name: str, number: int) -> bool:
 
 def ready_text(config: Mapping[str, Any], revision: int, pods: Iterable[Manifest]) -> str:
     """`1/3 ready` of a revision's pods."""
-    ready = sum(1 for pod in progress.of_revision(pods, revision) if progress.is_ready(pod))
+    ready = sum(1 for pod in progress.of_revision(pods, revision) if is_ready(pod))
     return f"{ready}/{int(config['spec'].get('replicas', 1))} ready"
 
 

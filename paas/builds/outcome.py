@@ -22,6 +22,8 @@ from paas.api.resources import Manifest
 from paas.builds import log
 from paas.builds.job import CONTEXT, FETCH, KANIKO
 from paas.fetch.request import SOURCE, FetchReport
+from paas.kube import pods
+from paas.kube.pods import Exit, Trouble
 from paas.reconcile.conditions import parse_time
 
 UNREACHABLE_NODE: Final = timedelta(seconds=60)
@@ -30,7 +32,6 @@ _LOST_REASONS: Final = {
     "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeAffinity",
     "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "OutOfpods",
 }  # fmt: skip
-_PULL: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _KILLED: Final = {2, 137, 143, 255}
 """Exit codes of a container that was killed from outside: by SIGTERM as process 1, by SIGKILL, unknown."""
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -135,9 +136,9 @@ def job_state(job: Mapping[str, Any]) -> str | None:
 
 def report_of(pod: Mapping[str, Any] | None) -> FetchReport | None:
     """What `fetch` reported, once it has ended."""
-    ended = _terminated(pod, FETCH) if pod is not None else None
+    ended = _ended(pod, FETCH)
     try:
-        return FetchReport.from_json((ended or {}).get("message") or "")
+        return FetchReport.from_json(ended.message if ended else "")
     except (ValueError, TypeError):
         return None
 
@@ -145,25 +146,25 @@ def report_of(pod: Mapping[str, Any] | None) -> FetchReport | None:
 def failed_container(pod: Mapping[str, Any]) -> str | None:
     """The container that ended badly, whose log is worth reading."""
     for container in (FETCH, KANIKO):
-        ended = _terminated(pod, container)
-        if ended is not None and ended.get("exitCode") != 0:
+        ended = _ended(pod, container)
+        if ended is not None and ended.code != 0:
             return container
     return None
 
 
 def _of_pod(name: str, pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str, ...]) -> Verdict:
     status = pod.get("status") or {}
-    fetch, kaniko = _terminated(pod, FETCH), _terminated(pod, KANIKO)
-    if kaniko is not None and kaniko.get("exitCode") == 0:
-        claimed = _DIGEST.search(kaniko.get("message") or "")
-        return Succeeded(claimed.group(0) if claimed else None, kaniko.get("finishedAt"))
-    taken = _taken_away(status, name)
+    fetch, kaniko = _ended(pod, FETCH), _ended(pod, KANIKO)
+    if kaniko is not None and kaniko.code == 0:
+        claimed = _DIGEST.search(kaniko.message)
+        return Succeeded(claimed.group(0) if claimed else None, kaniko.finished)
+    taken = _taken_away(pod, name)
     if taken is not None:
         return taken
     for ended in (fetch, kaniko):
-        if ended is not None and ended.get("reason") == "OOMKilled":
+        if ended is not None and ended.reason == pods.OUT_OF_MEMORY:
             return _out_of_memory(name, tail, ended)
-    if fetch is not None and fetch.get("exitCode") != 0:
+    if fetch is not None and fetch.code != 0:
         return _fetch_failed(name, pod, fetch, tail)
     if kaniko is not None:
         return _kaniko_failed(name, kaniko, tail, runtimes)
@@ -178,10 +179,11 @@ def _of_pod(name: str, pod: Manifest, tail: str | None, now: datetime, runtimes:
         return UnderWay(
             Phase.RUNNING, Reason.BUILD_RUNNING, "the pod of the build is being deleted", recheck=left
         )
-    return _still_running(pod, status)
+    return _still_running(pod)
 
 
-def _taken_away(status: Mapping[str, Any], name: str) -> Verdict | None:
+def _taken_away(pod: Manifest, name: str) -> Verdict | None:
+    status = pod.get("status") or {}
     reason, said = status.get("reason") or "", status.get("message") or ""
     if reason == "DeadlineExceeded":
         return Failed(
@@ -189,22 +191,19 @@ def _taken_away(status: Mapping[str, Any], name: str) -> Verdict | None:
             "the build took longer than its deadline; raise spec.completionDeadlineSeconds of the "
             f"BuildConfig, or see what takes so long: paas logs build/{name}",
         )
-    if reason == "Evicted" and re.search(r"exceed", said, re.IGNORECASE):
+    if reason == pods.EVICTED and re.search(r"exceed", said, re.IGNORECASE):
         return Failed(
             Reason.BUILD_POD_EVICTED,
             f"the build used more than its limit ({said.strip().rstrip('.')}); raise "
             "spec.resources.limits of the BuildConfig (ephemeral-storage or memory)",
         )
-    if reason == "Evicted":
+    if reason == pods.EVICTED:
         return Lost(
             Reason.BUILD_POD_EVICTED,
             f"the node put the pod of the build out ({said.strip().rstrip('.') or 'no reason given'}); "
             "it is run again once",
         )
-    disrupted = any(
-        condition.get("type") == "DisruptionTarget" and condition.get("status") == "True"
-        for condition in status.get("conditions") or ()
-    )
+    disrupted = pods.condition(pod, "DisruptionTarget").get("status") == "True"
     if status.get("phase") == "Failed" and (disrupted or reason in _LOST_REASONS):
         return Lost(
             Reason.BUILD_POD_DELETED,
@@ -213,44 +212,42 @@ def _taken_away(status: Mapping[str, Any], name: str) -> Verdict | None:
     return None
 
 
-def _out_of_memory(name: str, tail: str | None, ended: Mapping[str, Any] | None = None) -> Failed:
+def _out_of_memory(name: str, tail: str | None, ended: Exit | None = None) -> Failed:
     return Failed(
         Reason.OUT_OF_MEMORY_KILLED,
         "the build needed more memory than its limit; raise spec.resources.limits.memory of the "
         f"BuildConfig, or see what needs so much: paas logs build/{name}",
         log.snippet(tail),
-        (ended or {}).get("finishedAt"),
+        ended.finished if ended else None,
     )
 
 
-def _fetch_failed(name: str, pod: Manifest, ended: Mapping[str, Any], tail: str | None) -> Verdict:
+def _fetch_failed(name: str, pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
     report = report_of(pod)
     if report is not None and report.message:
         known = set(Reason)
         reason = Reason(report.reason) if report.reason in known else Reason.FETCH_SOURCE_FAILED
-        return Failed(reason, report.message, None, ended.get("finishedAt"))
-    if ended.get("reason") == "ContainerStatusUnknown" or ended.get("exitCode") in _KILLED:
+        return Failed(reason, report.message, None, ended.finished)
+    if ended.reason == "ContainerStatusUnknown" or ended.code in _KILLED:
         return Lost(
             Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside; it is run again once"
         )
     return Failed(
         Reason.FETCH_SOURCE_FAILED,
         f"the source could not be fetched; see: paas logs build/{name}",
-        log.snippet(tail or ended.get("message")),
-        ended.get("finishedAt"),
+        log.snippet(tail or ended.message),
+        ended.finished,
     )
 
 
-def _kaniko_failed(
-    name: str, ended: Mapping[str, Any], tail: str | None, runtimes: tuple[str, ...]
-) -> Verdict:
-    said = (ended.get("message") or "").strip()
+def _kaniko_failed(name: str, ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> Verdict:
+    said = ended.message.strip()
     text = tail or ("" if _DIGEST.fullmatch(said) else said)
-    error, finished = log.error_line(text) or "", ended.get("finishedAt")
-    code = ended.get("exitCode")
+    error, finished = log.error_line(text) or "", ended.finished
+    code = ended.code
     if re.search(r"exit status 137\b", error):
         return _out_of_memory(name, text, ended)
-    if not error and (ended.get("reason") == "ContainerStatusUnknown" or code in _KILLED):
+    if not error and (ended.reason == "ContainerStatusUnknown" or code in _KILLED):
         return Lost(
             Reason.BUILD_POD_DELETED,
             f"the build was stopped from outside (exit code {code}); it is run again once",
@@ -298,43 +295,36 @@ def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str,
     return Reason.GENERIC_BUILD_FAILED, f"the build failed and does not say why; see: paas logs build/{name}"
 
 
-def _still_running(pod: Manifest, status: Mapping[str, Any]) -> UnderWay:
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in _PULL:
-            return UnderWay(
-                Phase.PENDING,
-                Reason.BUILDER_IMAGE_PULL_FAILED,
-                f"the node cannot pull {container.get('image') or container['name']} "
-                f"({waiting.get('message') or waiting['reason']}); it keeps trying, see: paas doctor",
-            )
-        if waiting.get("reason") == "CreateContainerConfigError":
-            return UnderWay(
-                Phase.PENDING,
-                Reason.CANNOT_CREATE_BUILD_POD,
-                f"{waiting.get('message') or 'the container cannot be made'}; create what is missing and the "
-                "build goes on",
-            )
-    started = status.get("startTime")
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        state = container.get("state") or {}
-        if "running" in state or "terminated" in state:
-            return UnderWay(Phase.RUNNING, Reason.BUILD_RUNNING, "the build runs", started)
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return UnderWay(
-                Phase.PENDING,
-                Reason.BUILD_PENDING,
-                f"no node can take the pod yet: {condition.get('message') or condition.get('reason')}; "
-                "it starts when one can",
-            )
+def _still_running(pod: Manifest) -> UnderWay:
+    problem = pods.why_not_running(pod)
+    started = [container for container in pods.containers(pod) if container.started]
+    if problem is not None and problem.container is not None and problem.cannot_pull:
+        return UnderWay(
+            Phase.PENDING,
+            Reason.BUILDER_IMAGE_PULL_FAILED,
+            f"the node cannot pull {problem.container.image or problem.container.name} "
+            f"({problem.message or problem.reason}); it keeps trying, see: paas doctor",
+        )
+    if problem is not None and problem.reason == "CreateContainerConfigError":
+        return UnderWay(
+            Phase.PENDING,
+            Reason.CANNOT_CREATE_BUILD_POD,
+            f"{problem.message or 'the container cannot be made'}; create what is missing and the "
+            "build goes on",
+        )
+    if started:
+        return UnderWay(
+            Phase.RUNNING, Reason.BUILD_RUNNING, "the build runs", (pod.get("status") or {}).get("startTime")
+        )
+    if problem is not None and problem.trouble is Trouble.NOT_SCHEDULED:
+        return UnderWay(
+            Phase.PENDING,
+            Reason.BUILD_PENDING,
+            f"no node can take the pod yet: {problem.message or problem.reason}; it starts when one can",
+        )
     return UnderWay(Phase.PENDING, Reason.BUILD_PENDING, "the pod of the build is starting")
 
 
-def _terminated(pod: Mapping[str, Any] | None, container: str) -> Mapping[str, Any] | None:
-    status = (pod or {}).get("status") or {}
-    for found in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        if found.get("name") == container:
-            ended: Mapping[str, Any] | None = (found.get("state") or {}).get("terminated")
-            return ended
-    return None
+def _ended(pod: Mapping[str, Any] | None, name: str) -> Exit | None:
+    found = pods.container(pod, name)
+    return found.ended if found is not None else None

@@ -6,7 +6,7 @@ labels: which DeploymentConfig and which revision they are of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,13 +14,13 @@ from paas.api import names
 from paas.api.deployment import DeploymentConfigSpec, RolloutProblem, Tried
 from paas.api.resources import DEPLOYMENT, Manifest
 from paas.deployments.revision import Revision
+from paas.kube import pods
+from paas.kube.pods import Exit, PodProblem, Trouble
 from paas.reconcile import meta
 from paas.reconcile.plan import Apply
 
 DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
 """Of the Deployment's Progressing condition."""
-UNREMARKABLE: Final = frozenset({"ContainerCreating", "PodInitializing"})
-"""Waiting reasons of containers that are just being started."""
 
 
 class Progress(StrEnum):
@@ -141,62 +141,48 @@ def counts(live: Mapping[str, Any] | None) -> dict[str, int]:
     return {field: int(status.get(field) or 0) for field in fields}
 
 
-def problem(live: Mapping[str, Any] | None, pods: Iterable[Mapping[str, Any]]) -> RolloutProblem | None:
+def problem(live: Mapping[str, Any] | None, observed: Iterable[Mapping[str, Any]]) -> RolloutProblem | None:
     """Why pods do not become ready, in one line, as far as it can be seen; None when it cannot."""
     failure = condition(live, "ReplicaFailure")
     if failure.get("status") == "True":
         text = f"pods cannot be created: {_line(failure.get('message'))}"
         return RolloutProblem(reason=failure.get("reason") or "ReplicaFailure", message=text)
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
-        for reason, text in _complaints(pod):
-            return RolloutProblem(reason=reason, message=f"pod {pod['metadata']['name']}: {text}")
+    for pod in sorted(observed, key=lambda pod: str(pod["metadata"]["name"])):
+        if (found := pods.why_not_ready(pod)) is not None:
+            return RolloutProblem(reason=found.reason, message=f"pod {found.pod}: {_said(found)}")
     return None
 
 
-def _complaints(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What keeps a pod from being ready: a reason in Kubernetes's words, and a line for people."""
-    status = pod.get("status") or {}
-    probed = {
-        container["name"]
-        for container in (pod.get("spec") or {}).get("containers") or ()
-        if container.get("readinessProbe")
-    }
-    if status.get("reason") == "Evicted":
-        yield "Evicted", f"evicted: {_line(status.get('message'))}"
-    for found in status.get("conditions") or ():
-        if found.get("type") == "PodScheduled" and found.get("status") == "False":
-            reason = str(found.get("reason") or "Unschedulable")
-            yield reason, f"not scheduled: {_line(found.get('message'))}"
-    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    for container in states:
-        yield from _of_container(container)
-    for container in status.get("containerStatuses") or ():
-        if "running" in (container.get("state") or {}) and not container.get("ready"):
-            why = "its readiness probe fails" if container["name"] in probed else "it is not ready"
-            yield "ContainersNotReady", f"container {container['name']} runs, but {why}"
+def _said(found: PodProblem) -> str:
+    name = found.container.name if found.container else ""
+    ended = _exit(found.exit) if found.exit else ""
+    match found.trouble:
+        case Trouble.FAILED:
+            reason = "evicted" if found.reason == pods.EVICTED else found.reason
+            return _joined(reason, _line(found.message))
+        case Trouble.NOT_SCHEDULED:
+            return _joined("not scheduled", _line(found.message))
+        case Trouble.WAITING:
+            return _joined(f"container {name}: {found.reason}", ended or _line(found.message))
+        case Trouble.ENDED:
+            return f"container {name}: {ended}"
+        case Trouble.RESTARTED:
+            restarts = found.container.restarts if found.container else 0
+            return f"container {name} was restarted {restarts or 1} times: {ended}"
+        case Trouble.NOT_READY:
+            why = "its readiness probe fails" if found.probed else "it is not ready"
+            return f"container {name} runs, but {why}"
 
 
-def _of_container(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    name, state = container.get("name"), container.get("state") or {}
-    waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-    last = (container.get("lastState") or {}).get("terminated") or {}
-    if waiting.get("reason") and waiting["reason"] not in UNREMARKABLE:
-        detail = _exit(last) if last else _line(waiting.get("message"))
-        yield waiting["reason"], f"container {name}: {waiting['reason']}" + (f": {detail}" if detail else "")
-    elif int(ended.get("exitCode") or 0) != 0:
-        yield ended.get("reason") or "Error", f"container {name}: {_exit(ended)}"
-    elif last and not container.get("ready"):
-        times = container.get("restartCount") or 1
-        yield last.get("reason") or "Error", f"container {name} was restarted {times} times: {_exit(last)}"
+def _joined(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what
 
 
-def _exit(terminated: Mapping[str, Any]) -> str:
-    reason = terminated.get("reason")
-    text = f"exit code {terminated.get('exitCode')}"
-    if reason and reason != "Error":
-        text = f"{reason}, {text}"
-    message = _line(terminated.get("message"), last=True)
-    return f"{text}: {message}" if message else text
+def _exit(ended: Exit) -> str:
+    text = f"exit code {ended.code}"
+    if ended.reason and ended.reason != "Error":
+        text = f"{ended.reason}, {text}"
+    return _joined(text, _line(ended.message, last=True))
 
 
 def _line(text: Any, *, last: bool = False) -> str:
