@@ -12,16 +12,11 @@ from typing import Final
 
 import yaml
 
-from paas.api import build as builds
-from paas.api import deployment as deployments
-from paas.api import image as images
-from paas.api import route as routes
-from paas.api.base import Kind
 from paas.api.crds import crd
+from paas.api.kinds import KINDS
 from paas.api.resources import Manifest
 from paas.shipped import shipped
 
-KINDS: Final[tuple[Kind, ...]] = (*builds.KINDS, *images.KINDS, *deployments.KINDS, *routes.KINDS)
 HEADER: Final = "# Generated from the models by `make crds`; edit those.\n"
 
 

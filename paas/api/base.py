@@ -47,9 +47,16 @@ class ConditionModel(Model):
     type: str
     status: str
     reason: str
-    message: str
+    message: Annotated[str, Field(max_length=32768)]
     observed_generation: int | None = None
     last_transition_time: str
+
+
+class Status(Model):
+    """The part that every status of ours has."""
+
+    observed_generation: int | None = None
+    conditions: tuple[ConditionModel, ...] | None = Field(default=None, max_length=16)
 
 
 Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
@@ -78,17 +85,46 @@ class Column:
 
 
 @dataclass(frozen=True)
+class NameRule:
+    """What `metadata.name` of a kind may be; the default is DNS-1035, because the name of most of our
+    objects also becomes a Service's or part of a host."""
+
+    limit: int = 63
+    pattern: str = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+    too_long: str = "children's names are made of it"
+    """Why it has a limit, for the message."""
+    characters: str = "lower-case letters, digits and '-', beginning with a letter"
+    """The pattern in words, for the message."""
+
+    @property
+    def cel(self) -> tuple[tuple[str, str], ...]:
+        """The rule as CEL at the root of the object."""
+        return (
+            (
+                f"self.metadata.name.size() <= {self.limit}",
+                f"metadata.name must be at most {self.limit} characters: {self.too_long}",
+            ),
+            (f"self.metadata.name.matches('{self.pattern}')", f"metadata.name must be {self.characters}"),
+        )
+
+
+@dataclass(frozen=True)
 class Kind:
-    """What `api.crds` needs to write a CustomResourceDefinition of one kind."""
+    """One kind of ours: all that `api.crds` and `api.reference` write about it.
+
+    `resource` says group, version, scope and plural: they need not be those of the platform's own group.
+    """
 
     resource: Resource
     singular: str
     short_names: tuple[str, ...]
     spec: type[Model]
-    status: type[Model]
+    status: type[Status]
     columns: tuple[Column, ...]
     rules: tuple[tuple[str, str], ...] = ()
     """CEL rules at the root of the object, where metadata.name and oldSelf can be seen."""
-    name_limit: int = 63
+    name_rule: NameRule = NameRule()
+    categories: tuple[str, ...] = ("paas",)
+    """`kubectl get CATEGORY` lists all kinds of it."""
     scale: Mapping[str, str] | None = field(default=None)
     """Paths of the scale subresource, or None."""

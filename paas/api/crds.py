@@ -10,14 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from paas.api.base import Kind, Model
-from paas.api.names import GROUP, VERSION
 from paas.api.resources import Manifest
 
 MAX_STRING, MAX_ITEMS, MAX_PROPERTIES = 4096, 64, 64
 """Given to strings (characters), lists (items) and maps (entries) that set no maximum themselves."""
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
-NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
-"""DNS-1035: a name of ours also becomes a Service's or part of a host."""
 
 
 def crd(kind: Kind) -> Manifest:
@@ -39,11 +36,11 @@ def crd(kind: Kind) -> Manifest:
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{resource.plural}.{GROUP}",
+            "name": f"{resource.plural}.{resource.group}",
             "labels": {"app.kubernetes.io/part-of": "paas-system"},
         },
         "spec": {
-            "group": GROUP,
+            "group": resource.group,
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "names": {
                 "kind": resource.kind,
@@ -51,11 +48,11 @@ def crd(kind: Kind) -> Manifest:
                 "plural": resource.plural,
                 "singular": kind.singular,
                 "shortNames": list(kind.short_names),
-                "categories": ["paas"],
+                "categories": list(kind.categories),
             },
             "versions": [
                 {
-                    "name": VERSION,
+                    "name": resource.version,
                     "served": True,
                     "storage": True,
                     "subresources": subresources,
@@ -68,16 +65,6 @@ def crd(kind: Kind) -> Manifest:
 
 
 def _root(kind: Kind) -> Manifest:
-    names = (
-        (
-            f"self.metadata.name.size() <= {kind.name_limit}",
-            f"metadata.name must be at most {kind.name_limit} characters: children's names are made of it",
-        ),
-        (
-            f"self.metadata.name.matches('{NAME_PATTERN}')",
-            "metadata.name must be lower-case letters, digits and '-', beginning with a letter",
-        ),
-    )
     return {
         "type": "object",
         "description": _first_line(kind.spec),
@@ -90,7 +77,9 @@ def _root(kind: Kind) -> Manifest:
             "spec": schema_of(kind.spec),
             "status": schema_of(kind.status),
         },
-        "x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in (*names, *kind.rules)],
+        "x-kubernetes-validations": [
+            {"rule": rule, "message": text} for rule, text in (*kind.name_rule.cel, *kind.rules)
+        ],
     }
 
 

@@ -13,7 +13,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, ConditionModel, Kind, Model, Opaque
+from paas.api.base import Column, Kind, Model, NameRule, Opaque, Status
+from paas.api.common import Text
 from paas.api.resources import DEPLOYMENTCONFIG
 
 NAME_LIMIT: Final = 52
@@ -22,7 +23,6 @@ NAME_LIMIT: Final = 52
 IntOrString = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NotNegative = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Text = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -327,8 +327,7 @@ class Details(Model):
     causes: list[Cause] = Field(default_factory=list)
 
 
-class DeploymentConfigStatus(Model):
-    observed_generation: int | None = None
+class DeploymentConfigStatus(Status):
     latest_version: int | None = None
     """Number of the newest revision."""
     active_revision: int | None = None
@@ -349,7 +348,6 @@ class DeploymentConfigStatus(Model):
     ready_replicas: int | None = None
     available_replicas: int | None = None
     unavailable_replicas: int | None = None
-    conditions: list[ConditionModel] | None = None
 
 
 KIND: Final = Kind(
@@ -370,14 +368,13 @@ KIND: Final = Kind(
         Column("Image", ".status.image", priority=1),
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
-    name_limit=NAME_LIMIT,
+    name_rule=NameRule(limit=NAME_LIMIT),
     scale={
         "specReplicasPath": ".spec.replicas",
         "statusReplicasPath": ".status.replicas",
         "labelSelectorPath": ".status.selector",
     },
 )
-KINDS: Final[tuple[Kind, ...]] = (KIND,)
 
 
 def latest_patch(token: str) -> dict[str, Any]:

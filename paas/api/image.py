@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, ConditionModel, Kind, Model, unsupported
+from paas.api.base import Column, Kind, Model, Status, unsupported
 from paas.api.resources import IMAGESTREAM
 
 HISTORY_LIMIT: Final = 100
@@ -98,10 +98,9 @@ class TagHistory(Model):
     items: Annotated[tuple[TagEvent, ...], Field(max_length=HISTORY_LIMIT)] = ()
 
 
-class ImageStreamStatus(Model):
+class ImageStreamStatus(Status):
     """What a stream holds."""
 
-    observed_generation: int = 0
     docker_image_repository: Reference = ""
     """Address of the stream's images in the registry, as pods pull them."""
     tags: Annotated[
@@ -115,13 +114,6 @@ class ImageStreamStatus(Model):
     """The tags' names, for people: `latest,v2`."""
     updated: str | None = None
     """When a tag moved last."""
-    conditions: Annotated[
-        tuple[ConditionModel, ...],
-        Field(
-            max_length=8,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = ()
 
 
 def current(stream: dict[str, Any] | None, tag: str) -> TagEvent | None:
@@ -132,19 +124,17 @@ def current(stream: dict[str, Any] | None, tag: str) -> TagEvent | None:
     return None
 
 
-KINDS: Final[tuple[Kind, ...]] = (
-    Kind(
-        resource=IMAGESTREAM,
-        singular="imagestream",
-        short_names=("is",),
-        spec=ImageStreamSpec,
-        status=ImageStreamStatus,
-        columns=(
-            Column("Image Repository", ".status.dockerImageRepository"),
-            Column("Tags", ".status.tagNames"),
-            Column("Updated", ".status.updated", type="date"),
-            Column("Ready", ".status.conditions[?(@.type=='Ready')].status", priority=1),
-            Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
-        ),
+KIND: Final = Kind(
+    resource=IMAGESTREAM,
+    singular="imagestream",
+    short_names=("is",),
+    spec=ImageStreamSpec,
+    status=ImageStreamStatus,
+    columns=(
+        Column("Image Repository", ".status.dockerImageRepository"),
+        Column("Tags", ".status.tagNames"),
+        Column("Updated", ".status.updated", type="date"),
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status", priority=1),
+        Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
 )

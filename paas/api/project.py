@@ -9,9 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.base import Kind
-
-KINDS: Final[tuple[Kind, ...]] = ()
 
 RESERVED_NAMES: Final = frozenset({"default", "openshift", "kubernetes", "kube", "paas"})
 RESERVED_PREFIXES: Final = ("openshift-", "kubernetes-", "kube-", "paas-")

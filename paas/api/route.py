@@ -8,11 +8,12 @@ the schema. OpenShift's fields that are not built yet are in the schema and refu
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, ConditionModel, Kind, Model, unsupported
+from paas.api.base import Column, ConditionModel, Kind, Model, Opaque, Status, unsupported
+from paas.api.common import LocalReference, Text
 from paas.api.resources import ROUTE
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -23,7 +24,6 @@ Path = Annotated[str, Field(max_length=512, pattern=r"^/[A-Za-z0-9/._~@:+,=-]*$"
 """Path prefix; quotes, spaces, escapes and what ends a statement somewhere are not in it."""
 ServiceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
 Pem = Annotated[str, Field(max_length=65536)]
-Text = Annotated[str, Field(max_length=1024)]
 Port = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 
 
@@ -76,12 +76,6 @@ class RoutePort(Model):
     )
 
 
-class LocalReference(Model):
-    """The name of an object in the same namespace."""
-
-    name: Annotated[str, Field(max_length=253)]
-
-
 class RouteTls(Model):
     """TLS of the Route; without it the host is served over plain http only."""
 
@@ -107,7 +101,7 @@ class HeaderAction(Model):
     """A header to set or delete."""
 
     name: Annotated[str, Field(max_length=255)]
-    action: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+    action: Opaque
 
 
 class HeaderActions(Model):
@@ -161,41 +155,31 @@ class RouteIngress(Model):
     conditions: Annotated[tuple[ConditionModel, ...], Field(max_length=8)] = ()
 
 
-class RouteStatus(Model):
+class RouteStatus(Status):
     """Where the Route is published."""
 
-    observed_generation: int = 0
     host: Annotated[str, Field(max_length=253)] = ""
-    url: Annotated[str, Field(max_length=1024)] = ""
+    url: Text = ""
     """What people type into a browser, with the port that is reached from outside."""
     address: Annotated[str, Field(max_length=253)] = ""
     """Of the ingress controller, as it says."""
     ingress: Annotated[tuple[RouteIngress, ...], Field(max_length=1)] = ()
-    conditions: Annotated[
-        tuple[ConditionModel, ...],
-        Field(
-            max_length=8,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = ()
 
 
-KINDS: Final[tuple[Kind, ...]] = (
-    Kind(
-        resource=ROUTE,
-        singular="route",
-        short_names=("rt",),
-        spec=RouteSpec,
-        status=RouteStatus,
-        columns=(
-            Column("Host", ".status.host"),
-            Column("Path", ".spec.path"),
-            Column("Services", ".spec.to.name"),
-            Column("Port", ".spec.port.targetPort"),
-            Column("Termination", ".spec.tls.termination"),
-            Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
-            Column("URL", ".status.url", priority=1),
-            Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
-        ),
+KIND: Final = Kind(
+    resource=ROUTE,
+    singular="route",
+    short_names=("rt",),
+    spec=RouteSpec,
+    status=RouteStatus,
+    columns=(
+        Column("Host", ".status.host"),
+        Column("Path", ".spec.path"),
+        Column("Services", ".spec.to.name"),
+        Column("Port", ".spec.port.targetPort"),
+        Column("Termination", ".spec.tls.termination"),
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("URL", ".status.url", priority=1),
+        Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
 )

@@ -16,7 +16,8 @@ from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Output, Session, command
 
 if TYPE_CHECKING:
-    from paas.api.build import BuildConfigSpec, BuildSpec
+    from paas.api.build import BuildSpec
+    from paas.api.buildconfig import BuildConfigSpec
     from paas.builds.instantiate import BuildRequest
 
 Follow = Callable[[Session, Manifest, bool, float], Awaitable[ExitCode]]
@@ -105,7 +106,8 @@ async def cancel_build(
 async def _request(session: Session, key: Key, commit: str | None, *, no_cache: bool) -> BuildRequest:
     """What to build and who asks. Hosted source was prepared when it was pushed, and every Build keeps
     that; so a commit can be built again from any Build of it."""
-    from paas.api.build import BuildConfigSpec, SourceType, TriggerType
+    from paas.api.build import TriggerType
+    from paas.api.buildconfig import BuildConfigSpec, SourceType
     from paas.builds.instantiate import BuildRequest
 
     cluster = await session.cluster()

@@ -19,8 +19,6 @@ from pydantic import ValidationError
 from paas.api import names
 from paas.api.base import first_problem
 from paas.api.build import (
-    ANNOTATION_PAUSED,
-    BuildConfigSpec,
     BuildSpec,
     FrozenGit,
     FrozenSource,
@@ -28,10 +26,10 @@ from paas.api.build import (
     InvalidSource,
     Person,
     Revision,
-    SourceType,
     Trigger,
     TriggerType,
 )
+from paas.api.buildconfig import ANNOTATION_PAUSED, BuildConfigSpec, SourceType
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.builds.prune import pruned_build
 from paas.kube.cluster import AlreadyExists, Cluster, NotFound

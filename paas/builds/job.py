@@ -16,7 +16,8 @@ import json
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.build import BuildSpec, SourceType
+from paas.api.build import BuildSpec
+from paas.api.buildconfig import SourceType
 from paas.api.resources import JOB, SECRET, Manifest
 from paas.auth import credentials
 from paas.fetch import request

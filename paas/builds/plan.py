@@ -14,16 +14,15 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from paas.api.base import first_problem
-from paas.api.build import (
+from paas.api.build import Phase, TriggerType
+from paas.api.buildconfig import (
     ANNOTATION_PAUSED,
     TRIGGERS_KEPT,
     BuildConfigSpec,
     BuildConfigStatus,
     LastBuild,
-    Phase,
     SourceType,
     TriggerRecord,
-    TriggerType,
 )
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of

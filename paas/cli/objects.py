@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from paas.api import resources as r
-from paas.api.base import Column, Kind
+from paas.api.base import Column
 from paas.api.resources import Resource
 from paas.terminal.naming import APP_WORDS
 from paas.terminal.problem import usage
@@ -89,14 +89,10 @@ PROJECT_WORDS: Final = ("project", "projects")
 @cache
 def types() -> dict[str, Type]:
     """Every word and the Type it names; ours first, in the order in which a push goes through them."""
-    from paas.api.build import KINDS as BUILDS
-    from paas.api.deployment import KINDS as DEPLOYMENTS
-    from paas.api.image import KINDS as IMAGES
-    from paas.api.route import KINDS as ROUTES
+    from paas.api.kinds import KINDS
 
     found: dict[str, Type] = {}
-    own: tuple[Kind, ...] = (*BUILDS, *IMAGES, *DEPLOYMENTS, *ROUTES)
-    for kind in own:
+    for kind in KINDS:
         words = tuple(dict.fromkeys((kind.singular, kind.resource.plural, *kind.short_names)))
         found |= dict.fromkeys(words, Type(kind.resource, words, kind.columns))
     for type_ in _CORE:

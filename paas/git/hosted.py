@@ -14,7 +14,7 @@ from dataclasses import replace
 from dulwich.objects import Commit, ObjectID
 from pydantic import ValidationError
 
-from paas.api.build import BuildConfigSpec
+from paas.api.buildconfig import BuildConfigSpec
 from paas.api.names import Reason
 from paas.api.resources import Manifest
 from paas.git import push_messages

@@ -42,7 +42,7 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         updated=max((history.items[0].created for history in tags if history.items), default=None),
         conditions=tuple(
             conditions.merge(
-                [condition.dump() for condition in stored.conditions],
+                [condition.dump() for condition in stored.conditions or ()],
                 [_ready(tags, repository)],
                 generation=generation,
                 now=now,

@@ -304,7 +304,7 @@ def _status(
     if not ready.admitted:
         state = Condition.STALLED if ready.reason in _STALLED else Condition.RECONCILING
         wanted.append(Wanted(state, "True", ready.reason, ready.message))
-    before = [condition.dump() for condition in stored.conditions]
+    before = [condition.dump() for condition in stored.conditions or ()]
     listed = conditions.merge(before, wanted, generation=generation, now=now)
     status = RouteStatus(
         observed_generation=generation,
@@ -331,7 +331,7 @@ def _status(
 
 
 def _reason(status: RouteStatus) -> str | None:
-    return next((c.reason for c in status.conditions if c.type == Condition.ADMITTED), None)
+    return next((c.reason for c in status.conditions or () if c.type == Condition.ADMITTED), None)
 
 
 def _stored(route: Manifest) -> RouteStatus:

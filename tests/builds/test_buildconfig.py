@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from paas.api.build import ANNOTATION_PAUSED, TRIGGERS_KEPT, TriggerType
+from paas.api.build import TriggerType
+from paas.api.buildconfig import ANNOTATION_PAUSED, TRIGGERS_KEPT
 from paas.reconcile.plan import Delete
 from tests.builds.fake_cluster import FakeCluster, push
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from paas.api.build import ANNOTATION_PAUSED, InvalidSource, Person, TriggerType
+from paas.api.build import InvalidSource, Person, TriggerType
+from paas.api.buildconfig import ANNOTATION_PAUSED
 from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number
 from paas.builds.prune import pruned_build
 from tests.builds.fake_cluster import config, push

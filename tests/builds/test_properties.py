@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import paas.builds
-from paas.api.build import ANNOTATION_PAUSED, TERMINAL, InvalidSource
+from paas.api.build import TERMINAL, InvalidSource
+from paas.api.buildconfig import ANNOTATION_PAUSED
 from paas.api.resources import Manifest
 from paas.builds import advance, prune, run_policy
 from paas.builds import plan as decisions

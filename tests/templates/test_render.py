@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas.api.build import BuildConfigSpec
+from paas.api.buildconfig import BuildConfigSpec
 from paas.api.deployment import DeploymentConfigSpec
 from paas.api.image import ImageStreamSpec
 from paas.api.resources import Manifest
