@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from paas.git.process import STORE_CONFIG
-from tests.git.conftest import Clone, new_clone, started
+from tests.support.git_server import Clone, new_clone, started
 
 RESULTS = Path(__file__).parent / "results" / "push_overhead.json"
 GOALS = {"one commit": 1.25, "16,000 objects": 1.2}

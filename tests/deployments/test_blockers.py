@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from paas.api.resources import Manifest
+from paas.deployments import plan, revision, snapshot
 from paas.deployments.plan import candidate, wants_reasons
 from paas.reconcile.plan import Requeue
 from tests.deployments.fake_cluster import FakeCluster, complete, digest, template
@@ -18,6 +21,12 @@ def pauses(cluster: FakeCluster) -> list[float]:
     return [action.after for action in cluster.plan().actions if isinstance(action, Requeue)]
 
 
+@pytest.mark.guard(plan, "if blocker is not None and blocker.reason == Reason.NAME_TAKEN:", "if False:")
+@pytest.mark.guard(
+    snapshot,
+    "for rule in (_name_taken, _bad_triggers, _paused, _pinned_to_nothing):",
+    "for rule in (_bad_triggers, _paused, _pinned_to_nothing):",
+)
 def test_a_foreign_deployment_is_never_touched() -> None:
     cluster = FakeCluster().image("a")
     cluster.deployment = dict(FOREIGN)
@@ -33,6 +42,11 @@ def test_a_foreign_deployment_is_never_touched() -> None:
     assert cluster.ready_reason() == "True/Reconciled"
 
 
+@pytest.mark.guard(
+    revision,
+    "if not meta.owned_by(manifest, owner_uid) or not isinstance(number, int):",
+    "if not isinstance(number, int):",
+)
 def test_a_foreign_revision_name_is_never_taken_over() -> None:
     cluster = complete("a")
     theirs: Manifest = {"metadata": {"name": "shop-2", "namespace": "demo", "uid": "x"}, "revision": 2}
@@ -60,6 +74,9 @@ def test_an_autoscaler_on_the_deployment_is_told_and_has_no_effect() -> None:
     assert cluster.rollout == (1, "Complete")
 
 
+@pytest.mark.guard(
+    snapshot, "if snapshot.next_revision is None or not snapshot.observed.refusal:", "if True:"
+)
 def test_a_template_that_the_cluster_refuses_never_becomes_a_revision() -> None:
     cluster = complete("a")
     bad = template(env="2")

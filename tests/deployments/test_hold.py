@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paas.api.deployment import DeploymentConfigSpec, latest_patch, rollback_patch, unpin_patch
-from paas.deployments import hold
+from paas.deployments import hold, plan, rollout
 from paas.reconcile.plan import Apply, Status
 from tests.deployments.fake_cluster import (
     CONFIG_CHANGE,
@@ -40,8 +40,19 @@ def test_it_brings_back_image_and_template() -> None:
     assert "RollbackHeld" in cluster.reasons()
 
 
-@pytest.mark.parametrize("cause", ["ImageChange", "Manual", "ConfigChange", ""])
+@pytest.mark.parametrize("cause", ["ImageChange", "Manual", "ConfigChange"])
+@pytest.mark.guard(plan, "if state.hold is not None or snapshot.pin_in_force:", "if False:")
+@pytest.mark.guard(hold, "if event.cause in SOURCE_CHANGES:", "if event.cause:")
 def test_an_image_without_new_source_is_withheld_and_counted(cause: str) -> None:
+    withheld_and_counted(cause)
+
+
+@pytest.mark.guard(plan, "if state.hold is not None or snapshot.pin_in_force:", "if False:")
+def test_an_image_without_a_known_cause_is_withheld_and_counted() -> None:
+    withheld_and_counted("")
+
+
+def withheld_and_counted(cause: str) -> None:
     cluster = held().image("c", cause=cause).go()
     assert cluster.running[0] == 1
     assert cluster.status["hold"]["withheld"] == 1
@@ -71,6 +82,7 @@ def test_the_release_is_a_verdict_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("change", [{"rollback": None}, {"template": template(env="2")}])
+@pytest.mark.guard(plan, "final=change.final", "final=True")
 def test_nobody_takes_a_release_for_the_end(change: dict[str, Any]) -> None:
     cluster = held().edit(**change)
     cluster.step()
@@ -86,6 +98,9 @@ def test_a_source_change_that_was_overlaid_by_a_rebuild_still_counts() -> None:
     assert cluster.running[:2] == (3, digest("d"))
 
 
+@pytest.mark.guard(
+    hold, "return event.build_number > baseline or event.build_config_uid not in known", "return True"
+)
 def test_an_older_build_that_ends_late_is_withheld() -> None:
     cluster = held()
     cluster.image("late", cause="Push", number=1).go()
@@ -101,6 +116,11 @@ def test_the_baseline_counts_builds_that_were_running_when_the_pin_was_set() -> 
     assert cluster.running[:2] == (3, digest("d"))
 
 
+@pytest.mark.guard(
+    hold,
+    "return event.build_number > baseline or event.build_config_uid not in known",
+    "return event.build_number > baseline",
+)
 def test_builds_of_a_new_buildconfig_are_numbered_apart() -> None:
     cluster = held().image("c", cause="Push", number=1, uid="bc-2").go()
     assert cluster.running[:2] == (3, digest("c"))
@@ -126,6 +146,7 @@ def test_an_edited_placeholder_does_not() -> None:
     assert cluster.ready_reason() == HELD
 
 
+@pytest.mark.guard(hold, "if edited and triggers.on_config_change(spec):", "if edited:")
 def test_an_edited_template_does_not_when_config_change_is_off() -> None:
     cluster = complete("a", "b", triggers=[image_trigger()]).pin(1).go()
     cluster.edit(template=template(env="2")).go()
@@ -148,6 +169,7 @@ def test_a_rollout_by_hand_releases_it() -> None:
     assert "by hand" in cluster.status["released"]["message"]
 
 
+@pytest.mark.guard(hold, "if request is not None and request != hold.request:", "if request is not None:")
 def test_a_request_that_was_there_before_does_not() -> None:
     cluster = complete("a", "b").edit(rollout={"latest": "x"}).go().pin(1).go()
     assert cluster.ready_reason() == HELD
@@ -167,6 +189,7 @@ def test_unpin_brings_what_was_withheld() -> None:
     assert cluster.running[:2] == (3, digest("c"))
 
 
+@pytest.mark.guard(plan, "if newest is None or rollout.gave_up(state, newest.number):", "if newest is None:")
 def test_unpin_does_not_try_again_what_had_failed() -> None:
     cluster = complete("a").image("b")
     cluster.broken = {2}
@@ -179,6 +202,7 @@ def test_unpin_does_not_try_again_what_had_failed() -> None:
     assert cluster.running[:2] == (3, digest("b"))
 
 
+@pytest.mark.guard(rollout, "and row.reason == RolloutReason.PROGRESS_DEADLINE_EXCEEDED", "")
 def test_unpin_takes_up_a_rollout_that_the_rollback_had_cut_short() -> None:
     cluster = complete("a").image("b").settle().roll().settle()
     cluster.pin(1).go()
@@ -241,6 +265,7 @@ def test_a_revision_that_does_not_exist_stops_everything_and_says_so() -> None:
     assert cluster.running[1] == digest("c")
 
 
+@pytest.mark.guard(plan, "if state.hold is not None or snapshot.pin_in_force:", "if state.hold is not None:")
 def test_not_even_an_unrecorded_revision_is_rolled_out_under_a_pin_to_nothing() -> None:
     cluster = complete("a").image("b")
     cluster.step(actions=1)  # shop-2 exists; nothing says so yet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from paas.deployments import plan, rollout, workload
 from paas.deployments.revision import history_row
 from paas.reconcile.plan import Apply, Create, Requeue, Status
 from tests.deployments.fake_cluster import FakeCluster, complete, digest, template
@@ -19,6 +20,11 @@ def fail(cluster: FakeCluster) -> FakeCluster:
     return cluster.ready().settle()
 
 
+@pytest.mark.guard(
+    workload,
+    'if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):',
+    "if False:",
+)
 def test_the_phases_of_a_rollout() -> None:
     cluster = complete("a").image("b")
     cluster.step()
@@ -36,6 +42,9 @@ def test_the_phases_of_a_rollout() -> None:
     assert cluster.reasons()[-2:] == ["RolloutStarted", "RolloutComplete"]
 
 
+@pytest.mark.guard(
+    rollout, "if rollout.phase == Phase.FAILED and state.active_revision is not None:", "if False:"
+)
 def test_a_failed_rollout_goes_back_by_itself_and_is_not_tried_again() -> None:
     cluster = complete("a").image("b")
     cluster.broken = {2}
@@ -79,6 +88,9 @@ def test_a_crash_between_create_and_record_makes_no_second_revision(killed_after
     assert cluster.rollout == (2, "Complete")
 
 
+@pytest.mark.guard(
+    plan, "if newest is not None and newest.number > (state.latest_version or 0):", "if False:"
+)
 def test_an_image_that_comes_between_create_and_record_gets_a_revision_of_its_own() -> None:
     cluster = complete("a").image("b")
     cluster.step(actions=1)
@@ -113,6 +125,11 @@ def test_a_newer_trigger_overtakes_a_running_rollout() -> None:
     assert cluster.running[0] == 3
 
 
+@pytest.mark.guard(
+    plan,
+    "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(snapshot):",
+    "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED:",
+)
 def test_a_verdict_left_from_the_rollout_before_is_not_believed() -> None:
     cluster = complete("a").image("b")
     cluster.broken = {2}
@@ -124,6 +141,11 @@ def test_a_verdict_left_from_the_rollout_before_is_not_believed() -> None:
     assert cluster.rollout == (1, "Complete")
 
 
+@pytest.mark.guard(
+    plan,
+    "return current.phase == Phase.RUNNING or _remaining(snapshot) <= 0",
+    "return current.phase == Phase.RUNNING",
+)
 def test_a_verdict_reached_while_nobody_looked_is_believed_after_its_time() -> None:
     cluster = complete("a").image("b").settle()
     cluster.broken = {2}
@@ -218,6 +240,7 @@ def test_a_paused_one_waits_and_goes_on() -> None:
     assert cluster.running[:2] == (2, digest("b"))
 
 
+@pytest.mark.guard(plan, "if blocker is None or not _stops(blocker):", "if True:")
 def test_a_rollout_that_is_paused_does_not_fail() -> None:
     cluster = complete("a").image("b").settle().roll().settle().edit(paused=True).settle()
     assert cluster.ready_reason() == "False/Paused"
@@ -246,6 +269,12 @@ def test_a_deleted_or_changed_deployment_is_brought_back() -> None:
     assert cluster.deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "paas"
 
 
+@pytest.mark.guard(plan, "keep.add(rollback.to_revision if rollback else None)", "pass")
+@pytest.mark.guard(
+    plan,
+    "keep = {state.active_revision, rollout.target(state), snapshot.latest_version}",
+    "keep = {snapshot.latest_version}",
+)
 def test_the_history_is_kept_to_its_limit_without_what_is_needed() -> None:
     cluster = complete(*"abcdef", revisionHistoryLimit=2)
     assert sorted(cluster.revisions) == ["shop-4", "shop-5", "shop-6"]
@@ -298,6 +327,14 @@ def test_the_history_reads_well() -> None:
     assert row["images"] == {"web": f"registry/demo/shop@{digest('b')}"}
 
 
+@pytest.mark.guard(
+    workload,
+    "if needed is None or live is None or not noted(live, wanted) or tried != tried_at(live):",
+    "if True:",
+)
+@pytest.mark.guard(
+    workload, 'return None if meta.covers(live["metadata"], wanted["metadata"]) else needed', "return None"
+)
 def test_a_value_that_the_api_server_writes_in_another_form_is_applied_once_more_and_no_more() -> None:
     cluster = FakeCluster(template=template(restartPolicy="")).image("a").go()
     assert cluster.deployment is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from paas.deployments import triggers
 from tests.deployments.fake_cluster import (
     CONFIG_CHANGE,
     FakeCluster,
@@ -104,6 +105,11 @@ def test_an_edit_rides_along_with_the_next_image_when_config_change_is_off() -> 
     assert made_of(cluster)[-1] == (digest("b"), "2")
 
 
+@pytest.mark.guard(
+    triggers,
+    "taken = current if current is not None and (trigger.automatic or manual) else None",
+    "taken = current",
+)
 def test_a_trigger_that_is_not_automatic_is_resolved_by_hand_alone() -> None:
     cluster = FakeCluster(triggers=[CONFIG_CHANGE, image_trigger(automatic=False)]).image("a").settle()
     assert cluster.ready_reason() == "False/WaitingForRollout"
@@ -136,6 +142,7 @@ def test_a_request_is_answered_once() -> None:
     assert len(cluster.revisions) == 3, "it is the request that revision 2 answered"
 
 
+@pytest.mark.guard(triggers, "before = known or _running(newest, trigger)", "before = known")
 def test_a_trigger_added_for_the_image_that_runs_rolls_out_nothing() -> None:
     pinned = f"registry/demo/shop@{digest('a')}"
     cluster = FakeCluster(triggers=[CONFIG_CHANGE], template=template(image=pinned)).go()
@@ -145,6 +152,7 @@ def test_a_trigger_added_for_the_image_that_runs_rolls_out_nothing() -> None:
     assert made_of(cluster)[-1] == (digest("b"), "1")
 
 
+@pytest.mark.guard(triggers, "if missing:", "if False:")
 def test_a_trigger_added_without_an_image_holds_the_next_revision_back() -> None:
     cluster = FakeCluster(triggers=[CONFIG_CHANGE], template=template(image="nginx:1")).go()
     cluster.edit(triggers=[CONFIG_CHANGE, image_trigger()], template=template(env="2")).go()
@@ -154,6 +162,11 @@ def test_a_trigger_added_without_an_image_holds_the_next_revision_back() -> None
     assert made_of(cluster)[-1] == (digest("a"), "2")
 
 
+@pytest.mark.guard(
+    triggers,
+    'if container["name"] not in seen and not str(container.get("image") or "").strip():',
+    "if False:",
+)
 def test_a_trigger_taken_away_lets_the_written_image_count() -> None:
     cluster = complete("a").edit(triggers=[CONFIG_CHANGE]).go()
     assert cluster.running == (1, digest("a"), "1")

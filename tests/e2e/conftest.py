@@ -15,14 +15,11 @@ import pytest
 import yaml
 
 from paas.node import paths
-from paas.node.spec import CANDIDATES
-from tests.support.platform import Instance, Person, new_person, unused_name
+from tests.support.platform import SETTINGS, Instance, Person, new_person, unused_name
 from tests.support.samples import python_app
 
 NAME = os.environ.get("PAAS_E2E_NAME", "e2e")
 PORTS = [int(port) for port in os.environ.get("PAAS_E2E_PORTS", "28080,28443,26443").split(",")]
-# The tests' own git host is a pod behind a Service: a private address, which is refused otherwise.
-SETTINGS = {"sources": {"allowedAddresses": [subnets.services for subnets in CANDIDATES]}}
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from paas.node import instance as node
-from tests.e2e.conftest import SETTINGS
 from tests.support.load import load
-from tests.support.platform import ROOT, Instance, Person, Ran, eventually, run
+from tests.support.platform import ROOT, SETTINGS, Instance, Person, Ran, eventually, run
 from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e

@@ -13,8 +13,8 @@ import pytest
 
 from paas.api.resources import Manifest
 from paas.auth import credentials
-from tests.git.conftest import TOKEN, Clone, Serving, name_of, wait_for
 from tests.git.fake_cluster import CREDENTIAL_KEY
+from tests.support.git_server import TOKEN, Clone, Serving, name_of, wait_for
 
 pytestmark = pytest.mark.integration
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from paas.api.resources import Manifest
-from tests.git.conftest import TOKEN, Clone, Serving, fsck, wait_for
-from tests.git.test_refused_pushes import ZERO, commands, entry, pack
+from tests.support.git_objects import ZERO, commands, entry, pack
+from tests.support.git_server import TOKEN, Clone, Serving, fsck, wait_for
 from tests.support.standalone_server import POINTS
 
 pytestmark = pytest.mark.integration

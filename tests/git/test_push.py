@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paas.api.resources import Manifest
-from tests.git.conftest import Clone, Serving, fsck, name_of, wait_for
+from tests.support.git_server import Clone, Serving, fsck, name_of, wait_for
 
 pytestmark = pytest.mark.integration
 

@@ -10,6 +10,7 @@ from paas.api.image import TagHistory
 from paas.images import history as history_module
 from paas.images.history import merge, output
 from paas.registry.reference import target
+from tests.images.fake_cluster import builds_strategy
 from tests.support.completed_builds import build, digest, moment
 
 REPOSITORY = "registry.test:5000/demo/shop"
@@ -152,21 +153,6 @@ def test_the_stream_that_a_build_feeds(to, expected):
     one["spec"]["output"]["to"] = to
     assert (None if (found := target(one)) is None else str(found)) == expected
     assert (output(one) is None) == (expected is None)
-
-
-builds_strategy = st.lists(
-    st.builds(
-        build,
-        st.integers(1, 6),
-        image=st.sampled_from("abc"),
-        at=st.integers(0, 5),
-        config=st.sampled_from(["shop", "api"]),
-        to=st.sampled_from(["shop:latest", "shop:edge"]),
-        phase=st.sampled_from(["Complete", "Complete", "Running"]),
-    ),
-    max_size=12,
-    unique_by=lambda one: one["metadata"]["name"],
-)
 
 
 @given(builds_strategy, st.randoms(), st.integers(1, 5))

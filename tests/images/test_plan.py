@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,39 +11,13 @@ from hypothesis import strategies as st
 import paas.images.history as history_module
 import paas.images.plan as plan_module
 from paas.api.image import current
-from paas.api.resources import Manifest
 from paas.images.history import TAGS_PER_STREAM
 from paas.images.plan import Observed, plan
 from paas.reconcile.plan import Event, Plan, Status
 from paas.settings import Settings
-from tests.images.test_history import builds_strategy
+from tests.images.fake_cluster import NOW, applied, builds_strategy, condition, planned
 from tests.support.branches import every_branch
 from tests.support.completed_builds import build, digest, stream
-
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SETTINGS = Settings(registry_pull="registry.test:5000")
-
-
-def planned(observed: Observed, now: datetime = NOW) -> Plan:
-    return plan(observed, now=now, settings=SETTINGS)
-
-
-def applied(result: Plan, to: Manifest) -> Manifest:
-    """The stream after its plan: a Status replaces the status, an Event changes nothing."""
-    for action in result.actions:
-        match action:
-            case Status():
-                to = {**to, "status": action.status}
-            case Event():
-                pass
-            case _:
-                pytest.fail(f"an ImageStream's plan has no {action}")
-    return to
-
-
-def condition(obj: Manifest) -> tuple[str, str]:
-    (ready,) = obj["status"]["conditions"]
-    return ready["status"], ready["reason"]
 
 
 def test_an_empty_stream_says_where_images_will_be_and_how_to_make_one():

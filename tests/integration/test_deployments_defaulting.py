@@ -14,7 +14,7 @@ import pytest
 from paas.api.resources import DEPLOYMENTCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.reconcile import meta
-from tests.integration.test_deployments import config, make
+from tests.support.deployments import config, make
 from tests.support.operating import Operating, operating
 from tests.support.rooms import connect, eventually, make_project, prepare
 

@@ -14,10 +14,10 @@ from paas.images.controller import ImagesController
 from paas.kube.cluster import ApiError, Cluster
 from paas.kube.view import View
 from paas.settings import Settings
-from tests.support.completed_builds import build as build_of
 from tests.support.completed_builds import digest
+from tests.support.images import make_build, stream
 from tests.support.operating import Operating, operating
-from tests.support.rooms import condition, connect, eventually, make_project, prepare, set_status
+from tests.support.rooms import condition, connect, eventually, make_project, prepare
 
 pytestmark = pytest.mark.integration
 
@@ -43,27 +43,6 @@ def running(cluster_kubeconfig: Path) -> Iterator[Operating]:
     settings = Settings(registry_pull="registry.test:5000")
     with operating(cluster_kubeconfig, make, settings=settings) as started:
         yield started
-
-
-def stream(project: str, **spec: object) -> Manifest:
-    return {
-        "apiVersion": "paas.dev/v1",
-        "kind": "ImageStream",
-        "metadata": {"name": "shop", "namespace": project},
-        "spec": spec,
-    }
-
-
-async def make_build(api: Cluster, project: str, number: int, **more: object) -> Manifest:
-    """A completed Build, as the builds controller leaves it."""
-    wanted = build_of(number, project=project, **more)  # type: ignore[arg-type]
-    status = wanted.pop("status")
-    wanted["metadata"] = {"namespace": project, "name": wanted["metadata"]["name"]}
-    wanted["spec"]["trigger"]["id"] = f"test-{number}"
-    wanted["spec"]["source"] = {"type": "Hosted"}
-    wanted["spec"]["strategy"] = {"type": "Docker", "dockerStrategy": {}}
-    made = await api.create(wanted, manager="test")
-    return await set_status(api, made, status)
 
 
 async def tag(api: Cluster, project: str) -> tuple[str, str] | None:

@@ -32,7 +32,7 @@ from paas.server.app import Server
 from paas.server.cluster import needs_of
 from paas.settings import BuildSettings, Settings
 from paas.web.serving import serving
-from tests.git.conftest import Clone, new_clone, wait_for
+from tests.support.git_server import Clone, new_clone, wait_for
 
 pytestmark = pytest.mark.integration
 T = TypeVar("T")

@@ -30,8 +30,8 @@ from paas.node import build as components
 from paas.registry.client import RegistryClient, RegistryDenied, RegistryUnreachable
 from paas.registry.signer import Signer
 from paas.registry.token import Scope, claims
-from tests.integration.test_images import make_build
 from tests.support.guarded_registry import SERVICE, Registry, new_signing_key, serving
+from tests.support.images import make_build
 from tests.support.rooms import KEY, connect, make_project, prepare, set_status
 
 pytestmark = pytest.mark.integration

@@ -21,8 +21,8 @@ from paas.projects.controller import ProjectsController
 from paas.reconcile.controller import Controller
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
-from tests.integration.test_images import make_build, stream
 from tests.support.authority import new_authority
+from tests.support.images import make_build, stream
 from tests.support.operating import operating
 from tests.support.rooms import KEY, condition, connect, eventually, make_project, set_status
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,17 +11,13 @@ import pytest
 
 from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest
 from paas.kube.cluster import ApiError, Cluster
-from paas.kube.view import View
 from paas.routes.certificates import Authority, read
-from paas.routes.controller import RoutesController
 from paas.settings import Settings
-from tests.support.authority import new_authority
 from tests.support.operating import Operating, operating
 from tests.support.rooms import condition, connect, eventually, make_project, prepare, set_status
+from tests.support.routes import REDIRECT, controllers, host, route, service, settings_in
 
 pytestmark = pytest.mark.integration
-
-REDIRECT = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
 
 
 @pytest.fixture
@@ -46,45 +41,6 @@ def running(cluster_kubeconfig: Path, settings: Settings) -> Iterator[Operating]
     asyncio.run(prepare(cluster_kubeconfig))
     with operating(cluster_kubeconfig, controllers, settings=settings) as started:
         yield started
-
-
-def controllers(cluster: Cluster, view: View, chosen: Settings) -> list[RoutesController]:
-    return [RoutesController(cluster=cluster, view=view, settings=chosen)]
-
-
-def settings_in(folder: Path) -> Settings:
-    certificate, key = new_authority(["apps.test"], now=datetime.now(UTC))
-    (folder / "ca.crt").write_bytes(certificate)
-    (folder / "ca.key").write_bytes(key)
-    return Settings(
-        domain="apps.test",
-        http_port=8080,
-        https_port=8443,
-        ca_file=folder / "ca.crt",
-        ca_key_file=folder / "ca.key",
-    )
-
-
-def route(name: str, project: str, **spec: object) -> Manifest:
-    return {
-        "apiVersion": "paas.dev/v1",
-        "kind": "Route",
-        "metadata": {"name": name, "namespace": project},
-        "spec": {"to": {"kind": "Service", "name": "shop"}, **spec},
-    }
-
-
-def service(project: str) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "shop", "namespace": project},
-        "spec": {"selector": {"app": "shop"}, "ports": [{"name": "web", "port": 80, "targetPort": 8080}]},
-    }
-
-
-def host() -> str:
-    return f"h{uuid4().hex[:8]}.apps.test"
 
 
 REFUSED = {

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from paas.api.resources import ROUTE, Key
-from tests.integration.test_routes import REDIRECT, controllers, host, route, service, settings_in
 from tests.support.operating import operating
 from tests.support.rooms import condition, connect, eventually, make_project
+from tests.support.routes import REDIRECT, controllers, host, route, service, settings_in
 
 pytestmark = pytest.mark.integration
 

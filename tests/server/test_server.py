@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.git.conftest import Clone, Serving, own_server, started, wait_for
+from tests.support.git_server import Clone, Serving, started, wait_for
 
 pytestmark = pytest.mark.integration
-
-__all__ = ["own_server"]
 
 
 def get(server: Serving, path: str) -> tuple[int, str]:

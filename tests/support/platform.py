@@ -23,10 +23,13 @@ from typing import Any, TypeVar
 import yaml
 
 from paas.node import audit
+from paas.node.spec import CANDIDATES
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 PAAS = [str(Path(sys.executable).with_name("paas"))]
+# The tests' own git host is a pod behind a Service: a private address, which is refused otherwise.
+SETTINGS = {"sources": {"allowedAddresses": [subnets.services for subnets in CANDIDATES]}}
 
 
 @dataclass(frozen=True)

@@ -14,31 +14,9 @@ from paas.api.build import TriggerType
 from paas.git.push import NewBuild, Person
 from paas.webhooks import github
 from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed, decide
+from tests.support.deliveries import COMMIT, payload
 
-COMMIT, BEFORE = "a" * 40, "b" * 40
 HEADERS = {"content-type": "application/json", "x-github-event": "push"}
-
-
-def payload(**changes: Any) -> dict[str, Any]:
-    return {
-        "ref": "refs/heads/main",
-        "before": BEFORE,
-        "after": COMMIT,
-        "deleted": False,
-        "repository": {
-            "clone_url": "https://git.example/team/shop.git",
-            "default_branch": "main",
-            "pushed_at": 1700000000,
-        },
-        "pusher": {"name": "alice"},
-        "head_commit": {
-            "id": COMMIT,
-            "message": "Fix login",
-            "author": {"name": "Alice", "email": "alice@example.com"},
-            "committer": {"name": "Bob", "email": "bob@example.com"},
-        },
-        **changes,
-    }
 
 
 def config(**git: Any) -> dict[str, Any]:

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from paas.api.resources import Manifest
-from tests.git.conftest import Serving, name_of
-from tests.git.test_refused_pushes import peak_memory
-from tests.webhooks.test_decision import payload
+from tests.support.deliveries import payload
+from tests.support.git_server import Serving, name_of, peak_memory
 
 pytestmark = pytest.mark.integration
 
