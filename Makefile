@@ -14,6 +14,17 @@ $(SYNCED): requirements-dev.txt pyproject.toml scripts/bootstrap
 	@scripts/bootstrap
 	@touch $@
 
+PREFIX ?= /usr/local
+
+# The launchers name their interpreter by its whole path, so they work from any folder, and the code is the
+# checkout's. Without a checkout: pip install .
+.PHONY: install
+install: $(SYNCED) ## put paas and kubectl-paas on the PATH (PREFIX=/usr/local)
+	@mkdir -p $(DESTDIR)$(PREFIX)/bin
+	@ln -sfn $(CURDIR)/$(BIN)/paas $(DESTDIR)$(PREFIX)/bin/paas
+	@ln -sfn $(CURDIR)/$(BIN)/kubectl-paas $(DESTDIR)$(PREFIX)/bin/kubectl-paas
+	@echo "paas is $(PREFIX)/bin/paas"
+
 .PHONY: demo
 demo: $(SYNCED) ## a cluster, the platform, a project and a git push, from nothing to an HTTPS answer
 	@scripts/demo
