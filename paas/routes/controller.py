@@ -1,6 +1,6 @@
 """Watches Routes and what they depend on; works host by host.
 
-    Route, its Ingress, its Service, its Namespace ─▶ the hosts concerned ─▶ all Routes of a host ─▶ plan
+    Route, its children, its Services, its Namespace ─▶ the hosts concerned ─▶ all Routes of a host ─▶ plan
 
 The key of the queue is the host, so that one worker at a time decides who owns it. A Route that changes its
 host wakes both: the old one, for the next in line, and the new one.
@@ -10,40 +10,48 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from paas.api.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
 from paas.api.project import is_project
-from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
+from paas.api.resources import NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
 from paas.kube.cluster import AlreadyExists, Cluster, Conflict
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch
 from paas.reconcile.execute import PlanOutdated
 from paas.reconcile.meta import labels, part_of
 from paas.reconcile.plan import Effect, Plan
-from paas.routes import tls
+from paas.routes.backend import service_names
+from paas.routes.capabilities import unsupported
 from paas.routes.certificates import Authority, mint, read
 from paas.routes.claims import host_of
-from paas.routes.dialects import ingress as dialect
-from paas.routes.plan import IssueCertificate, Observed, RouteSnapshot, plan
+from paas.routes.dialects import DEFAULT, Child
+from paas.routes.intent import intent_of
+from paas.routes.plan import IssueCertificate, plan
+from paas.routes.snapshot import HostSnapshot, RouteSnapshot, Unreadable
 from paas.settings import Settings
 
 
-class RoutesController(Controller[Observed]):
+class RoutesController(Controller[HostSnapshot]):
     """Publishes Routes."""
 
     name = "paas-routes"
 
     def __init__(self, *, cluster: Cluster, view: View, settings: Settings) -> None:
         super().__init__(cluster=cluster, view=view, settings=settings)
+        self.dialect = DEFAULT
         self._host: dict[Key, str] = {}
         self._wanted_by: defaultdict[str, set[Key]] = defaultdict(set)
         self._complete = False
         self.watches = (  # type: ignore[misc]  # they need the settings
             Watch(ROUTE, self._route_changed),
-            Watch(INGRESS, self._ingress_changed, labels={LABEL_MANAGED_BY: MANAGED_BY}),
+            *(
+                Watch(resource, self._child_changed, labels={LABEL_MANAGED_BY: MANAGED_BY})
+                for resource in self.dialect.resources
+            ),
             Watch(SERVICE, self._service_changed),
             Watch(NAMESPACE, self._namespace_changed),
         )
@@ -56,15 +64,15 @@ class RoutesController(Controller[Observed]):
             if host:
                 yield Key("", host)
 
-    def _ingress_changed(self, ingress: Manifest, view: View) -> Iterable[Key]:
-        name = (ingress["metadata"].get("labels") or {}).get(LABEL_ROUTE)
-        route = view.get(ROUTE, Key(ingress["metadata"]["namespace"], name or ""))
+    def _child_changed(self, child: Manifest, view: View) -> Iterable[Key]:
+        name = (child["metadata"].get("labels") or {}).get(LABEL_ROUTE)
+        route = view.get(ROUTE, Key(child["metadata"]["namespace"], name or ""))
         if route is not None:
             yield Key("", host_of(route, self.settings))
 
     def _service_changed(self, service: Manifest, view: View) -> Iterable[Key]:
         for route in view.list(ROUTE, service["metadata"]["namespace"]):
-            if ((route.get("spec") or {}).get("to") or {}).get("name") == service["metadata"]["name"]:
+            if service["metadata"]["name"] in service_names(route):
                 yield Key("", host_of(route, self.settings))
 
     def _namespace_changed(self, namespace: Manifest, view: View) -> Iterable[Key]:
@@ -83,7 +91,7 @@ class RoutesController(Controller[Observed]):
 
     # -- gather --------------------------------------------------------------------------------------
 
-    async def gather(self, key: Key) -> Observed | None:
+    async def gather(self, key: Key) -> HostSnapshot | None:
         if not self._complete:
             # After a start all Routes are in the view before the first key is worked on, but not all of
             # them have been through `_route_changed`: an older claim must not be overlooked.
@@ -97,50 +105,55 @@ class RoutesController(Controller[Observed]):
                 self._wanted_by[key.name].discard(child)
                 self._host.pop(child, None)
             elif self._counts(route) and host_of(route, self.settings) == key.name:
-                snapshots.append(await self._snapshot(route))
+                snapshots.append(await self._snapshot(route, key.name))
         if not self._wanted_by.get(key.name):
             self._wanted_by.pop(key.name, None)
-        return Observed(key.name, tuple(snapshots)) if snapshots else None
+        return HostSnapshot(key.name, tuple(snapshots)) if snapshots else None
 
     def _counts(self, route: Manifest) -> bool:
         project = self.view.get(NAMESPACE, Key("", route["metadata"]["namespace"]))
         return is_project(project) and not route["metadata"].get("deletionTimestamp")
 
-    async def _snapshot(self, route: Manifest) -> RouteSnapshot:
-        namespace, name = route["metadata"]["namespace"], route["metadata"]["name"]
-        ingresses: dict[str, Manifest] = {}
-        for child in dialect.child_names(name):
-            # The watch sees only what is labelled ours; another's may nevertheless have the name.
-            live = self.view.get(INGRESS, Key(namespace, child))
-            if live is None and self._must_look(route, child):
-                live = await self.cluster.get(INGRESS, Key(namespace, child))
+    async def _snapshot(self, route: Manifest, host: str) -> RouteSnapshot:
+        namespace = route["metadata"]["namespace"]
+        services = {name: self.view.get(SERVICE, Key(namespace, name)) for name in service_names(route)}
+        snapshot = RouteSnapshot.of(
+            route, services={name: found for name, found in services.items() if found is not None}
+        )
+        name = snapshot.secret_name(host, self.settings)
+        written = self._written(snapshot, host, name)
+        children: dict[Child, Manifest] = {}
+        for child in self.dialect.children(snapshot.name):
+            resource, key = child[0], Key(namespace, child[1])
+            # The watch sees only what is labelled ours; a name that may be written may be another's.
+            live = self.view.get(resource, key)
+            if live is None and child in written:
+                live = await self.cluster.get(resource, key)
             if live is not None:
-                ingresses[child] = live
-        spec = route.get("spec") or {}
-        service = self.view.get(SERVICE, Key(namespace, str((spec.get("to") or {}).get("name") or "")))
-        snapshot = RouteSnapshot(route=route, ingresses=ingresses, service=service)
-        host = host_of(route, self.settings)
-        if tls.source(host, domain=self.settings.domain, tls=bool(spec.get("tls"))) is not tls.Source.OWN:
+                children[child] = live
+        snapshot = replace(snapshot, children=children)
+        secret = await self.cluster.get(SECRET, Key(namespace, name)) if name is not None else None
+        if secret is None:
             return snapshot
-        secret = await self.cluster.get(SECRET, Key(namespace, tls.secret_name(name)))
-        return RouteSnapshot(
-            route=route,
-            ingresses=ingresses,
-            service=service,
-            secret=None if secret is None else {"metadata": secret["metadata"]},
-            certificate=None if secret is None else read(secret, self._authority.certificate),
+        return replace(
+            snapshot,
+            secret={"metadata": secret["metadata"]},
+            certificate=read(secret, self._authority.certificate),
         )
 
-    def _must_look(self, route: Manifest, child: str) -> bool:
-        """Whether a name that the view does not show must be read live: only if it may be written."""
-        main, _ = dialect.child_names(route["metadata"]["name"])
-        policy = ((route.get("spec") or {}).get("tls") or {}).get("insecureEdgeTerminationPolicy")
-        return child == main or policy in ("Allow", "Redirect")
+    def _written(self, snapshot: RouteSnapshot, host: str, secret: str | None) -> Collection[Child]:
+        """The children that a plan would write."""
+        if isinstance(snapshot.spec, Unreadable):
+            return ()
+        intent = intent_of(snapshot.spec, host, services=snapshot.services, secret=secret)
+        if unsupported(intent, self.dialect.capabilities):
+            return ()
+        return self.dialect.render(snapshot.route, intent, self.settings).keys()
 
     # -- act -----------------------------------------------------------------------------------------
 
-    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
-        return plan(observed, now=now, settings=settings)
+    def plan(self, observed: HostSnapshot, *, now: datetime, settings: Settings) -> Plan:
+        return plan(observed, dialect=self.dialect, now=now, settings=settings)
 
     async def effect(self, effect: Effect) -> None:
         match effect:

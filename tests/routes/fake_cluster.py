@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from paas.api.resources import Manifest
+from paas.api.resources import INGRESS, Manifest
 from paas.reconcile.meta import owner_reference
 from paas.reconcile.plan import Apply, Delete, Event, Plan, Requeue, Status
-from paas.routes.plan import IssueCertificate, Observed, RouteSnapshot, plan
+from paas.routes.dialects import DEFAULT
+from paas.routes.plan import IssueCertificate, plan
+from paas.routes.snapshot import HostSnapshot, RouteSnapshot
 from paas.routes.tls import LIFETIME, Certificate
 from paas.settings import Settings
 
@@ -65,15 +68,36 @@ def certificate(host: str, *, left: timedelta = LIFETIME, trusted: bool = True) 
     return Certificate(frozenset({host}), NOW + left, trusted)
 
 
+def observed(
+    found: Manifest, ingresses: Mapping[str, Manifest] | None = None, service: Manifest | None = None
+) -> RouteSnapshot:
+    """A Route, and what is there of Ingresses and Services."""
+    services = {service["metadata"]["name"]: service} if service is not None else {}
+    snapshot = RouteSnapshot.of(found, services=services)
+    return replace(snapshot, children={(INGRESS, name): live for name, live in (ingresses or {}).items()})
+
+
+def with_route(snapshot: RouteSnapshot, changed: Manifest) -> RouteSnapshot:
+    """The same with the Route as it is now."""
+    parsed = RouteSnapshot.of(changed)
+    return replace(snapshot, route=parsed.route, spec=parsed.spec, status=parsed.status)
+
+
+def ingresses_of(snapshot: RouteSnapshot) -> dict[str, Manifest]:
+    """The Ingresses by name; nothing else is ever a child."""
+    assert all(resource == INGRESS for resource, _ in snapshot.children)
+    return {name: live for (_, name), live in snapshot.children.items()}
+
+
 def planned(*snapshots: RouteSnapshot, host: str = "shop-demo.apps.test", now: datetime = NOW) -> Plan:
-    return plan(Observed(host, snapshots), now=now, settings=SETTINGS)
+    return plan(HostSnapshot(host, snapshots), dialect=DEFAULT, now=now, settings=SETTINGS)
 
 
 def taken_up(snapshot: RouteSnapshot, address: str = "127.0.0.1") -> RouteSnapshot:
     """After the ingress controller has written its address on all Ingresses."""
     status = {"loadBalancer": {"ingress": [{"ip": address}]}}
     return replace(
-        snapshot, ingresses={n: {**live, "status": status} for n, live in snapshot.ingresses.items()}
+        snapshot, children={child: {**live, "status": status} for child, live in snapshot.children.items()}
     )
 
 
@@ -93,26 +117,27 @@ def applied(result: Plan, *snapshots: RouteSnapshot, now: datetime = NOW) -> tup
                 metadata = manifest["metadata"]
                 owner = metadata["ownerReferences"][0]["uid"]
                 at = index(metadata["namespace"], lambda w, o=owner: w.route["metadata"]["uid"] == o)
-                live = after[at].ingresses.get(metadata["name"])
+                child = (INGRESS, metadata["name"])
+                assert manifest["kind"] == INGRESS.kind
+                live = after[at].children.get(child)
                 assert uid == (live["metadata"]["uid"] if live else None), "only what was seen is forced"
                 stored = {**manifest, "metadata": {**metadata, "uid": uid or f"uid-{metadata['name']}"}}
                 if live and "status" in live:
                     stored["status"] = live["status"]
-                after[at] = replace(after[at], ingresses={**after[at].ingresses, metadata["name"]: stored})
-            case Delete(_, key, uid):
+                after[at] = replace(after[at], children={**after[at].children, child: stored})
+            case Delete(resource, key, uid):
+                child = (resource, key.name)
                 at = index(
                     key.namespace,
-                    lambda w, k=key, u=uid: (
-                        k.name in w.ingresses and w.ingresses[k.name]["metadata"]["uid"] == u
-                    ),
+                    lambda w, c=child, u=uid: c in w.children and w.children[c]["metadata"]["uid"] == u,
                 )
-                doomed, owner = after[at].ingresses[key.name], after[at].route["metadata"]["uid"]
+                doomed, owner = after[at].children[child], after[at].route["metadata"]["uid"]
                 assert doomed["metadata"].get("ownerReferences", [{}])[0].get("uid") == owner, "foreign"
-                left = {n: live for n, live in after[at].ingresses.items() if n != key.name}
-                after[at] = replace(after[at], ingresses=left)
+                left = {other: live for other, live in after[at].children.items() if other != child}
+                after[at] = replace(after[at], children=left)
             case Status(_, key, _, status):
                 at = index(key.namespace, lambda w, k=key: w.route["metadata"]["name"] == k.name)
-                after[at] = replace(after[at], route={**after[at].route, "status": status})
+                after[at] = with_route(after[at], {**after[at].route, "status": status})
             case IssueCertificate(key, _, _, hosts, _):
                 at = index(key.namespace, lambda w, k=key: w.route["metadata"]["name"] == k.name)
                 made = Certificate(frozenset(hosts), now + LIFETIME, True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from paas.api.route import InsecurePolicy
-from paas.routes.capabilities import CAPABILITIES, Feature
-from paas.routes.dialects.ingress import ANNOTATIONS, address, child_names, render
-from paas.routes.intent import Intent
+from paas.api.resources import INGRESS
+from paas.api.route import InsecurePolicy, Termination
+from paas.routes.capabilities import INSTEAD, Feature, needed, refusal, unsupported
+from paas.routes.dialects import DEFAULT, DIALECTS
+from paas.routes.dialects.ingress import ANNOTATIONS, IngressDialect
+from paas.routes.intent import Backend, Intent
 from tests.routes.fake_cluster import SETTINGS, route
 
+DIALECT = IngressDialect()
 ROUTER = "traefik.ingress.kubernetes.io/router"
 
 
@@ -17,9 +20,8 @@ def intent(**changes) -> Intent:
     values = {
         "host": "shop-demo.apps.test",
         "path": "/",
-        "service": "shop",
-        "port": 80,
-        "tls": True,
+        "backends": (Backend("shop", 80),),
+        "termination": Termination.EDGE,
         "insecure": InsecurePolicy.NONE,
         "secret": None,
     }
@@ -27,7 +29,9 @@ def intent(**changes) -> Intent:
 
 
 def test_the_golden_manifest_of_edge_tls():
-    (ingress,) = render(route(), intent(), SETTINGS)
+    rendered = DIALECT.render(route(), intent(), SETTINGS)
+    assert list(rendered) == [(INGRESS, "shop")]
+    (ingress,) = rendered.values()
     assert ingress == {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
@@ -75,7 +79,7 @@ def test_the_golden_manifest_of_edge_tls():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"tls": False, "insecure": InsecurePolicy.ALLOW}, {"shop": ("web", None, False)}),
+        ({"termination": None, "insecure": InsecurePolicy.ALLOW}, {"shop": ("web", None, False)}),
         ({}, {"shop": ("websecure", None, True)}),
         (
             {"insecure": InsecurePolicy.ALLOW},
@@ -89,7 +93,11 @@ def test_the_golden_manifest_of_edge_tls():
     ids=["no TLS", "None", "Allow", "Redirect"],
 )
 def test_each_policy_on_each_entry_point(changes, expected):
-    rendered = render(route(), intent(**changes), SETTINGS)
+    children = DIALECT.render(route(), intent(**changes), SETTINGS)
+    assert set(children) <= set(DIALECT.children("shop"))
+    assert {resource for resource, _ in children} <= set(DIALECT.resources)
+    assert {(INGRESS, child["metadata"]["name"]) for child in children.values()} == set(children)
+    rendered = children.values()
     assert {
         ingress["metadata"]["name"]: (
             ingress["metadata"]["annotations"][f"{ROUTER}.entrypoints"],
@@ -98,13 +106,12 @@ def test_each_policy_on_each_entry_point(changes, expected):
         )
         for ingress in rendered
     } == expected
-    assert {ingress["metadata"]["name"] for ingress in rendered} <= set(child_names("shop"))
     for ingress in rendered:
         assert set(ingress["metadata"]["annotations"]) <= ANNOTATIONS
 
 
 def test_a_certificate_of_its_own():
-    (ingress,) = render(route(), intent(secret="shop.route-tls"), SETTINGS)
+    (ingress,) = DIALECT.render(route(), intent(secret="shop.route-tls"), SETTINGS).values()
     assert ingress["spec"]["tls"] == [{"hosts": ["shop-demo.apps.test"], "secretName": "shop.route-tls"}]
 
 
@@ -119,11 +126,46 @@ def test_a_certificate_of_its_own():
     ],
 )
 def test_the_address_is_what_the_ingress_controller_says(status, expected):
-    assert address({"status": status}) == expected
-    assert address(None) == ""
+    assert DIALECT.address("shop", {(INGRESS, "shop"): {"status": status}}) == expected
+    assert DIALECT.address("shop", {(INGRESS, "shop.http"): {"status": status}}) == ""
+    assert DIALECT.address("shop", {}) == ""
 
 
-def test_what_the_dialect_cannot_carry_is_data():
-    assert Feature.EDGE in CAPABILITIES["ingress"]
-    assert Feature.WEIGHTS not in CAPABILITIES["ingress"]
-    assert set(CAPABILITIES) == {"ingress"}
+def test_what_the_dialect_cannot_do_is_data():
+    assert Feature.EDGE in DIALECT.capabilities
+    assert Feature.WEIGHTS not in DIALECT.capabilities
+    assert set(DIALECTS) == {"ingress"}
+    assert DIALECTS["ingress"] is DEFAULT
+
+
+TWO = (Backend("shop", 80), Backend("shop-next", 80, 10))
+
+
+@pytest.mark.parametrize(
+    ("changes", "features", "lacking"),
+    [
+        ({"termination": None, "insecure": InsecurePolicy.ALLOW}, set(), ()),
+        ({}, {Feature.EDGE}, ()),
+        ({"insecure": InsecurePolicy.ALLOW}, {Feature.EDGE, Feature.INSECURE_ALLOW}, ()),
+        ({"insecure": InsecurePolicy.REDIRECT}, {Feature.EDGE, Feature.INSECURE_REDIRECT}, ()),
+        ({"secret": "x", "path": "/api"}, {Feature.EDGE, Feature.OWN_CERTIFICATE, Feature.PATH}, ()),
+        ({"termination": Termination.PASSTHROUGH}, {Feature.PASSTHROUGH}, (Feature.PASSTHROUGH,)),
+        ({"termination": Termination.REENCRYPT}, {Feature.REENCRYPT}, (Feature.REENCRYPT,)),
+        ({"backends": (Backend("shop", 80, 1),)}, {Feature.EDGE}, ()),
+        ({"backends": (Backend("shop", 80, 0),)}, {Feature.EDGE, Feature.WEIGHTS}, (Feature.WEIGHTS,)),
+        ({"backends": TWO}, {Feature.EDGE, Feature.WEIGHTS}, (Feature.WEIGHTS,)),
+        (
+            {"backends": TWO, "termination": Termination.REENCRYPT},
+            {Feature.REENCRYPT, Feature.WEIGHTS},
+            (Feature.REENCRYPT, Feature.WEIGHTS),
+        ),
+    ],
+)
+def test_what_an_intent_needs_and_what_the_dialect_lacks(changes, features, lacking):
+    assert needed(intent(**changes)) == features
+    assert unsupported(intent(**changes), DIALECT.capabilities) == lacking
+
+
+def test_every_feature_that_is_lacking_comes_with_what_to_do():
+    assert set(INSTEAD) == set(Feature)
+    assert refusal((Feature.PASSTHROUGH,)) == "tls.termination passthrough is not supported yet; use edge"

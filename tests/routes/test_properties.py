@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import paas.routes.plan
-from paas.routes.plan import IssueCertificate, RouteSnapshot
+import paas.routes.status
+from paas.api.resources import INGRESS
+from paas.routes.plan import IssueCertificate
 from paas.routes.tls import LIFETIME, RENEW_BEFORE
 from tests.routes.fake_cluster import (
     ALLOW,
@@ -20,17 +22,19 @@ from tests.routes.fake_cluster import (
     applied,
     certificate,
     foreign_ingress,
+    observed,
     planned,
     route,
     secret_of,
     service,
     taken_up,
+    with_route,
 )
 from tests.support.branches import every_branch
 
 DEEP = "a.b.apps.test"
 NO_PORTS = {"metadata": {"namespace": "demo", "name": "shop", "uid": "s"}, "spec": {}}
-MODULES = [paas.routes.plan]
+MODULES = [paas.routes.plan, paas.routes.status]
 
 specs = st.fixed_dictionaries(
     {},
@@ -60,20 +64,18 @@ def snapshots(draw):
         one = route(name, project, age=draw(st.integers(0, 2)), host=host, **draw(specs))
         if draw(st.integers(0, 9)) == 0:
             one["status"] = {"conditions": "nonsense"}
-        snapshot = RouteSnapshot(
-            one, service=draw(st.sampled_from([None, service(project=project), NO_PORTS]))
-        )
+        snapshot = observed(one, service=draw(st.sampled_from([None, service(project=project), NO_PORTS])))
         match draw(st.sampled_from(["new", "new", "published", "taken", "older"])):
             case "published":
                 (snapshot,) = applied(planned(snapshot, host=host), snapshot)
                 snapshot = taken_up(snapshot) if draw(st.booleans()) else snapshot
             case "taken":
                 taken = draw(st.sampled_from([name, f"{name}.http"]))
-                snapshot = replace(snapshot, ingresses={taken: foreign_ingress(taken, project)})
+                snapshot = replace(snapshot, children={(INGRESS, taken): foreign_ingress(taken, project)})
             case "older":
                 earlier = route(name, project, host=host, tls=ALLOW)
-                (before,) = applied(planned(w := replace(snapshot, route=earlier), host=host), w)
-                snapshot = replace(before, route={**one, "status": before.route.get("status", {})})
+                (before,) = applied(planned(w := with_route(snapshot, earlier), host=host), w)
+                snapshot = with_route(before, {**one, "status": before.route.get("status", {})})
         if draw(st.booleans()):
             snapshot = replace(
                 snapshot,
@@ -123,7 +125,7 @@ def test_two_projects_never_publish_the_same_host(snapshot):
     publishing = {
         one.route["metadata"]["namespace"]
         for one in after
-        for live in one.ingresses.values()
+        for live in one.children.values()
         if live["metadata"].get("ownerReferences")
     }
     assert len(publishing) <= 1

@@ -1,4 +1,4 @@
-"""Intent → Ingress, in Traefik's words.
+"""networking.k8s.io/v1 Ingress as Traefik reads it, with its annotations for entry points and middlewares.
 
 Each entry point has an Ingress of its own. Were one Ingress served on both, a redirect would have to tell
 https from http by what the client says, and a client that leaves the external port out of its Host header
@@ -10,12 +10,14 @@ would be redirected in circles.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from paas.api import names
-from paas.api.resources import INGRESS, Manifest
+from paas.api.resources import INGRESS, Manifest, Resource
 from paas.api.route import InsecurePolicy
 from paas.reconcile.meta import labels, owner_reference, part_of
+from paas.routes.capabilities import Feature
+from paas.routes.dialects.base import Child, Children
 from paas.routes.intent import Intent
 from paas.settings import Settings
 
@@ -24,48 +26,60 @@ ANNOTATIONS: Final = frozenset({f"{_ROUTER}.entrypoints", f"{_ROUTER}.tls", f"{_
 """All annotations that are ever rendered; none of them holds a word of the user's."""
 
 
-def child_names(route: str) -> tuple[str, str]:
-    """Names of the Ingresses that a Route may have. Names of Routes hold no dot, so no two meet."""
-    return route, f"{route}.http"
+class IngressDialect:
+    """Ingresses for Traefik. Its Ingress provider takes one Service a path, so it has no weights."""
 
-
-def render(route: Manifest, intent: Intent, settings: Settings) -> list[Manifest]:
-    """The Ingresses of a Route, the one that carries its address first."""
-    main, plain = child_names(route["metadata"]["name"])
-    if not intent.tls:
-        return [_ingress(route, main, intent, settings, {f"{_ROUTER}.entrypoints": "web"})]
-    secure = _ingress(
-        route, main, intent, settings, {f"{_ROUTER}.entrypoints": "websecure", f"{_ROUTER}.tls": "true"}
+    name: ClassVar[str] = "ingress"
+    resources: ClassVar[tuple[Resource, ...]] = (INGRESS,)
+    capabilities: ClassVar[frozenset[Feature]] = frozenset(
+        {
+            Feature.EDGE,
+            Feature.OWN_CERTIFICATE,
+            Feature.INSECURE_ALLOW,
+            Feature.INSECURE_REDIRECT,
+            Feature.PATH,
+        }
     )
-    section: Manifest = {"hosts": [intent.host]}
-    if intent.secret is not None:
-        section["secretName"] = intent.secret
-    secure["spec"]["tls"] = [section]
-    annotations = {f"{_ROUTER}.entrypoints": "web"}
-    match intent.insecure:
-        case InsecurePolicy.ALLOW:
-            return [secure, _ingress(route, plain, intent, settings, annotations)]
-        case InsecurePolicy.REDIRECT:
-            annotations[f"{_ROUTER}.middlewares"] = settings.redirect_middleware
-            return [secure, _ingress(route, plain, intent, settings, annotations)]
-        case _:
-            return [secure]
 
+    def children(self, route: str) -> tuple[Child, ...]:
+        """Names of Routes hold no dot, so the names of two Routes' Ingresses never meet."""
+        return (INGRESS, route), (INGRESS, f"{route}.http")
 
-def address(ingress: Manifest | None) -> str:
-    """Where the ingress controller says that it serves an Ingress; empty when it has not said so yet."""
-    balancer = ((ingress or {}).get("status") or {}).get("loadBalancer") or {}
-    for entry in balancer.get("ingress") or ():
-        found = entry.get("hostname") or entry.get("ip")
-        if found:
-            return str(found)
-    return ""
+    def render(self, route: Manifest, intent: Intent, settings: Settings) -> Children:
+        main, plain = self.children(route["metadata"]["name"])
+        web = {f"{_ROUTER}.entrypoints": "web"}
+        if intent.termination is None:
+            return {main: _ingress(route, main, intent, settings, web)}
+        annotations = {f"{_ROUTER}.entrypoints": "websecure", f"{_ROUTER}.tls": "true"}
+        secure = _ingress(route, main, intent, settings, annotations)
+        section: Manifest = {"hosts": [intent.host]}
+        if intent.secret is not None:
+            section["secretName"] = intent.secret
+        secure["spec"]["tls"] = [section]
+        match intent.insecure:
+            case InsecurePolicy.ALLOW:
+                return {main: secure, plain: _ingress(route, plain, intent, settings, web)}
+            case InsecurePolicy.REDIRECT:
+                web[f"{_ROUTER}.middlewares"] = settings.redirect_middleware
+                return {main: secure, plain: _ingress(route, plain, intent, settings, web)}
+            case _:
+                return {main: secure}
+
+    def address(self, route: str, live: Children) -> str:
+        main, _ = self.children(route)
+        balancer = (live.get(main, {}).get("status") or {}).get("loadBalancer") or {}
+        for entry in balancer.get("ingress") or ():
+            found = entry.get("hostname") or entry.get("ip")
+            if found:
+                return str(found)
+        return ""
 
 
 def _ingress(
-    route: Manifest, name: str, intent: Intent, settings: Settings, annotations: dict[str, str]
+    route: Manifest, child: Child, intent: Intent, settings: Settings, annotations: dict[str, str]
 ) -> Manifest:
-    backend = {"service": {"name": intent.service, "port": {"number": intent.port}}}
+    (only,) = intent.backends
+    backend = {"service": {"name": only.service, "port": {"number": only.port}}}
     path = {"path": intent.path, "pathType": "Prefix", "backend": backend}
     own = {names.LABEL_ROUTE: route["metadata"]["name"]}
     return {
@@ -73,7 +87,7 @@ def _ingress(
         "kind": INGRESS.kind,
         "metadata": {
             "namespace": route["metadata"]["namespace"],
-            "name": name,
+            "name": child[1],
             "labels": labels(part_of=part_of(route), **own),
             "annotations": annotations,
             "ownerReferences": [owner_reference(route)],

@@ -1,0 +1,97 @@
+"""What the decision about one host looks at: every Route that wants it, and what each depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import ValidationError
+
+from paas.api.base import first_problem
+from paas.api.resources import Manifest
+from paas.api.route import RouteSpec, RouteStatus
+from paas.reconcile.meta import owned_by
+from paas.routes import tls
+from paas.routes.claims import Claim, claim_of
+from paas.routes.dialects import Child, Children
+from paas.routes.tls import Certificate, Source
+from paas.settings import Settings
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A spec that is not valid, and why."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
+class RouteSnapshot:
+    """One Route, parsed once, and what it depends on."""
+
+    route: Manifest
+    spec: RouteSpec | Unreadable
+    status: RouteStatus
+    """As stored; one that cannot be read counts as none, and is written again."""
+    services: Mapping[str, Manifest] = field(default_factory=dict)
+    """The Services that it names, as far as they exist."""
+    children: Children = field(default_factory=dict)
+    """What exists under the names of the dialect's children, whoever made it."""
+    secret: Manifest | None = None
+    """What exists under `tls.secret_name` (metadata only); read only when the host needs it."""
+    certificate: Certificate | None = None
+    """What is in that Secret, when it can be read as a certificate and its key."""
+
+    @classmethod
+    def of(cls, route: Manifest, *, services: Mapping[str, Manifest] | None = None) -> Self:
+        """Parses a Route."""
+        spec: RouteSpec | Unreadable
+        try:
+            spec = RouteSpec.model_validate(route.get("spec") or {})
+        except ValidationError as problem:
+            spec = Unreadable(f"{first_problem(problem)}; correct it")
+        try:
+            status = RouteStatus.model_validate(route.get("status") or {})
+        except ValidationError:
+            status = RouteStatus()
+        return cls(route, spec, status, services or {})
+
+    @property
+    def uid(self) -> str:
+        return str(self.route["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        return str(self.route["metadata"]["name"])
+
+    @property
+    def claim(self) -> Claim:
+        return claim_of(self.route)
+
+    def source(self, host: str, settings: Settings) -> Source:
+        """Where the certificate of its host comes from."""
+        encrypted = isinstance(self.spec, RouteSpec) and self.spec.tls is not None
+        return tls.source(host, domain=settings.domain, tls=encrypted)
+
+    def secret_name(self, host: str, settings: Settings) -> str | None:
+        """Name of the Secret with the host's own certificate; None when it has none of its own."""
+        return tls.secret_name(self.name) if self.source(host, settings) is Source.OWN else None
+
+    @property
+    def own_children(self) -> Children:
+        """The children that are this Route's."""
+        return {child: live for child, live in self.children.items() if owned_by(live, self.uid)}
+
+    @property
+    def foreign(self) -> tuple[Child, ...]:
+        """Names of its children that something has which is not this Route's."""
+        return tuple(child for child, live in self.children.items() if not owned_by(live, self.uid))
+
+
+@dataclass(frozen=True)
+class HostSnapshot:
+    """A host and all Routes that want it."""
+
+    host: str
+    routes: tuple[RouteSnapshot, ...]
