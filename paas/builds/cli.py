@@ -17,8 +17,8 @@ from paas.terminal.session import MANAGER, Output, Session, command
 
 if TYPE_CHECKING:
     from paas.api.build import BuildSpec
+    from paas.api.build_request import BuildRequest
     from paas.api.buildconfig import BuildConfigSpec
-    from paas.builds.instantiate import BuildRequest
 
 Follow = Callable[[Session, Manifest, bool, float], Awaitable[ExitCode]]
 """(session, Build, True: tell its story to the end, False: wait for the build alone; seconds)."""
@@ -49,7 +49,8 @@ def register(app: typer.Typer, follow: Follow) -> None:
 
         Example: paas start-build shop --follow
         """
-        from paas.builds.instantiate import InstantiateError, instantiate
+        from paas.api.build_request import InstantiateError
+        from paas.builds.instantiate import instantiate
 
         if tell and wait:
             raise usage("--follow and --wait exclude each other", hint="--follow also waits")
@@ -59,8 +60,7 @@ def register(app: typer.Typer, follow: Follow) -> None:
         try:
             build = (await instantiate(cluster, key, request, manager=MANAGER)).build
         except InstantiateError as problem:
-            what, _, hint = str(problem).partition("; ")
-            raise Problem(what, hint=hint) from problem
+            raise Problem(problem.message, hint=problem.hint) from problem
         started = str(build["metadata"]["name"])
         if output in (Format.TABLE, Format.WIDE):
             session.print(f'build "{started}" started')
@@ -107,8 +107,8 @@ async def _request(session: Session, key: Key, commit: str | None, *, no_cache: 
     """What to build and who asks. Hosted source was prepared when it was pushed, and every Build keeps
     that; so a commit can be built again from any Build of it."""
     from paas.api.build import TriggerType
+    from paas.api.build_request import BuildRequest
     from paas.api.buildconfig import BuildConfigSpec, SourceType
-    from paas.builds.instantiate import BuildRequest
 
     cluster = await session.cluster()
     config = await cluster.get(BUILDCONFIG, key)

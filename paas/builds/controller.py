@@ -15,6 +15,7 @@ from typing import Final
 
 from paas.api import names
 from paas.api.build import TERMINAL
+from paas.api.build_request import InstantiateError
 from paas.api.project import is_project
 from paas.api.resources import (
     BUILD,
@@ -33,7 +34,7 @@ from paas.auth import credentials
 from paas.builds import advance, outcome, run_policy
 from paas.builds import job as jobs
 from paas.builds.advance import Confirmed, JobInputs, ObservedBuild, Unconfirmed
-from paas.builds.instantiate import InstantiateError, instantiate
+from paas.builds.instantiate import instantiate
 from paas.builds.plan import Observed, StartBuild, plan
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
 from paas.kube.view import View

@@ -10,9 +10,8 @@ the talking.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -23,11 +22,15 @@ from paas.api.build import (
     FrozenGit,
     FrozenSource,
     GitRevision,
-    InvalidSource,
-    Person,
     Revision,
     Trigger,
-    TriggerType,
+)
+from paas.api.build_request import (
+    BuildConfigNotFound,
+    BuildRefused,
+    BuildRequest,
+    BuildSuperseded,
+    Instantiated,
 )
 from paas.api.buildconfig import ANNOTATION_PAUSED, BuildConfigSpec, SourceType
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
@@ -37,56 +40,6 @@ from paas.reconcile import meta
 
 ATTEMPTS: Final = 100
 """Numbers tried before giving up: as many makers would have to win the race in a row."""
-
-
-class InstantiateError(Exception):
-    """No Build was made; the message says why and what to do."""
-
-
-class BuildConfigNotFound(InstantiateError):
-    """There is no such BuildConfig."""
-
-
-class BuildRefused(InstantiateError):
-    """The BuildConfig or the request does not allow a Build."""
-
-
-class BuildSuperseded(InstantiateError):
-    """A retry is not made because a later Build exists already."""
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """What is to be built and who asked. `trigger_id` identifies the cause: a push's reflog entry, a
-    webhook's delivery, a person's click. For a hosted source `commit`, and `dockerfile` or `invalid`, are
-    required; for an external one `fetch` finds all of them out."""
-
-    trigger_id: str
-    trigger_type: TriggerType
-    trigger_message: str = ""
-    user: str | None = None
-    commit: str | None = None
-    ref: str | None = None
-    author: Person | None = None
-    committer: Person | None = None
-    commit_message: str | None = None
-    dockerfile: str | None = None
-    buildpack: str | None = None
-    content_key: str | None = None
-    invalid: InvalidSource | None = None
-    """Why this source cannot be built: the Build is made nevertheless, fails at once and says so."""
-    no_cache: bool | None = None
-    """Overrides the strategy's noCache for this Build alone."""
-    retry_of: Mapping[str, Any] | None = None
-    """A lost Build: its spec is repeated, unless a later Build of the same BuildConfig exists."""
-
-
-@dataclass(frozen=True)
-class Instantiated:
-    """The Build of a request; `created` is False when the trigger had made it before."""
-
-    build: Manifest
-    created: bool
 
 
 async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, manager: str) -> Instantiated:
@@ -99,8 +52,8 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
         config = await cluster.get(BUILDCONFIG, key)
         if config is None or config["metadata"].get("deletionTimestamp"):
             raise BuildConfigNotFound(
-                f"buildconfig {key.name!r} does not exist in project {key.namespace!r}; "
-                f"list them with: paas get bc -n {key.namespace}"
+                f"buildconfig {key.name!r} does not exist in project {key.namespace!r}",
+                hint=f"list them with: paas get bc -n {key.namespace}",
             )
         selector = f"{names.LABEL_BUILDCONFIG}={key.name}"
         builds = await cluster.list(BUILD, key.namespace, labels=selector)
@@ -124,7 +77,7 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
             continue  # another maker took the number between our list and our POST
         except NotFound:
             continue  # the project or the BuildConfig's kind is going away: the next get says so
-    raise BuildRefused(f"no free build number for {key.name!r} after {ATTEMPTS} attempts; try again")
+    raise BuildRefused(f"no free build number for {key.name!r} after {ATTEMPTS} attempts", hint="try again")
 
 
 def next_number(config: Manifest, builds: Iterable[Manifest]) -> int:
@@ -138,8 +91,8 @@ def frozen(config: Manifest, request: BuildRequest, number: int) -> Manifest:
     name = config["metadata"]["name"]
     if (config["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true":
         raise BuildRefused(
-            f"buildconfig {name!r} is paused; let builds run again with: "
-            f"kubectl annotate bc/{name} {ANNOTATION_PAUSED}-"
+            f"buildconfig {name!r} is paused",
+            hint=f"let builds run again with: kubectl annotate bc/{name} {ANNOTATION_PAUSED}-",
         )
     trigger = Trigger(
         id=request.trigger_id,
@@ -165,12 +118,15 @@ def _spec(
     source = wanted.source
     if source.kind is SourceType.HOSTED and not request.commit:
         raise BuildRefused(
-            f"the repository of buildconfig {name!r} is hosted here and has nothing to build yet; "
-            f"push to it first: git push paas HEAD"
+            f"the repository of buildconfig {name!r} is hosted here and has nothing to build yet",
+            hint="push to it first: git push paas HEAD",
         )
     strategy = wanted.strategy
     if source.kind is SourceType.HOSTED and not (request.dockerfile or request.invalid):
-        raise BuildRefused(f"the source of buildconfig {name!r} was not prepared; start the build with paas")
+        raise BuildRefused(
+            f"the source of buildconfig {name!r} was not prepared",
+            hint=f"start the build with: paas start-build {name}",
+        )
     if request.no_cache is not None:
         docker = strategy.docker_strategy.model_copy(update={"no_cache": request.no_cache})
         strategy = strategy.model_copy(update={"docker_strategy": docker})

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from paas.api.base import first_problem
 from paas.api.build import Phase, TriggerType
+from paas.api.build_request import BuildRequest
 from paas.api.buildconfig import (
     ANNOTATION_PAUSED,
     TRIGGERS_KEPT,
@@ -28,7 +29,6 @@ from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of
 from paas.builds import prune, run_policy
 from paas.builds.advance import RETRIABLE, JobInputs, ObservedBuild, advance, phase_of, started
-from paas.builds.instantiate import BuildRequest
 from paas.fetch.request import repository_path
 from paas.reconcile import conditions
 from paas.reconcile.plan import Action, Delete, Effect, Plan, Status

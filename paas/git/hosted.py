@@ -14,12 +14,13 @@ from dataclasses import replace
 from dulwich.objects import Commit, ObjectID
 from pydantic import ValidationError
 
+from paas.api.build import InvalidSource, Person
+from paas.api.build_request import BuildRefused, BuildRequest, InstantiateError
 from paas.api.buildconfig import BuildConfigSpec
 from paas.api.names import Reason
 from paas.api.resources import Manifest
 from paas.git import push_messages
 from paas.git.objects import Objects, reading
-from paas.git.push import CannotBuild, Invalid, NewBuild, Person
 from paas.git.repositories import Repository
 from paas.git.worker import Prepared
 from paas.source.buildpacks import Buildpack
@@ -38,47 +39,45 @@ class Preparer:
     def __init__(self, packs: Sequence[Buildpack], *, runtime_registry: str) -> None:
         self._packs, self._runtime_registry = tuple(packs), runtime_registry
 
-    async def __call__(self, repository: Repository, config: Manifest, wanted: NewBuild) -> Prepared:
-        """`wanted` with commit, Dockerfile and content key filled in. Raises CannotBuild."""
+    async def __call__(self, repository: Repository, config: Manifest, request: BuildRequest) -> Prepared:
+        """`request` with author, Dockerfile and content key of its commit. Raises BuildRefused."""
         try:
             spec = BuildConfigSpec.model_validate(config["spec"])
         except ValidationError as problem:
-            name = config["metadata"]["name"]
-            raise CannotBuild(
-                f"BuildConfig {name} is not valid: {problem.errors()[0]['msg']}; correct it with: "
-                f"kubectl edit bc/{name} -n {config['metadata']['namespace']}"
+            name, namespace = config["metadata"]["name"], config["metadata"]["namespace"]
+            raise BuildRefused(
+                f"BuildConfig {name} is not valid: {problem.errors()[0]['msg']}",
+                hint=f"correct it with: kubectl edit bc/{name} -n {namespace}",
             ) from problem
         # unpacking trees takes CPU time that other pushes need
-        return await asyncio.to_thread(self._prepare, repository, spec, wanted)
+        return await asyncio.to_thread(self._prepare, repository, spec, request)
 
-    def _prepare(self, repository: Repository, spec: BuildConfigSpec, wanted: NewBuild) -> Prepared:
+    def _prepare(self, repository: Repository, spec: BuildConfigSpec, request: BuildRequest) -> Prepared:
         try:
             with reading(repository.path) as objects:
-                return self._look(objects, spec, wanted)
+                return self._look(objects, spec, request)
         except Unbuildable as problem:  # the commit itself could not be looked at
-            return _invalid(wanted, problem, wanted.user or "unknown")
-        except (OSError, CannotBuild):
+            return _invalid(request, problem)
+        except (OSError, InstantiateError):
             raise
         except Exception as problem:
             # whatever a commit contains, it must not keep the pushes behind it from being handled
-            log.exception("commit %s of %s", wanted.commit, repository.key)
+            log.exception("commit %s of %s", request.commit, repository.key)
             reason = Reason.MANAGE_DOCKERFILE_FAILED
-            text = (
-                f"commit {wanted.commit[:12]} cannot be looked into ({type(problem).__name__}); push another"
-            )
-            return _invalid(wanted, Unbuildable(reason, text), wanted.user or "unknown")
+            text = f"commit {_short(request)} cannot be read ({type(problem).__name__}); push another"
+            return _invalid(request, Unbuildable(reason, text))
 
-    def _look(self, objects: Objects, spec: BuildConfigSpec, wanted: NewBuild) -> Prepared:
-        commit = objects[ObjectID(wanted.commit.encode())]
+    def _look(self, objects: Objects, spec: BuildConfigSpec, request: BuildRequest) -> Prepared:
+        assert request.commit is not None, "a push has a commit"
+        commit = objects[ObjectID(request.commit.encode())]
         if not isinstance(commit, Commit):
-            raise CannotBuild(f"{wanted.commit} is not a commit; push a branch")
-        build = replace(
-            wanted,
+            raise BuildRefused(f"{request.commit} is not a commit", hint="push a branch")
+        request = replace(
+            request,
             author=person(commit.author),
             committer=person(commit.committer),
-            commit_message=commit.message.decode(errors="replace")[:LONGEST_MESSAGE],
+            commit_message=commit.message.decode(errors="replace")[:LONGEST_MESSAGE] or None,
         )
-        user = wanted.user or build.author_name
         docker = spec.strategy.docker_strategy
         try:
             made = prepare(
@@ -91,27 +90,23 @@ class Preparer:
                 build_args={arg.name: arg.value for arg in docker.build_args or ()},
             )
         except Unbuildable as problem:
-            return _invalid(build, problem, user)
-        build = replace(
-            build, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
+            return _invalid(request, problem)
+        request = replace(
+            request, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
         )
         found = made.found or ("Builds by its Dockerfile",)
-        return Prepared(
-            build,
-            (_first(build, user), push_messages.detected(found[0]), *map(push_messages.detail, found[1:])),
-        )
+        lines = (push_messages.detected(found[0]), *map(push_messages.detail, found[1:]))
+        return Prepared(request, (push_messages.received(request), *lines))
 
 
-def _first(build: NewBuild, user: str) -> str:
-    subject = build.commit_message.strip().split("\n", 1)[0]
-    return push_messages.received(build.ref, build.commit, subject, user)
+def _short(request: BuildRequest) -> str:
+    return (request.commit or "")[:12]
 
 
-def _invalid(build: NewBuild, problem: Unbuildable, user: str) -> Prepared:
-    invalid = Invalid(str(problem.reason), problem.message)
-    return Prepared(
-        replace(build, invalid=invalid), (_first(build, user), *push_messages.problem_lines(problem.message))
-    )
+def _invalid(request: BuildRequest, problem: Unbuildable) -> Prepared:
+    invalid = InvalidSource(reason=problem.reason, message=problem.message[:LONGEST_MESSAGE])
+    lines = (push_messages.received(request), *push_messages.problem_lines(problem.message))
+    return Prepared(replace(request, invalid=invalid), lines)
 
 
 def person(identity: bytes) -> Person:

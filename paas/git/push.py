@@ -1,7 +1,4 @@
-"""What the receive path and the webhooks hand to the rest: plain values, no I/O.
-
-push or delivery ──▶ NewBuild ──instantiate──▶ Made        (the server gives `instantiate`)
-"""
+"""A push as plain values: the ref updates it asks for, and what became of each branch. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from paas.api.build import TriggerType
 from paas.api.resources import Key, Manifest
 
 ZERO: Final = "0" * 40
@@ -19,70 +15,6 @@ BRANCHES: Final = "refs/heads/"
 TAGS: Final = "refs/tags/"
 OWN_REFS: Final = "refs/paas"
 """Hidden from clients: what was handled, and which commits Builds need."""
-
-
-class CannotBuild(Exception):
-    """The push or delivery is good but no Build will be made of it; the text says why and what to do.
-    Any other exception of `instantiate` means: try again later."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """Author or committer of a commit."""
-
-    name: str
-    email: str
-
-
-@dataclass(frozen=True)
-class Invalid:
-    """Why this source cannot be built: the Build is made nevertheless, fails at once and says so."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class NewBuild:
-    """A Build that a push or a webhook asks for.
-
-    Hosted source is prepared when the Build is made, so `dockerfile` and `content_key` are set, or
-    `invalid` is; for external source all of them are absent.
-    """
-
-    trigger_id: str
-    trigger_type: TriggerType
-    trigger_message: str
-    user: str | None
-    commit: str
-    ref: str
-    author: Person | None = None
-    committer: Person | None = None
-    commit_message: str = ""
-    dockerfile: str | None = None
-    buildpack: str | None = None
-    content_key: str | None = None
-    invalid: Invalid | None = None
-
-    @property
-    def author_name(self) -> str:
-        return self.author.name if self.author else "unknown"
-
-
-@dataclass(frozen=True)
-class Made:
-    """The Build of a trigger; `created` is False when the trigger had made it before."""
-
-    build: Manifest
-    created: bool
-
-    @property
-    def name(self) -> str:
-        return str(self.build["metadata"]["name"])
-
-    @property
-    def number(self) -> int:
-        return int(self.build["spec"]["number"])
 
 
 @dataclass(frozen=True)
@@ -123,7 +55,5 @@ class Outcome:
 
 FindConfig = Callable[[Key], Awaitable[Manifest | None]]
 """The live BuildConfig or Build of that key."""
-Instantiate = Callable[[Key, NewBuild], Awaitable[Made]]
-"""Makes the Build of a trigger of this BuildConfig, once. Raises CannotBuild."""
-Story = Callable[[Manifest], AsyncGenerator[str, None]]
-"""Lines that tell a pusher how a Build and what follows from it are going, until the end."""
+Follow = Callable[[Manifest], AsyncGenerator[str, None]]
+"""Lines that say how a Build and what follows from it are going, until the end."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
 
 STEP = "-----> "
@@ -14,10 +15,12 @@ DETAIL = "       "
 PROBLEM = " !     "
 
 
-def received(branch: str, commit: str, subject: str, user: str) -> str:
+def received(request: BuildRequest) -> str:
     """The first line: what came and from whom."""
-    title = f' "{subject[:72]}"' if subject else ""
-    return f"{STEP}Received {branch} {commit[:7]}{title} ({user})"
+    subject = (request.commit_message or "").strip().split("\n", 1)[0][:72]
+    user = request.user or (request.author.name if request.author else "") or "unknown"
+    title = f' "{subject}"' if subject else ""
+    return f"{STEP}Received {request.ref} {(request.commit or '')[:7]}{title} ({user})"
 
 
 def detected(how: str) -> str:
@@ -73,7 +76,7 @@ def still_running(build: str | None, key: Key) -> list[str]:
 def gone(key: Key) -> list[str]:
     return problem_lines(
         f"BuildConfig {key.name} was deleted from project {key.namespace} meanwhile; no build was made. "
-        f"Make it anew with: paas new-app"
+        f"Create it again with: paas new-app"
     )
 
 

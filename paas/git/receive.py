@@ -26,7 +26,7 @@ from dulwich.errors import GitProtocolError
 
 from paas.api.resources import Key, Manifest
 from paas.git import process, protocol, push_messages
-from paas.git.push import TAGS, Command, Outcome, Story
+from paas.git.push import TAGS, Command, Follow, Outcome
 from paas.git.reflog import committer
 from paas.git.repositories import Repository
 from paas.git.worker import OutcomeWaiter, Workers
@@ -122,7 +122,7 @@ class Receiver:
         self,
         workers: Workers,
         *,
-        story: Story,
+        story: Follow,
         limit: int,
         story_seconds: float = 900,
         patience: float = PATIENCE,

@@ -20,9 +20,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from paas.api.build import TriggerType
+from paas.api.build_request import BuildRequest, Instantiate, InstantiateError
 from paas.api.resources import Manifest
 from paas.git import push_messages
-from paas.git.push import BRANCHES, CannotBuild, FindConfig, Instantiate, NewBuild, Outcome, OutcomeKind
+from paas.git.push import BRANCHES, FindConfig, Outcome, OutcomeKind
 from paas.git.reflog import Entry, Handled, pending, trigger_id
 from paas.git.refs import deploying_branch, is_update
 from paas.git.repositories import Repositories, Repository
@@ -32,14 +33,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """A Build's content without its trigger, and what the pusher is told about it."""
+    """The request of a push with everything about its commit filled in, and what the pusher is told of it."""
 
-    build: NewBuild
+    request: BuildRequest
     lines: tuple[str, ...]
 
 
-Prepare = Callable[[Repository, Manifest, NewBuild], Awaitable[Prepared]]
-"""(repository, BuildConfig, the push) -> the same with everything about its commit filled in."""
+Prepare = Callable[[Repository, Manifest, BuildRequest], Awaitable[Prepared]]
+"""(repository, BuildConfig, the push) -> the same with everything about its commit filled in. Raises
+InstantiateError."""
 
 
 @dataclass
@@ -233,16 +235,16 @@ class Workers:
             return Outcome(branch, OutcomeKind.STORED, tuple(push_messages.stored(branch, deploying))), None
         try:
             prepared = await self._prepare(repository, config, self._request(repository, branch, entry))
-            made = await self._instantiate(repository.key, prepared.build)
-        except CannotBuild as problem:
+            made = await self._instantiate(repository.key, prepared.request)
+        except InstantiateError as problem:
             return Outcome(
                 branch, OutcomeKind.REFUSED, tuple(push_messages.problem_lines(str(problem)))
             ), None
         log.info("push %s to %s %s: build %s", entry.push, repository.key, branch, made.name)
         return Outcome(branch, OutcomeKind.BUILD, prepared.lines, made.build), made.number
 
-    def _request(self, repository: Repository, branch: str, entry: Entry) -> NewBuild:
-        return NewBuild(
+    def _request(self, repository: Repository, branch: str, entry: Entry) -> BuildRequest:
+        return BuildRequest(
             trigger_id=trigger_id(repository.uid, BRANCHES + branch, entry),
             trigger_type=TriggerType.PUSH,
             trigger_message=f"push to {branch}",

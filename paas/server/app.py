@@ -24,9 +24,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Response
 
+from paas.api.build_request import Instantiate
 from paas.api.resources import Key
 from paas.git.http import Authenticate, Authorize, GitFront, Limits
-from paas.git.push import FindConfig, Instantiate, Story
+from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories
 from paas.git.worker import Prepare, Workers
@@ -71,7 +72,7 @@ class Dependencies:
     """Numbers of the Builds of a BuildConfig."""
     instantiate: Instantiate
     prepare: Prepare
-    story: Story
+    story: Follow
     ready: Callable[[], Awaitable[bool]]
     """Whether the cluster answers."""
     credential_key: bytes

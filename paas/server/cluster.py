@@ -6,12 +6,11 @@ import functools
 from collections.abc import AsyncGenerator
 
 from paas.api import names
-from paas.api.build import InvalidSource, Person
+from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
 from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
 from paas.auth import credentials
 from paas.auth.review import Auth
-from paas.builds.instantiate import BuildRequest, InstantiateError, instantiate
-from paas.git import push
+from paas.builds.instantiate import instantiate
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
 from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
@@ -46,7 +45,7 @@ def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
         find_secret=functools.partial(cluster.get, SECRET),
         list_configs=functools.partial(list_configs, cluster),
         build_numbers=functools.partial(build_numbers, cluster),
-        instantiate=functools.partial(make_build, cluster),
+        instantiate=functools.partial(start_build, cluster),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
         story=functools.partial(tell, cluster, settings.builds.stop_wait_seconds),
         ready=functools.partial(is_ready, cluster),
@@ -60,40 +59,15 @@ def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
     )
 
 
-async def make_build(cluster: Cluster, key: Key, wanted: push.NewBuild) -> push.Made:
-    """`builds.instantiate` as the sources room wants it. Raises CannotBuild and what the cluster raises."""
-    request = BuildRequest(
-        trigger_id=wanted.trigger_id,
-        trigger_type=wanted.trigger_type,
-        trigger_message=wanted.trigger_message,
-        user=wanted.user,
-        commit=wanted.commit,
-        ref=wanted.ref,
-        author=_person(wanted.author),
-        committer=_person(wanted.committer),
-        commit_message=wanted.commit_message or None,
-        dockerfile=wanted.dockerfile,
-        buildpack=wanted.buildpack,
-        content_key=wanted.content_key,
-        invalid=_invalid(wanted.invalid),
-    )
+async def start_build(cluster: Cluster, key: Key, request: BuildRequest) -> Instantiated:
+    """`builds.instantiate` for pushes and webhooks. What the API server does not accept as a Build today it
+    will not accept later either, so that is a refusal and not a reason to try again."""
     try:
-        made = await instantiate(cluster, key, request, manager=MANAGER)
-    except InstantiateError as problem:
-        raise push.CannotBuild(str(problem)) from problem
+        return await instantiate(cluster, key, request, manager=MANAGER)
     except ApiError as problem:
         if problem.status in (400, 413, 422):
-            raise push.CannotBuild(f"The API server does not take the build: {problem.message}") from problem
+            raise BuildRefused(f"the API server does not accept the build: {problem.message}") from problem
         raise
-    return push.Made(made.build, made.created)
-
-
-def _person(person: push.Person | None) -> Person | None:
-    return Person(name=person.name, email=person.email) if person else None
-
-
-def _invalid(invalid: push.Invalid | None) -> InvalidSource | None:
-    return InvalidSource(reason=invalid.reason, message=invalid.message) if invalid else None
 
 
 def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncGenerator[str, None]:

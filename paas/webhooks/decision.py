@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from paas.api.build import TriggerType
-from paas.git.push import NewBuild, Person
+from paas.api.build import Person, TriggerType
+from paas.api.build_request import BuildRequest
 
 
 class NotUnderstood(Exception):
@@ -49,7 +49,7 @@ class Pushed:
     message: str
 
 
-def decide(config: Mapping[str, Any], push: Pushed) -> NewBuild | Ignored:
+def decide(config: Mapping[str, Any], push: Pushed) -> BuildRequest | Ignored:
     """The Build that this push makes of the BuildConfig, or why it makes none."""
     name = config["metadata"]["name"]
     source = (config["spec"].get("source") or {}).get("git") or {}
@@ -65,7 +65,7 @@ def decide(config: Mapping[str, Any], push: Pushed) -> NewBuild | Ignored:
         )
     if push.branch != watched:
         return Ignored(f"branch {push.branch} is not watched; {name} is built from {watched}")
-    return NewBuild(
+    return BuildRequest(
         trigger_id=trigger_id(config["metadata"]["uid"], push),
         trigger_type=TriggerType.WEBHOOK,
         trigger_message=f"push to {push.branch}",
@@ -74,7 +74,7 @@ def decide(config: Mapping[str, Any], push: Pushed) -> NewBuild | Ignored:
         ref=push.branch,
         author=push.author,
         committer=push.committer,
-        commit_message=push.message,
+        commit_message=push.message or None,
     )
 
 

@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from paas.git.push import BRANCHES, Person
+from paas.api.build import Person
+from paas.git.push import BRANCHES
 from paas.git.refs import is_object_id
 from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed
 
@@ -91,4 +92,4 @@ def _number(value: Any) -> int:
 def _person(value: Any) -> Person | None:
     found = _mapping(value)
     name, email = _text(found.get("name"))[:1024], _text(found.get("email"))[:1024]
-    return Person(name, email) if name or email else None
+    return Person(name=name, email=email) if name or email else None

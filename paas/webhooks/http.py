@@ -20,8 +20,9 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
+from paas.api.build_request import Instantiate, InstantiateError
 from paas.api.resources import Key, Manifest
-from paas.git.push import CannotBuild, FindConfig, Instantiate
+from paas.git.push import FindConfig
 from paas.kube.cluster import ApiError, ClusterUnreachable
 from paas.web.body import Body, BodyRefused, Disconnected, Receive, Send
 from paas.webhooks import github
@@ -115,17 +116,19 @@ class WebhookFront:
             return 400, "refused", str(problem), None
         if isinstance(told, Ping):
             return 200, "ignored", f"ping: the hook of {key.name} works; pushes will make builds", None
-        wanted = told if isinstance(told, Ignored) else decide(config, told)
+        if isinstance(told, Ignored):
+            return 200, "ignored", told.reason, None
+        wanted = decide(config, told)
         if isinstance(wanted, Ignored):
             return 200, "ignored", wanted.reason, None
         try:
             made = await self._instantiate(key, wanted)
-        except CannotBuild as problem:
+        except InstantiateError as problem:
             return 200, "ignored", str(problem), None
         log.info("webhook for %s: build %s%s", key, made.name, "" if made.created else " (made before)")
         if not made.created:
             return 200, "ignored", f"this push was built before as {made.name}", made.name
-        return 202, "build", f"push to {wanted.ref} at {wanted.commit[:12]}", made.name
+        return 202, "build", f"push to {told.branch} at {told.commit[:12]}", made.name
 
     # -- BuildConfig and secrets -----------------------------------------------------------------------
 

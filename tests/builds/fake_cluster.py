@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from paas.api.build import TERMINAL, TriggerType
+from paas.api.build_request import BuildRefused, BuildRequest
 from paas.api.resources import BUILD, BUILDCONFIG, JOB, SECRET, Key, Manifest
 from paas.builds import job as jobs
 from paas.builds import outcome
@@ -22,7 +23,7 @@ from paas.builds.advance import (
     started,
     verdict,
 )
-from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number
+from paas.builds.instantiate import frozen, next_number
 from paas.builds.plan import Observed, StartBuild, plan
 from paas.builds.prune import merged, pruned_build
 from paas.reconcile import meta

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from paas.api.build import InvalidSource, Person, TriggerType
+from paas.api.build_request import BuildRefused, BuildRequest
 from paas.api.buildconfig import ANNOTATION_PAUSED
-from paas.builds.instantiate import BuildRefused, BuildRequest, frozen, next_number
+from paas.builds.instantiate import frozen, next_number
 from paas.builds.prune import pruned_build
 from tests.builds.fake_cluster import config, push
 

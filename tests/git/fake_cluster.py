@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
 from paas.api.resources import Key, Manifest
-from paas.git.push import CannotBuild, Made, NewBuild
 from paas.kube.cluster import ClusterUnreachable, UserInfo
 
 CREDENTIAL_KEY = b"0123456789abcdef0123456789abcdef"
@@ -111,18 +111,18 @@ class FakeCluster:
     async def build_numbers(self, key: Key) -> set[int]:
         return {int(build["spec"]["number"]) for build in self.builds(key.name, key.namespace)}
 
-    async def instantiate(self, key: Key, wanted: NewBuild) -> Made:
+    async def instantiate(self, key: Key, wanted: BuildRequest) -> Instantiated:
         self._reach()
         if self.is_on("unreachable-for-builds"):
             raise ClusterUnreachable("no answer")
         if self.is_on("refuse"):
-            raise CannotBuild("buildconfig is paused; let builds run again with: kubectl annotate")
+            raise BuildRefused("buildconfig is paused", hint="let builds run again with: kubectl annotate")
         config = self._read(self.root / "configs" / _file(key))
         assert config is not None
         existing = self.builds(key.name, key.namespace)
         for build in existing:
             if build["spec"]["trigger"]["id"] == wanted.trigger_id:
-                return Made(build, created=False)
+                return Instantiated(build, created=False)
         number = max((int(build["spec"]["number"]) for build in existing), default=0) + 1
         build = {
             "metadata": {
@@ -144,7 +144,7 @@ class FakeCluster:
             "status": {"phase": "New"},
         }
         self._write(self.root / "builds" / _file(Key(key.namespace, f"{key.name}-{number}")), build, new=True)
-        return Made(build, created=True)
+        return Instantiated(build, created=True)
 
     async def story(self, build: Manifest) -> AsyncIterator[str]:
         name = build["metadata"]["name"]

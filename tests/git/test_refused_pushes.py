@@ -16,7 +16,17 @@ from dulwich.protocol import pkt_line
 
 from paas.api.resources import Manifest
 from tests.support.git_objects import ZERO, commands, entry, header, object_id, pack, tree_commit
-from tests.support.git_server import TOKEN, Clone, Done, Serving, fsck, name_of, peak_memory, started
+from tests.support.git_server import (
+    TOKEN,
+    Clone,
+    Done,
+    Serving,
+    fsck,
+    name_of,
+    peak_memory,
+    started,
+    wait_for,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -457,8 +467,9 @@ def test_the_access_log_shows_no_token(server: Serving, app: Manifest, clone: Cl
         f"/git/demo/{name_of(app)}.git/info/refs?service=git-upload-pack&token={secret}",
         Authorization=f"Bearer {secret}",
     )
+    logged = f"/git/demo/{name_of(app)}.git/info/refs 401"
+    wait_for(lambda: logged in server.log(), "the request is in the log")  # written after the answer is sent
     assert secret not in server.log()
-    assert f"/git/demo/{name_of(app)}.git/info/refs 401" in server.log()
 
 
 def test_slow_heads_are_cut_off_and_hold_nobody_up(

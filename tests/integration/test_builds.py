@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from paas.api.build import TriggerType
+from paas.api.build_request import BuildConfigNotFound, BuildRefused, BuildRequest
 from paas.api.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, NAMESPACE, POD, SECRET, Key, Manifest
 from paas.auth import credentials
 from paas.builds.controller import BuildsController
-from paas.builds.instantiate import BuildConfigNotFound, BuildRefused, BuildRequest, instantiate
+from paas.builds.instantiate import instantiate
 from paas.kube.cluster import ApiError, Cluster, Forbidden, Invalid
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from paas.api.build import TriggerType
-from paas.git.push import NewBuild, Person
+from paas.api.build import Person, TriggerType
+from paas.api.build_request import BuildRequest
 from paas.webhooks import github
 from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed, decide
 from tests.support.deliveries import COMMIT, payload
@@ -33,12 +33,12 @@ def test_a_push_to_the_watched_branch_is_built_at_its_commit() -> None:
     told = read(payload())
     assert isinstance(told, Pushed)
     wanted = decide(config(), told)
-    assert isinstance(wanted, NewBuild)
+    assert isinstance(wanted, BuildRequest)
     assert (wanted.commit, wanted.ref, wanted.user) == (COMMIT, "main", "alice")
     assert wanted.trigger_type is TriggerType.WEBHOOK
     assert (wanted.author, wanted.committer) == (
-        Person("Alice", "alice@example.com"),
-        Person("Bob", "bob@example.com"),
+        Person(name="Alice", email="alice@example.com"),
+        Person(name="Bob", email="bob@example.com"),
     )
     assert wanted.commit_message == "Fix login"
     assert wanted.dockerfile is None
@@ -61,7 +61,7 @@ def test_the_watched_branch(ref: str | None, default: str, pushed: str, built: b
     told = read(body)
     assert isinstance(told, Pushed)
     wanted = decide(config(ref=ref) if ref else config(), told)
-    assert isinstance(wanted, NewBuild) == built
+    assert isinstance(wanted, BuildRequest) == built
     if isinstance(wanted, Ignored):
         assert "not watched" in wanted.reason or "default branch" in wanted.reason
 
@@ -132,7 +132,7 @@ def test_the_source_is_the_buildconfig_s_whatever_the_payload_says() -> None:
 def test_the_same_repository_may_be_written_differently(url: str) -> None:
     told = read(payload(repository={"clone_url": url, "default_branch": "main"}))
     assert isinstance(told, Pushed)
-    assert isinstance(decide(config(), told), NewBuild)
+    assert isinstance(decide(config(), told), BuildRequest)
 
 
 def test_a_hosted_repository_is_not_built_by_webhooks() -> None:
@@ -149,7 +149,7 @@ def test_one_push_is_one_trigger_and_another_push_another() -> None:
         told = read(payload(**changes))
         assert isinstance(told, Pushed)
         wanted = decide(config(), told)
-        assert isinstance(wanted, NewBuild)
+        assert isinstance(wanted, BuildRequest)
         return wanted.trigger_id
 
     assert trigger() == trigger()
