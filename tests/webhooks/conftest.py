@@ -1,7 +1,7 @@
-"""The server that deliveries come to."""
+"""A server with hosted repositories and webhooks."""
 
 from __future__ import annotations
 
-from tests.support.git_server import server
+from tests.support.git_server import own_server, server
 
-__all__ = ["server"]
+__all__ = ["own_server", "server"]
