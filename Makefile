@@ -63,7 +63,7 @@ bench: $(SYNCED) ## push to live, leg by leg; figures go to benchmarks/results
 	$(BIN)/python -m benchmarks.push_to_live
 
 .PHONY: crds
-crds: $(SYNCED) ## write crds/ from the models
+crds: $(SYNCED) ## write crds/ and docs/reference/ from the models
 	$(BIN)/python -m paas.api
 
 .PHONY: format

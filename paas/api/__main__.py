@@ -1,7 +1,7 @@
-"""All kinds of the platform, and the files in crds/ that are generated from them.
+"""The files that are generated from the kinds: crds/ for the API server, docs/reference/ for people.
 
-python -m paas.api           write crds/*.yaml
-python -m paas.api --check   exit 1 when a file is not what the models say
+python -m paas.api           write what is not as the models say
+python -m paas.api --check   exit 1 when a file is not as the models say, and name it
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Final
 
 import yaml
 
+from paas.api import reference
 from paas.api.crds import crd
 from paas.api.kinds import KINDS
 from paas.api.resources import Manifest
-from paas.shipped import shipped
+from paas.shipped import PACKAGE
 
 HEADER: Final = "# Generated from the models by `make crds`; edit those.\n"
+CRDS, REFERENCE = "crds", "docs/reference"
 
 
 class _Plain(yaml.SafeDumper):
@@ -33,37 +35,53 @@ def crds() -> list[Manifest]:
 
 
 def files() -> dict[str, str]:
-    """Name and content of each file in crds/."""
-    written = {
-        f"{manifest['spec']['names']['plural']}.yaml": HEADER
+    """Path below the checkout, and content, of each generated file."""
+    manifests = {
+        f"{CRDS}/{manifest['spec']['names']['plural']}.yaml": HEADER
         + yaml.dump(manifest, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
         for manifest in crds()
     }
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": sorted(written),
+        "resources": sorted(path.removeprefix(f"{CRDS}/") for path in manifests),
     }
-    return written | {"kustomization.yaml": HEADER + yaml.safe_dump(kustomization, sort_keys=False)}
+    manifests[f"{CRDS}/kustomization.yaml"] = HEADER + yaml.safe_dump(kustomization, sort_keys=False)
+    pages = {f"{REFERENCE}/{kind.singular}.md": reference.page(kind) for kind in KINDS}
+    return manifests | pages | {f"{REFERENCE}/README.md": reference.index(KINDS)}
+
+
+def stale(top: Path) -> list[str]:
+    """The paths below `top` whose file is missing, differs, or belongs to no kind."""
+    wanted = files()
+    there = [*(top / CRDS).glob("*.yaml"), *(top / REFERENCE).glob("*.md")]
+    differing = [path for path, text in wanted.items() if _read(top / path) != text]
+    return differing + [path for each in there if (path := str(each.relative_to(top))) not in wanted]
+
+
+def write(top: Path) -> list[str]:
+    """Bring the files below `top` to what the models say; returns the paths that changed."""
+    wanted, changed = files(), stale(top)
+    for path in changed:
+        if path in wanted:
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            (top / path).write_text(wanted[path])
+        else:
+            (top / path).unlink()
+    return changed
 
 
 def main(argv: list[str]) -> int:
-    folder = shipped("crds")
-    wanted = files()
-    stale = [name for name, text in wanted.items() if _read(folder / name) != text]
-    stale += [path.name for path in folder.glob("*.yaml") if path.name not in wanted]
-    if "--check" in argv:
-        for name in stale:
-            print(f"crds/{name} is not what the models say; run `make crds`", file=sys.stderr)
-        return 1 if stale else 0
-    folder.mkdir(exist_ok=True)
-    for name in stale:
-        if name in wanted:
-            (folder / name).write_text(wanted[name])
-        else:
-            (folder / name).unlink()
-        print(f"crds/{name}")
-    return 0
+    """Check or write; see the module."""
+    top = PACKAGE.parent
+    if "--check" not in argv:
+        for path in write(top):
+            print(path)
+        return 0
+    differing = stale(top)
+    for path in differing:
+        print(f"{path} is not what the models say; run `make crds`", file=sys.stderr)
+    return 1 if differing else 0
 
 
 def _read(path: Path) -> str | None:

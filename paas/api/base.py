@@ -14,11 +14,16 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
 
+from paas.api import descriptions
+from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest, Resource
 
 
 class Model(BaseModel):
-    """An immutable part of a spec or status. A subclass declares CEL rules in `cel`: (rule, message)."""
+    """An immutable part of a spec or status. A subclass declares CEL rules in `cel`: (rule, message).
+
+    The docstring below a field is its description in the CRD and in docs/reference/.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, use_enum_values=True
@@ -28,9 +33,13 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         schema = handler(core_schema)
+        node = handler.resolve_ref_schema(schema)
         if cls.cel:
             rules = [{"rule": rule, "message": message} for rule, message in cls.cel]
-            handler.resolve_ref_schema(schema)["x-kubernetes-validations"] = rules
+            node["x-kubernetes-validations"] = rules
+        for name, text in descriptions.of(cls).items():
+            if (field := cls.model_fields.get(name)) is not None:
+                node["properties"][field.alias or name]["description"] = text
         return schema
 
     def dump(self) -> Manifest:
@@ -45,18 +54,27 @@ class ConditionModel(Model):
     """metav1.Condition."""
 
     type: str
+    """What the condition is about, such as Ready."""
     status: str
+    """True, False or Unknown."""
     reason: str
+    """Why, in one word for programs."""
     message: Annotated[str, Field(max_length=32768)]
+    """Why, in a sentence for people, with what to do next when something is wrong."""
     observed_generation: int | None = None
+    """The metadata.generation that this condition is about."""
     last_transition_time: str
+    """When `status` last changed."""
 
 
 class Status(Model):
     """The part that every status of ours has."""
 
     observed_generation: int | None = None
+    """The newest metadata.generation that the controller has acted on; a smaller number than
+    metadata.generation means that it has not seen the last change yet."""
     conditions: tuple[ConditionModel, ...] | None = Field(default=None, max_length=16)
+    """What is so and what is not, one entry a type."""
 
 
 Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
@@ -109,6 +127,15 @@ class NameRule:
 
 
 @dataclass(frozen=True)
+class ConditionType:
+    """A condition of a kind, what True means for it, and the reasons that it can have."""
+
+    type: Condition
+    meaning: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of ours: all that `api.crds` and `api.reference` write about it.
 
@@ -121,6 +148,9 @@ class Kind:
     spec: type[Model]
     status: type[Status]
     columns: tuple[Column, ...]
+    conditions: tuple[ConditionType, ...]
+    example: str
+    """A manifest in YAML that the schema accepts."""
     rules: tuple[tuple[str, str], ...] = ()
     """CEL rules at the root of the object, where metadata.name and oldSelf can be seen."""
     name_rule: NameRule = NameRule()

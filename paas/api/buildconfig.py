@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, Kind, Model, NameRule, Opaque, Status, unsupported
+from paas.api.base import Column, ConditionType, Kind, Model, NameRule, Opaque, Status, unsupported
 from paas.api.common import (
     EnvVar,
     LocalReference,
@@ -23,6 +23,7 @@ from paas.api.common import (
     Text,
     below,
 )
+from paas.api.names import Condition, Reason
 from paas.api.resources import BUILDCONFIG
 
 TRIGGERS_KEPT: Final = 50
@@ -42,23 +43,30 @@ StreamTag = Annotated[
 class SourceType(StrEnum):
     """Where the source of a Build comes from."""
 
-    HOSTED = "Hosted"  # the repository on this platform
-    EXTERNAL = "External"  # an https repository elsewhere
+    HOSTED = "Hosted"
+    """The repository on this platform."""
+    EXTERNAL = "External"
+    """An https repository elsewhere."""
 
 
 class ImageLabel(Model):
     """A label that is put on the image."""
 
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    """Name of the label."""
     value: Annotated[str, Field(max_length=1024)] = ""
+    """Its value."""
 
 
 class Resources(Model):
     """Requests and limits of the build container; quantities as in a pod."""
 
     limits: Quantities | None = None
+    """The most that the build container may use, such as `memory: 2Gi`; over its memory it is killed."""
     requests: Quantities | None = None
+    """What the node must have free for the build container, such as `cpu: 500m`."""
     claims: list[Opaque] | None = Field(default=None, max_length=16)
+    """Devices that the container claims."""
     cel = unsupported("claims")
 
 
@@ -68,14 +76,21 @@ class DockerStrategy(Model):
     dockerfile_path: RelativePath | None = None
     """Relative to contextDir; absent means `Dockerfile`, and a buildpack when there is none."""
     no_cache: bool = False
+    """True builds every step, without layers that earlier builds left in the cache."""
     force_pull: bool = False
     """Base images are always resolved at the registry, so both values mean the same."""
     build_args: list[EnvVar] | None = Field(default=None, max_length=64)
+    """Values for the ARG lines of the Dockerfile."""
     image_optimization_policy: OptimizationPolicy | None = None
+    """SkipLayers makes one layer of all steps, None (the default) a layer a step."""
     from_: Opaque | None = Field(default=None, alias="from")
+    """An image that replaces the one in the last FROM line."""
     pull_secret: LocalReference | None = None
+    """Secret with a password for the registry of base images."""
     env: list[EnvVar] | None = Field(default=None, max_length=64)
+    """Environment of every step; use `buildArgs` for the time of the build."""
     volumes: list[Opaque] | None = Field(default=None, max_length=16)
+    """Volumes that are mounted during the build."""
     cel = (
         *unsupported("from", "pullSecret", "env", "volumes"),
         below("dockerfilePath"),
@@ -90,10 +105,15 @@ class Strategy(Model):
     """How to build: dockerStrategy."""
 
     type: Annotated[str, Field(max_length=32)] | None = None
+    """Docker, the one there is; leave it out."""
     docker_strategy: DockerStrategy = DockerStrategy()
+    """Build by a Dockerfile, the repository's own or a buildpack's."""
     source_strategy: Opaque | None = None
+    """Source-to-image."""
     custom_strategy: Opaque | None = None
+    """A builder image of your own."""
     jenkins_pipeline_strategy: Opaque | None = None
+    """A Jenkins pipeline."""
     cel = (
         *unsupported("sourceStrategy", "customStrategy", "jenkinsPipelineStrategy"),
         ("!has(self.type) || self.type == 'Docker'", "type is not supported yet other than Docker"),
@@ -104,8 +124,11 @@ class ImageTarget(Model):
     """The stream tag that gets the image: `shop:latest` of the same namespace."""
 
     kind: Annotated[str, Field(max_length=32)] = "ImageStreamTag"
+    """ImageStreamTag."""
     name: StreamTag
+    """`<stream>:<tag>`, such as `shop:latest`; the ImageStream must exist before the first build."""
     namespace: ShortName | None = None
+    """Project of the stream."""
     cel = (
         ("self.kind == 'ImageStreamTag'", "kind is not supported yet other than ImageStreamTag"),
         ("!has(self.__namespace__)", "namespace is not supported yet; the stream is in the same project"),
@@ -126,8 +149,11 @@ class Output(Model):
     which is not supported yet."""
 
     to: ImageTarget
+    """The stream tag that gets the image."""
     image_labels: list[ImageLabel] | None = Field(default=None, max_length=64)
+    """Labels for the image, besides those that say which commit and Build it is from."""
     push_secret: LocalReference | None = None
+    """Secret with a password for another registry."""
     cel = unsupported("pushSecret")
 
 
@@ -135,11 +161,16 @@ class GitSource(Model):
     """A git repository. Without `uri` it is the one hosted here; its address is in status.repository."""
 
     uri: Annotated[str, Field(max_length=2048)] | None = None
+    """Address of an external repository, such as `https://git.example/team/shop.git`. Absent: the platform
+    hosts the repository."""
     ref: Annotated[str, Field(max_length=250, pattern=r"^[^-\s~^:?*\[\\][^\s~^:?*\[\\]*$")] | None = None
     """Branch (or, for an external repository, tag or commit); absent means the repository's HEAD."""
     http_proxy: Text | None = None
+    """Proxy for http."""
     https_proxy: Text | None = None
+    """Proxy for https."""
     no_proxy: Text | None = None
+    """Hosts that are reached without a proxy."""
     cel = (
         *unsupported("httpProxy", "httpsProxy", "noProxy"),
         (
@@ -155,16 +186,23 @@ class BuildSource(Model):
     """Where source comes from. An empty one is the repository hosted here."""
 
     type: Annotated[str, Field(max_length=32)] | None = None
+    """Git, the one there is; leave it out."""
     git: GitSource = GitSource()
+    """The repository and the branch that is built."""
     context_dir: RelativePath | None = None
+    """The folder of the repository that is built; absent means its root."""
     dockerfile: Annotated[str, Field(max_length=60000)] | None = None
-    """Replaces the Dockerfile of the source."""
+    """A Dockerfile written here, which replaces the one of the source."""
     source_secret: LocalReference | None = None
-    """Secret with `username` and `password` for an external repository."""
+    """Secret with `username` and `password` of an external repository."""
     binary: Opaque | None = None
+    """Source that is uploaded with the request."""
     images: list[Opaque] | None = Field(default=None, max_length=16)
+    """Files that are copied out of other images."""
     secrets: list[Opaque] | None = Field(default=None, max_length=16)
+    """Secrets that are copied into the source."""
     config_maps: list[Opaque] | None = Field(default=None, max_length=16)
+    """ConfigMaps that are copied into the source."""
     cel = (
         *unsupported("binary", "images", "secrets", "configMaps"),
         below("contextDir"),
@@ -184,8 +222,11 @@ class WebHookTrigger(Model):
     """Which Secret's key `WebHookSecretKey` a git host signs with."""
 
     secret_reference: LocalReference | None = None
+    """The Secret whose key `WebHookSecretKey` the git host signs with."""
     secret: Text | None = None
+    """The key in plain text."""
     allow_env: bool | None = None
+    """Whether the webhook may set the environment of the build."""
     cel = (
         *unsupported("allowEnv"),
         (
@@ -204,12 +245,20 @@ class BuildTrigger(Model):
     """What makes a Build by itself, besides a push to the hosted repository."""
 
     type: Annotated[str, Field(max_length=32)]
+    """GitHub: a webhook of GitHub starts a build. ConfigChange: one build when the BuildConfig is
+    created."""
     github: WebHookTrigger | None = None
+    """Who may send GitHub's webhooks; needed with type GitHub."""
     gitlab: Opaque | None = None
+    """GitLab's webhooks."""
     gitea: Opaque | None = None
+    """Gitea's webhooks."""
     bitbucket: Opaque | None = None
+    """Bitbucket's webhooks."""
     generic: Opaque | None = None
+    """Webhooks of anything else."""
     image_change: Opaque | None = None
+    """A build when a base image's tag moves."""
     cel = (
         (
             "self.type in ['GitHub', 'ConfigChange']",
@@ -224,22 +273,36 @@ class BuildTrigger(Model):
 
 
 class BuildConfigSpec(Model):
-    """Intent. Defaults are OpenShift's."""
+    """Where the source is, how it becomes an image, and where the image goes."""
 
     source: BuildSource = BuildSource()
+    """Where the source comes from."""
     strategy: Strategy = Strategy()
+    """How the source becomes an image."""
     output: Output
+    """Where the image goes."""
     triggers: list[BuildTrigger] = Field(default=[], max_length=20)
+    """What starts a build, besides a push to the hosted repository and `paas start-build`."""
     run_policy: Annotated[str, Field(max_length=32)] = "Serial"
+    """Serial: the builds run one after the other, in the order of their numbers."""
     successful_builds_history_limit: int = Field(default=5, ge=0, le=1000)
+    """How many Builds that completed are kept."""
     failed_builds_history_limit: int = Field(default=5, ge=0, le=1000)
+    """How many Builds that failed or were cancelled are kept."""
     resources: Resources | None = None
+    """Requests and limits of the build container."""
     completion_deadline_seconds: int | None = Field(default=None, ge=1, le=604800)
+    """A build that takes longer fails; absent means the platform's limit."""
     service_account: ObjectName | None = None
+    """builder, the one there is; leave it out."""
     node_selector: Annotated[dict[str, ShortName], Field(max_length=32)] | None = None
+    """Labels of the nodes on which builds may run."""
     mount_trusted_ca: bool | None = Field(default=None, alias="mountTrustedCA")
+    """Whether the cluster's trusted certificates are mounted into the build."""
     post_commit: Opaque | None = None
+    """A test that runs in the finished image before it is pushed."""
     revision: Opaque | None = None
+    """A commit that is built instead of the branch's newest; use `paas start-build --commit`."""
     cel = (
         *unsupported("mountTrustedCA", "postCommit", "revision"),
         ("self.runPolicy == 'Serial'", "runPolicy is not supported yet other than Serial"),
@@ -254,38 +317,35 @@ class TriggerRecord(Model):
     """A trigger and the Build it made."""
 
     id: Text
+    """Identity of the trigger, such as that of a push or of a webhook delivery."""
     build: ObjectName
+    """Name of the Build it made."""
 
 
 class LastBuild(Model):
     """The Build with the highest number."""
 
     name: ObjectName
+    """Its name."""
     phase: ShortName
+    """Its phase."""
     commit: Annotated[str, Field(max_length=64)] | None = None
-
-
-class Delivery(Model):
-    """A webhook delivery and what was decided; written by the server."""
-
-    id: Text
-    event: Text | None = None
-    decision: ShortName
-    reason: Text
-    build: ObjectName | None = None
-    received_at: ShortName | None = None
+    """The commit that it builds or has built."""
 
 
 class BuildConfigStatus(Status):
+    """What the platform knows about a BuildConfig."""
+
     last_version: int = 0
-    """Highest number any Build of this BuildConfig ever had."""
+    """Highest number that any Build of this BuildConfig ever had."""
     repository: Annotated[str, Field(max_length=2048)] | None = None
     """Where to push, when the source is hosted here."""
     branch: Text | None = None
     """The branch that deploys, once known."""
     last_build: LastBuild | None = None
+    """The Build with the highest number."""
     triggers: list[TriggerRecord] | None = Field(default=None, max_length=TRIGGERS_KEPT)
-    deliveries: list[Delivery] | None = Field(default=None, max_length=20)
+    """The last triggers and the Builds they made, so that a repeated trigger makes none."""
 
 
 KIND: Final = Kind(
@@ -302,5 +362,47 @@ KIND: Final = Kind(
         Column("Source", ".spec.source.git.uri", priority=1),
         Column("Age", ".metadata.creationTimestamp", "date"),
     ),
+    conditions=(
+        ConditionType(
+            Condition.READY,
+            "Builds can start.",
+            (
+                Reason.RECONCILED,
+                Reason.INVALID_SPEC,
+                Reason.FETCH_SOURCE_FAILED,
+                Reason.INVALID_OUTPUT_REFERENCE,
+            ),
+        ),
+        ConditionType(
+            Condition.SOURCE_RESOLVED,
+            "It is known where the source comes from.",
+            (Reason.HOSTED, Reason.EXTERNAL, Reason.FETCH_SOURCE_FAILED),
+        ),
+        ConditionType(
+            Condition.STALLED,
+            "No build can start until a person changes something (absent when not).",
+            (Reason.INVALID_SPEC,),
+        ),
+    ),
+    example="""\
+apiVersion: paas.dev/v1
+kind: BuildConfig
+metadata:
+  name: shop
+spec:
+  source:
+    git:
+      uri: https://git.example/team/shop.git
+      ref: main
+  output:
+    to:
+      name: shop:latest
+  triggers:
+    - type: ConfigChange
+    - type: GitHub
+      github:
+        secretReference:
+          name: shop-webhook
+""",
     name_rule=NameRule(limit=52),
 )

@@ -33,12 +33,16 @@ class LocalReference(Model):
     """An object in the same namespace."""
 
     name: ObjectName
+    """Its name."""
 
 
 class EnvVar(Model):
     """A name and a literal value; OpenShift's `valueFrom` is refused."""
 
     name: EnvName
+    """Name of the variable."""
     value: Annotated[str, Field(max_length=4096)] = ""
+    """Its value."""
     value_from: Opaque | None = None
+    """A value from a Secret, ConfigMap or field."""
     cel = unsupported("valueFrom")

@@ -13,8 +13,9 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, Kind, Model, NameRule, Opaque, Status
+from paas.api.base import Column, ConditionType, Kind, Model, NameRule, Opaque, Status
 from paas.api.common import Text
+from paas.api.names import Condition, Reason
 from paas.api.resources import DEPLOYMENTCONFIG
 
 NAME_LIMIT: Final = 52
@@ -35,63 +36,96 @@ def _only(name: str, value: str) -> tuple[str, str]:
 
 
 class TriggerType(StrEnum):
+    """What starts a rollout by itself."""
+
     CONFIG_CHANGE = "ConfigChange"
+    """A change of the template."""
     IMAGE_CHANGE = "ImageChange"
+    """A tag that moves to another image."""
 
 
 class StrategyType(StrEnum):
+    """How pods are replaced."""
+
     ROLLING = "Rolling"
+    """A few at a time, so that the application answers throughout."""
     RECREATE = "Recreate"
+    """All old ones first, then the new ones."""
     CUSTOM = "Custom"
+    """By an image of your own."""
 
 
 class Phase(StrEnum):
     """Of a rollout."""
 
-    NEW = "New"  # decided and recorded; the Deployment does not have it yet
-    PENDING = "Pending"  # the Deployment has it, and its controller has not reported on it yet
-    RUNNING = "Running"  # pods are being replaced
-    COMPLETE = "Complete"  # all pods are of this revision and available
-    FAILED = "Failed"  # not ready in time, or overtaken; see the reason
+    NEW = "New"
+    """Decided and recorded; the Deployment does not have it yet."""
+    PENDING = "Pending"
+    """The Deployment has it, and Kubernetes has not reported on it yet."""
+    RUNNING = "Running"
+    """Pods are being replaced."""
+    COMPLETE = "Complete"
+    """All pods are of this revision and available."""
+    FAILED = "Failed"
+    """Not ready in time, or replaced by a newer rollout; see the reason."""
 
 
 class RolloutReason(StrEnum):
     """Why a rollout Failed."""
 
-    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # no pod became ready within timeoutSeconds
-    SUPERSEDED = "Superseded"  # a newer rollout, or a rollback, took its place before it was over
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    """No pod became ready within timeoutSeconds."""
+    SUPERSEDED = "Superseded"
+    """A newer rollout, or a rollback, took its place before it was over."""
 
 
 class CauseType(StrEnum):
+    """Why a revision was made."""
+
     CONFIG_CHANGE = "ConfigChange"
+    """The template was changed."""
     IMAGE_CHANGE = "ImageChange"
+    """A tag moved to another image."""
     MANUAL = "Manual"
+    """A person asked for a rollout."""
 
 
 # -- spec --------------------------------------------------------------------------------------------
 class TagReference(Model):
+    """A tag of an ImageStream."""
+
     kind: Annotated[str, Field(pattern="^ImageStreamTag$")] = "ImageStreamTag"
+    """ImageStreamTag."""
     name: Annotated[
         str,
         Field(max_length=320, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"),
     ]
     """`<stream>:<tag>`."""
     namespace: Name | None = None
+    """Project of the stream; absent means the same one."""
 
 
 class ImageChangeParams(Model):
+    """Which tag sets the image of which containers."""
+
     automatic: bool = False
     """False: the image is resolved by `rollout latest` alone."""
     container_names: Annotated[list[Name], Field(min_length=1, max_length=32)]
     """Containers or init containers of the template whose image this trigger sets."""
     from_: Annotated[TagReference, Field(alias="from")]
+    """The tag whose image the containers get."""
     last_triggered_image: Text | None = None
     """Ignored: OpenShift's controller writes it; ours is in the revision."""
 
 
 class Trigger(Model):
+    """What starts a rollout by itself."""
+
     type: TriggerType
+    """ConfigChange: a change of the template starts a rollout. ImageChange: an image that a tag gets
+    does."""
     image_change_params: ImageChangeParams | None = None
+    """Which tag, and which containers; for type ImageChange."""
 
     cel: ClassVar[tuple[tuple[str, str], ...]] = (
         (
@@ -110,14 +144,22 @@ def _pods(name: str) -> tuple[str, str]:
 
 
 class RollingParams(Model):
+    """How pods are replaced a few at a time."""
+
     update_period_seconds: NotNegative | None = None
+    """1, as OpenShift writes it; without effect."""
     interval_seconds: NotNegative | None = None
+    """1, as OpenShift writes it; without effect."""
     timeout_seconds: Positive = 600
     """Without progress for so long, a rollout fails and the last complete revision returns."""
     max_unavailable: IntOrString = "25%"
+    """How many pods may be missing during a rollout: a number, or a percentage of `replicas`."""
     max_surge: IntOrString = "25%"
+    """How many pods more than `replicas` there may be during a rollout: a number, or a percentage."""
     pre: Opaque | None = None
+    """A hook that runs before the rollout."""
     post: Opaque | None = None
+    """A hook that runs after the rollout."""
 
     cel: ClassVar[tuple[tuple[str, str], ...]] = (
         _only("updatePeriodSeconds", "1"),
@@ -135,16 +177,26 @@ class RollingParams(Model):
 
 
 class Strategy(Model):
+    """How the pods of one revision are replaced by those of the next."""
+
     type: StrategyType = StrategyType.ROLLING
+    """Rolling, the one there is."""
     rolling_params: Annotated[RollingParams, Field(json_schema_extra={"default": {}})] = Field(
         default_factory=RollingParams
     )
+    """How many pods are replaced at a time, and how long a rollout may stand still."""
     recreate_params: Opaque | None = None
+    """Parameters of the strategy Recreate."""
     custom_params: Opaque | None = None
+    """Parameters of the strategy Custom."""
     resources: Opaque | None = None
+    """Resources of OpenShift's deployer pod. There is none here, so it has no effect."""
     labels: dict[str, str] | None = None
+    """Labels of OpenShift's deployer pod."""
     annotations: dict[str, str] | None = None
+    """Annotations of OpenShift's deployer pod."""
     active_deadline_seconds: NotNegative | None = None
+    """21600, as OpenShift writes it; without effect."""
 
     cel: ClassVar[tuple[tuple[str, str], ...]] = (
         (
@@ -163,15 +215,23 @@ class Strategy(Model):
 
 
 class TemplateMeta(Model):
+    """Metadata of the pods."""
+
     labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the pods."""
     annotations: dict[str, str] = Field(default_factory=dict)
+    """Annotations of the pods."""
 
 
 class PodTemplate(Model):
+    """What the pods are made from."""
+
     metadata: Annotated[TemplateMeta, Field(json_schema_extra={"default": {}})] = Field(
         default_factory=TemplateMeta
     )
+    """Labels and annotations of the pods."""
     spec: Opaque
+    """The pod's spec, as in any Deployment; see `kubectl explain pod.spec`."""
 
 
 class Rollback(Model):
@@ -179,32 +239,49 @@ class Rollback(Model):
     edited template, releases it; base-image rebuilds and older builds are withheld."""
 
     to_revision: Positive
+    """The revision to go back to; `paas rollout history` lists them."""
     baseline: NotNegative = 0
+    """Number of the newest Build at the moment of the rollback: only a Build with a higher number releases
+    it."""
     requested_at: Text | None = None
     """Any text; a new one makes this a new request, also when a release had ended the same one."""
 
 
 class RolloutRequest(Model):
+    """A request for a rollout; `paas rollout latest` writes it."""
+
     latest: Text
     """Any text; changing it asks for one rollout of the newest template and images."""
 
 
 class DeploymentConfigSpec(Model):
+    """How an image runs, when a new one rolls out, and what to go back to."""
+
     replicas: NotNegative = 1
+    """How many pods run."""
     selector: dict[str, str] | None = None
-    """Absent: `paas.dev/deploymentconfig=<name>`. Cannot be changed afterwards."""
+    """Labels by which the pods are found, a part of the template's. Absent:
+    `paas.dev/deploymentconfig=<name>`. It cannot be changed."""
     template: PodTemplate
+    """What the pods are made from. A change is a new revision."""
     min_ready_seconds: NotNegative = 0
+    """How long a pod must be ready before it counts as available."""
     revision_history_limit: NotNegative = 10
+    """How many old revisions are kept for a rollback."""
     paused: bool = False
+    """True: no rollout starts; scaling still works."""
     test: bool = False
+    """Whether the pods run only during a rollout."""
     triggers: Annotated[
         list[Trigger], Field(max_length=32, json_schema_extra={"default": [{"type": "ConfigChange"}]})
     ] = Field(default_factory=lambda: [Trigger(type=TriggerType.CONFIG_CHANGE)])
     """Absent: ConfigChange. Empty: manual rollouts only."""
     strategy: Annotated[Strategy, Field(json_schema_extra={"default": {}})] = Field(default_factory=Strategy)
+    """How pods are replaced."""
     rollback: Rollback | None = None
+    """Goes back to a revision and stays there; `paas rollout undo` writes it, `paas unpin` removes it."""
     rollout: RolloutRequest | None = None
+    """Asks for one rollout; `paas rollout latest` writes it."""
 
     cel: ClassVar[tuple[tuple[str, str], ...]] = (
         (
@@ -242,20 +319,27 @@ class RolloutProblem(Model):
     reason: str
     """A RolloutReason, or what Kubernetes calls the state of a pod or container (ImagePullBackOff)."""
     message: str
+    """The same in a sentence."""
 
 
 class Rollout(Model):
     """The current or last rollout."""
 
     revision: int
+    """Its revision."""
     phase: Phase
+    """How far it is."""
     reason: RolloutReason | None = None
+    """Why it failed, in one word."""
     message: str | None = None
+    """Why it failed, in a sentence."""
     problems: list[RolloutProblem] | None = None
     """What the message of a rollout that Failed is made of: the deadline first, then what was seen of
     its pods. If `activeRevision` is another revision, that one runs again."""
     started_at: str
+    """When it started."""
     finished_at: str | None = None
+    """When it was complete or had failed."""
     build: str | None = None
     """The Build whose image this revision runs, when it came from one."""
 
@@ -264,9 +348,13 @@ class Hold(Model):
     """A rollback in force."""
 
     revision: int
+    """The revision that is held."""
     baseline: int
+    """Builds with a higher number release it."""
     requested_at: str | None = None
+    """spec.rollback.requestedAt of the request."""
     since: str
+    """When it began."""
     template: str
     """Hash of spec.template when the hold began; another one releases it."""
     request: str | None = None
@@ -279,39 +367,61 @@ class Released(Model):
     """A rollback still written in spec that holds no more."""
 
     to_revision: int
+    """The revision that was held."""
     baseline: int
+    """The baseline that it had."""
     requested_at: str | None = None
+    """spec.rollback.requestedAt of the request."""
     message: str
+    """What released it."""
     at: str
+    """When."""
 
 
 class PastRollout(Model):
     """How the last rollout of a kept revision ended."""
 
     revision: int
+    """The revision."""
     phase: Phase
+    """How its rollout ended."""
     reason: RolloutReason | None = None
+    """Why it failed, in one word."""
     message: str | None = None
+    """Why it failed, in a sentence."""
     problems: list[RolloutProblem] | None = None
+    """What kept its pods from being ready."""
     started_at: str | None = None
+    """When it started."""
     finished_at: str | None = None
+    """When it ended."""
     build: str | None = None
+    """The Build whose image it runs."""
     cause: str | None = None
+    """Why it was made."""
 
 
 class Cause(Model):
     """Why a revision was made; `image*` only for ImageChange."""
 
     type: CauseType
+    """What started it."""
     message: str | None = None
+    """The same in words."""
     container: str | None = None
+    """The container whose image changed."""
     from_tag: str | None = None
     """`<stream>:<tag>`."""
     old_image: str | None = None
+    """The image before."""
     new_image: str | None = None
+    """The image after."""
     build: str | None = None
+    """The Build that made the new image."""
     build_number: int | None = None
+    """Number of that Build."""
     commit: str | None = None
+    """The commit that it was built from."""
 
 
 class Tried(Model):
@@ -319,24 +429,37 @@ class Tried(Model):
     as long as it has it, the API server merely writes the same in another form."""
 
     uid: str
+    """UID of the Deployment."""
     generation: int
+    """Its metadata.generation after it was applied again."""
 
 
 class Details(Model):
+    """Why the newest revision was made."""
+
     message: str | None = None
+    """In words."""
     causes: list[Cause] = Field(default_factory=list)
+    """Each cause."""
 
 
 class DeploymentConfigStatus(Status):
+    """What runs, what rolls out, and what is held."""
+
     latest_version: int | None = None
     """Number of the newest revision."""
     active_revision: int | None = None
     """The last revision whose rollout was Complete: it serves, and a failed rollout returns to it."""
     rollout: Rollout | None = None
+    """The current or last rollout."""
     hold: Hold | None = None
+    """The rollback in force."""
     released: Released | None = None
+    """The rollback that is still in the spec and was released."""
     history: list[PastRollout] | None = None
+    """How the last rollout of each kept revision ended."""
     tried: Tried | None = None
+    """Keeps the controller from applying the same again without end."""
     details: Details | None = None
     """Why the newest revision was made."""
     image: str | None = None
@@ -344,12 +467,26 @@ class DeploymentConfigStatus(Status):
     selector: str | None = None
     """In text form, for the scale subresource."""
     replicas: int | None = None
+    """How many pods there are."""
     updated_replicas: int | None = None
+    """How many of them are of the newest revision."""
     ready_replicas: int | None = None
+    """How many of them are ready."""
     available_replicas: int | None = None
+    """How many of them are available."""
     unavailable_replicas: int | None = None
+    """How many of them are missing or not available."""
 
 
+_BLOCKED: Final = (
+    Reason.WAITING_FOR_IMAGE,
+    Reason.WAITING_FOR_ROLLOUT,
+    Reason.PAUSED,
+    Reason.ROLLOUT_FAILED,
+    Reason.INVALID_SPEC,
+    Reason.NAME_TAKEN,
+    Reason.FOREIGN_AUTOSCALER,
+)
 KIND: Final = Kind(
     resource=DEPLOYMENTCONFIG,
     singular="deploymentconfig",
@@ -368,6 +505,65 @@ KIND: Final = Kind(
         Column("Image", ".status.image", priority=1),
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
+    conditions=(
+        ConditionType(
+            Condition.READY,
+            "The newest revision serves, or the one that a rollback holds.",
+            (Reason.RECONCILED, Reason.ROLLBACK_HELD, Reason.ROLLOUT_STARTED, Reason.IN_PROGRESS, *_BLOCKED),
+        ),
+        ConditionType(
+            Condition.AVAILABLE,
+            "Enough pods serve, of whichever revision.",
+            (Reason.MINIMUM_REPLICAS_AVAILABLE, Reason.MINIMUM_REPLICAS_UNAVAILABLE),
+        ),
+        ConditionType(
+            Condition.PROGRESSING,
+            "A rollout is under way or complete.",
+            (
+                Reason.ROLLOUT_STARTED,
+                Reason.ROLLOUT_COMPLETE,
+                Reason.PROGRESS_DEADLINE_EXCEEDED,
+                Reason.IN_PROGRESS,
+                *_BLOCKED,
+            ),
+        ),
+        ConditionType(
+            Condition.RECONCILING,
+            "A rollout is under way or waits for something (absent when not).",
+            (Reason.ROLLOUT_STARTED, Reason.IN_PROGRESS, *_BLOCKED),
+        ),
+        ConditionType(
+            Condition.STALLED,
+            "Nothing will go on until a person changes something (absent when not).",
+            _BLOCKED,
+        ),
+    ),
+    example="""\
+apiVersion: paas.dev/v1
+kind: DeploymentConfig
+metadata:
+  name: shop
+spec:
+  replicas: 2
+  triggers:
+    - type: ConfigChange
+    - type: ImageChange
+      imageChangeParams:
+        automatic: true
+        containerNames: [shop]
+        from:
+          name: shop:latest
+  template:
+    metadata:
+      labels:
+        app: shop
+    spec:
+      containers:
+        - name: shop
+          image: shop:latest
+          ports:
+            - containerPort: 8080
+""",
     name_rule=NameRule(limit=NAME_LIMIT),
     scale={
         "specReplicasPath": ".spec.replicas",

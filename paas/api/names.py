@@ -49,81 +49,146 @@ PULL_SECRET: Final = "paas-registry"
 
 
 class Condition(StrEnum):
-    """Condition types; the comment says what True means."""
+    """Condition types; the docstring of each says what True means, also in docs/reference/."""
 
-    READY = "Ready"  # everything this object promises is so
-    RECONCILING = "Reconciling"  # work is under way towards the spec (absent when not)
-    STALLED = "Stalled"  # no progress without a change by a person (absent when not)
-    SUCCEEDED = "Succeeded"  # Build: ended well (True), badly (False), not yet (Unknown)
-    SOURCE_RESOLVED = "SourceResolved"  # BuildConfig: where the source comes from is known
-    AVAILABLE = "Available"  # DeploymentConfig: enough pods of some revision serve
-    PROGRESSING = "Progressing"  # DeploymentConfig: a rollout is under way or complete
-    ADMITTED = "Admitted"  # Route: its host is its own and it is published
-    CERTIFICATE_READY = "CertificateReady"  # Route: TLS material is in place
+    READY = "Ready"
+    """Everything that this object promises is so."""
+    RECONCILING = "Reconciling"
+    """Work towards the spec is under way (absent when not)."""
+    STALLED = "Stalled"
+    """Nothing will go on until a person changes something (absent when not)."""
+    SUCCEEDED = "Succeeded"
+    """Build: it ended well (True), badly (False), or has not ended (Unknown)."""
+    SOURCE_RESOLVED = "SourceResolved"
+    """BuildConfig: it is known where the source comes from."""
+    AVAILABLE = "Available"
+    """DeploymentConfig: enough pods of some revision serve."""
+    PROGRESSING = "Progressing"
+    """DeploymentConfig: a rollout is under way or complete."""
+    ADMITTED = "Admitted"
+    """Route: its host is its own and it is published."""
+    CERTIFICATE_READY = "CertificateReady"
+    """Route: the host's certificate is in place, or none is needed."""
 
 
 class Reason(StrEnum):
-    """Reasons of conditions and events; the comment says when."""
+    """Reasons of conditions and events; the docstring of each says when, also in docs/reference/."""
 
     # shared
-    RECONCILED = "Reconciled"  # as the spec says
-    IN_PROGRESS = "InProgress"  # on the way there
-    NAME_TAKEN = "NameTaken"  # a child's name belongs to an object that is not ours
-    INVALID_SPEC = "InvalidSpec"  # the spec cannot be carried out as written
+    RECONCILED = "Reconciled"
+    """Everything is as the spec says."""
+    IN_PROGRESS = "InProgress"
+    """On the way there."""
+    NAME_TAKEN = "NameTaken"
+    """The name of a child belongs to an object that is not the platform's."""
+    INVALID_SPEC = "InvalidSpec"
+    """The spec cannot be carried out as it is written."""
     # BuildConfig
-    HOSTED = "Hosted"  # source is the repository on this platform
-    EXTERNAL = "External"  # source is a repository elsewhere
+    HOSTED = "Hosted"
+    """The source is the repository on this platform."""
+    EXTERNAL = "External"
+    """The source is a repository elsewhere."""
     # Build (OpenShift's names where it has one)
-    BUILD_QUEUED = "BuildQueued"  # waits for builds with lower numbers
-    BUILD_PENDING = "BuildPending"  # Job made, pod not running yet
+    BUILD_QUEUED = "BuildQueued"
+    """Waits for builds with lower numbers."""
+    BUILD_PENDING = "BuildPending"
+    """The Job is made; the pod does not run yet."""
     BUILD_RUNNING = "BuildRunning"
+    """The pod runs."""
     BUILD_COMPLETE = "BuildComplete"
+    """The image is in the registry."""
     CANCELLED_BUILD = "CancelledBuild"
+    """Ended on request."""
     FETCH_SOURCE_FAILED = "FetchSourceFailed"
+    """The source could not be fetched."""
     INVALID_CONTEXT_DIRECTORY = "InvalidContextDirectory"
-    INVALID_OUTPUT_REFERENCE = "InvalidOutputReference"  # stays New until the ImageStream exists
+    """contextDir is not a folder of the source."""
+    INVALID_OUTPUT_REFERENCE = "InvalidOutputReference"
+    """The ImageStream of the output does not exist; the Build stays New until it does."""
     MANAGE_DOCKERFILE_FAILED = "ManageDockerfileFailed"
-    NO_BUILDPACK = "NoBuildpack"  # neither a Dockerfile nor a buildpack that fits
+    """The Dockerfile, or what a buildpack makes one from, cannot be used."""
+    NO_BUILDPACK = "NoBuildpack"
+    """There is neither a Dockerfile nor a buildpack that fits."""
     DOCKERFILE_PARSE_ERROR = "DockerfileParseError"
+    """The Dockerfile has a mistake."""
     DOCKER_BUILD_FAILED = "DockerBuildFailed"
+    """A step of the Dockerfile failed."""
     BASE_IMAGE_NOT_FOUND = "BaseImageNotFound"
+    """The image of a FROM line cannot be pulled."""
     PUSH_IMAGE_FAILED = "PushImageToRegistryFailed"
+    """The registry did not take the image."""
     OUT_OF_MEMORY_KILLED = "OutOfMemoryKilled"
+    """The build used more memory than its limit."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    """The build took longer than its deadline."""
     BUILD_POD_DELETED = "BuildPodDeleted"
+    """The pod of the build was deleted, or its node is gone; the build is run again once."""
     BUILD_POD_EVICTED = "BuildPodEvicted"
+    """The node evicted the pod of the build; the build is run again once."""
     CANNOT_CREATE_BUILD_POD = "CannotCreateBuildPod"
+    """The cluster refused the pod of the build, for example because of a quota."""
     BUILDER_IMAGE_PULL_FAILED = "PullBuilderImageFailed"
-    IMAGE_UNVERIFIED = "ImageUnverified"  # the registry does not have what the pod claims
+    """The node cannot pull the image that builds."""
+    IMAGE_UNVERIFIED = "ImageUnverified"
+    """The registry does not have the image that the pod reports."""
     REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    """The registry does not answer; asked again until it does."""
     GENERIC_BUILD_FAILED = "GenericBuildFailed"
+    """The build failed and did not say why."""
     # ImageStream
     TAG_UPDATED = "TagUpdated"
+    """A tag moved to another image."""
     NO_IMAGES = "NoImagesYet"
+    """No build has pushed an image yet."""
     # DeploymentConfig
-    WAITING_FOR_IMAGE = "WaitingForImage"  # an image trigger's tag has no image yet
-    WAITING_FOR_ROLLOUT = "WaitingForRollout"  # no trigger starts it: a person must (rollout latest)
+    WAITING_FOR_IMAGE = "WaitingForImage"
+    """The tag of an image trigger has no image yet."""
+    WAITING_FOR_ROLLOUT = "WaitingForRollout"
+    """No trigger starts a rollout; a person must (`paas rollout latest`)."""
     ROLLOUT_STARTED = "RolloutStarted"
+    """Pods are being replaced."""
     ROLLOUT_COMPLETE = "RolloutComplete"
+    """All pods are of the newest revision and available."""
     ROLLOUT_FAILED = "RolloutFailed"
+    """The rollout failed; the last complete revision serves."""
     ROLLED_BACK = "RolledBack"
-    ROLLBACK_HELD = "RollbackHeld"  # pinned to a revision by spec.rollback
+    """The last complete revision serves again."""
+    ROLLBACK_HELD = "RollbackHeld"
+    """Held at a revision by spec.rollback."""
     PIN_RELEASED = "PinReleased"
+    """A rollback does not hold any longer."""
     PAUSED = "Paused"
+    """spec.paused is true: no rollout starts."""
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-    FOREIGN_AUTOSCALER = "ForeignAutoscaler"  # an HPA targets the Deployment instead of the DC
+    """No pod became ready within timeoutSeconds."""
+    FOREIGN_AUTOSCALER = "ForeignAutoscaler"
+    """A HorizontalPodAutoscaler targets the Deployment instead of the DeploymentConfig."""
     MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
+    """Enough pods are available."""
     MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
+    """Too few pods are available."""
     # Route
     ADMITTED = "Admitted"
+    """The host is the Route's own and it is published."""
     HOST_ALREADY_CLAIMED = "HostAlreadyClaimed"
+    """An older Route has the host (and path)."""
     HOST_RESERVED = "HostReserved"
+    """The host is the platform's own."""
     INVALID_HOST = "InvalidHost"
+    """The host cannot be published."""
     ADDRESS_PENDING = "AddressPending"
+    """The ingress controller has not reported an address yet."""
     SERVICE_NOT_FOUND = "ServiceNotFound"
+    """The Service does not exist."""
     CERTIFICATE_ISSUED = "CertificateIssued"
+    """The platform's authority issued a certificate for the host."""
     DEFAULT_CERTIFICATE = "DefaultCertificate"
-    CERTIFICATE_PENDING = "CertificatePending"  # being made by the platform's authority
-    CERTIFICATE_UNAVAILABLE = "CertificateUnavailable"  # the platform's authority may not sign for the host
-    NO_TLS = "NoTLS"  # the Route asks for plain http
-    PORT_NOT_FOUND = "PortNotFound"  # the Service has no such port
+    """The platform's wildcard certificate covers the host."""
+    CERTIFICATE_PENDING = "CertificatePending"
+    """The platform's authority is issuing the certificate."""
+    CERTIFICATE_UNAVAILABLE = "CertificateUnavailable"
+    """The platform's authority may not sign for the host."""
+    NO_TLS = "NoTLS"
+    """The Route asks for plain http."""
+    PORT_NOT_FOUND = "PortNotFound"
+    """The Service has no such port."""

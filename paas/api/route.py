@@ -12,8 +12,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, ConditionModel, Kind, Model, Opaque, Status, unsupported
+from paas.api.base import Column, ConditionModel, ConditionType, Kind, Model, Opaque, Status, unsupported
 from paas.api.common import LocalReference, Text
+from paas.api.names import Condition, Reason
 from paas.api.resources import ROUTE
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -31,31 +32,42 @@ class Termination(StrEnum):
     """Where TLS ends."""
 
     EDGE = "edge"
+    """At the router; it speaks plain http to the pods."""
     PASSTHROUGH = "passthrough"
+    """At the pods; the router passes the bytes on."""
     REENCRYPT = "reencrypt"
+    """At the router, which speaks TLS to the pods again."""
 
 
 class InsecurePolicy(StrEnum):
     """What plain http gets on a Route with TLS."""
 
-    NONE = "None"  # nothing: the host is not served there
-    ALLOW = "Allow"  # the same as https
-    REDIRECT = "Redirect"  # a redirect to https
+    NONE = "None"
+    """Nothing: the host is not served over plain http."""
+    ALLOW = "Allow"
+    """The same as https."""
+    REDIRECT = "Redirect"
+    """A redirect to https."""
 
 
 class WildcardPolicy(StrEnum):
     """Whether the Route also serves the names below its host's parent."""
 
     NONE = "None"
+    """Only the host itself."""
     SUBDOMAIN = "Subdomain"
+    """All names below the host's parent."""
 
 
 class RouteTarget(Model):
     """A Service of the Route's namespace."""
 
     kind: Annotated[str, Field(max_length=32)] = "Service"
+    """Service."""
     name: ServiceName
+    """Name of the Service."""
     weight: Annotated[int, Field(ge=0, le=256)] | None = None
+    """Share of the requests, when there are several targets."""
     cel = (
         ("!has(self.kind) || self.kind == 'Service'", "to.kind must be Service"),
         ("!has(self.weight) || self.weight > 0", "to.weight 0 is not supported yet; leave weight out"),
@@ -80,13 +92,20 @@ class RouteTls(Model):
     """TLS of the Route; without it the host is served over plain http only."""
 
     termination: Termination
+    """Where TLS ends; edge: at the router, which speaks plain http to the pods."""
     insecure_edge_termination_policy: InsecurePolicy | None = None
-    """None (the default) serves nothing over plain http."""
+    """What plain http gets. None, also when absent: nothing; Allow: the same as https; Redirect: a redirect
+    to https."""
     certificate: Pem | None = None
+    """Certificate of the host, PEM."""
     key: Pem | None = None
+    """Its private key, PEM."""
     ca_certificate: Pem | None = Field(default=None, alias="caCertificate")
+    """Its chain, PEM."""
     destination_ca_certificate: Pem | None = Field(default=None, alias="destinationCACertificate")
+    """The authority of the pods' certificates, PEM."""
     external_certificate: LocalReference | None = None
+    """Secret with the certificate."""
     cel = (
         (
             "self.termination == 'edge'",
@@ -101,35 +120,48 @@ class HeaderAction(Model):
     """A header to set or delete."""
 
     name: Annotated[str, Field(max_length=255)]
+    """Name of the header."""
     action: Opaque
+    """What is done with it."""
 
 
 class HeaderActions(Model):
     """Headers changed on the way."""
 
     request: Annotated[tuple[HeaderAction, ...], Field(max_length=20)] | None = None
+    """Headers of requests."""
     response: Annotated[tuple[HeaderAction, ...], Field(max_length=20)] | None = None
+    """Headers of responses."""
 
 
 class HttpHeaders(Model):
     """Header changes of the Route."""
 
     actions: HeaderActions | None = None
+    """The changes."""
 
 
 class RouteSpec(Model):
-    """What a person says of a Route."""
+    """Publishes a Service under a host, and a path of it."""
 
     host: Host | None = None
-    """Left out: `<route>-<project>.<domain>`."""
+    """The name under which the application answers. Absent: `<route>-<project>.<domain>`."""
     subdomain: Annotated[str, Field(max_length=253)] | None = None
+    """First part of the host, below the router's domain."""
     path: Path | None = None
+    """Only requests whose path begins with this go to the Service."""
     to: RouteTarget
+    """The Service that gets the requests."""
     alternate_backends: Annotated[tuple[RouteTarget, ...], Field(max_length=3)] | None = None
+    """More Services that share the requests by weight."""
     port: RoutePort | None = None
+    """Which port of the Service; absent means its first one."""
     tls: RouteTls | None = None
+    """How https is served; absent means plain http only."""
     wildcard_policy: WildcardPolicy | None = None
+    """Whether all names below the host's parent are served, too."""
     http_headers: HttpHeaders | None = None
+    """Headers that are changed on the way."""
     cel = (
         (
             "!has(self.host) || !self.host.matches('^[0-9.]+$')",
@@ -151,21 +183,33 @@ class RouteIngress(Model):
     """How one router sees the Route (there is one)."""
 
     host: Annotated[str, Field(max_length=253)]
+    """The host."""
     router_name: Annotated[str, Field(max_length=253)]
+    """The ingress class."""
     conditions: Annotated[tuple[ConditionModel, ...], Field(max_length=8)] = ()
+    """Whether this router admitted the Route."""
 
 
 class RouteStatus(Status):
     """Where the Route is published."""
 
     host: Annotated[str, Field(max_length=253)] = ""
+    """The host, also when the spec leaves it out."""
     url: Text = ""
     """What people type into a browser, with the port that is reached from outside."""
     address: Annotated[str, Field(max_length=253)] = ""
-    """Of the ingress controller, as it says."""
+    """Address of the ingress controller, as it reports it."""
     ingress: Annotated[tuple[RouteIngress, ...], Field(max_length=1)] = ()
+    """The router that serves it."""
 
 
+_REFUSED: Final = (
+    Reason.HOST_ALREADY_CLAIMED,
+    Reason.HOST_RESERVED,
+    Reason.INVALID_HOST,
+    Reason.INVALID_SPEC,
+    Reason.NAME_TAKEN,
+)
 KIND: Final = Kind(
     resource=ROUTE,
     singular="route",
@@ -182,4 +226,67 @@ KIND: Final = Kind(
         Column("URL", ".status.url", priority=1),
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
+    conditions=(
+        ConditionType(
+            Condition.READY,
+            "The Route answers at status.url.",
+            (
+                Reason.RECONCILED,
+                *_REFUSED,
+                Reason.SERVICE_NOT_FOUND,
+                Reason.PORT_NOT_FOUND,
+                Reason.ADDRESS_PENDING,
+                Reason.CERTIFICATE_PENDING,
+                Reason.CERTIFICATE_UNAVAILABLE,
+            ),
+        ),
+        ConditionType(
+            Condition.ADMITTED,
+            "The host is the Route's own, and it is published.",
+            (Reason.ADMITTED, *_REFUSED),
+        ),
+        ConditionType(
+            Condition.CERTIFICATE_READY,
+            "The certificate that the host needs is in place.",
+            (
+                Reason.DEFAULT_CERTIFICATE,
+                Reason.CERTIFICATE_ISSUED,
+                Reason.NO_TLS,
+                Reason.CERTIFICATE_PENDING,
+                Reason.CERTIFICATE_UNAVAILABLE,
+                *_REFUSED,
+            ),
+        ),
+        ConditionType(
+            Condition.RECONCILING,
+            "It waits for something that comes by itself (absent when not).",
+            (
+                Reason.SERVICE_NOT_FOUND,
+                Reason.PORT_NOT_FOUND,
+                Reason.ADDRESS_PENDING,
+                Reason.CERTIFICATE_PENDING,
+            ),
+        ),
+        ConditionType(
+            Condition.STALLED,
+            "Nothing will go on until a person changes something (absent when not).",
+            (*_REFUSED, Reason.CERTIFICATE_UNAVAILABLE),
+        ),
+    ),
+    example="""\
+apiVersion: paas.dev/v1
+kind: Route
+metadata:
+  name: shop
+spec:
+  host: shop.example.com
+  to:
+    kind: Service
+    name: shop
+  port:
+    targetPort: http
+  tls:
+    termination: edge
+    insecureEdgeTerminationPolicy: Redirect
+""",
 )
