@@ -32,7 +32,7 @@ async def delete(
     all_: Annotated[bool, typer.Option("--all", help="All applications, or all of the kind.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> ExitCode | None:
-    """Delete applications or objects; says what goes with them.
+    """Delete applications or objects of any kind; says what goes with them.
 
     Example: paas delete app shop
     """

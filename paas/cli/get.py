@@ -36,7 +36,7 @@ async def get(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Leave the headings out.")] = False,
 ) -> ExitCode | None:
-    """List objects: app, bc, build, is, dc, route, project, and kinds of Kubernetes.
+    """List objects of any kind of the cluster, and applications.
 
     Example: paas get builds -o wide
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import typer
@@ -35,9 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     import typer
 
     try:
-        answer = typer.main.get_command(application())(
-            list(arguments), prog_name=program_name(), standalone_mode=False
-        )
+        answer = command_line()(list(arguments), prog_name=program_name(), standalone_mode=False)
     except typer.Exit as leaving:
         return leaving.exit_code
     except typer.Abort:
@@ -61,15 +59,15 @@ def program_name() -> str:
 
 def tell(problem: BaseException) -> int:
     """Say on stderr what happened and what to do; the exit code."""
+    from paas.terminal.colour import BOLD_RED, painted, wanted
     from paas.terminal.output import plain
     from paas.terminal.problem import explain
-    from paas.terminal.session import colour
 
     said = _of_command_line(problem) or explain(problem)
     for i, line in enumerate(said.lines()):
         line = plain(line)
-        if i == 0 and colour():
-            line = "\x1b[1;31merror:\x1b[0m" + line.removeprefix("error:")
+        if i == 0 and line.startswith("error:") and wanted(sys.stderr):
+            line = painted("error:", BOLD_RED) + line.removeprefix("error:")
         sys.stderr.write(line + "\n")
     return int(said.code)
 
@@ -87,13 +85,20 @@ def _of_command_line(problem: BaseException) -> Problem | None:  # type: ignore[
     return usage(message[:1].lower() + message[1:], hint=f"{command} --help")
 
 
-def application() -> typer.Typer:
-    """The whole command line."""
+def command_line() -> Any:
+    """The whole command line, ready to be called."""
     import typer
 
+    from paas.cli import frame
+
+    return frame.complete(typer.main.get_command(application()))
+
+
+def application() -> typer.Typer:
+    """The commands of all rooms."""
     from paas.apps import cli as apps
     from paas.builds import cli as builds
-    from paas.cli import delete, get
+    from paas.cli import delete, frame, get
     from paas.deployments import cli as deployments
     from paas.git import cli as git
     from paas.install import cli as install
@@ -102,15 +107,7 @@ def application() -> typer.Typer:
     from paas.routes import cli as routes
     from paas.templates import cli as templates
 
-    app = typer.Typer(
-        name="paas",
-        help="Push to deploy on your own cluster: git push becomes build, image, rollout, address.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-        epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
-    )
+    app = frame.make()
     node.register(app, install=install_embedded)
     install.register(app)
     projects.register(app)
@@ -140,6 +137,7 @@ def install_embedded(installation: Installation, *, say: object) -> None:
 def _add_credential(app: typer.Typer) -> None:
     @app.command(
         "git-credential",
+        hidden=True,
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
         add_help_option=False,
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
+from paas.terminal.group import group
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, Table, age, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
@@ -21,15 +22,13 @@ ATTEMPTS = 5
 
 
 def register(app: typer.Typer) -> None:
-    rollout = typer.Typer(no_args_is_help=True, help="Start, watch, list and undo rollouts.")
-    app.add_typer(rollout, name="rollout")
+    rollout = group(app, "rollout", "Start, watch, list and undo rollouts.")
     command(rollout, "latest")(latest)
     command(rollout, "status")(status)
     command(rollout, "history")(history)
     command(rollout, "undo")(undo)
     command(app, "unpin")(unpin)
-    setting = typer.Typer(no_args_is_help=True, help="Change a part of an application.")
-    app.add_typer(setting, name="set")
+    setting = group(app, "set", "Change a part of an application.")
     command(setting, "env")(set_env)
 
 
@@ -161,8 +160,7 @@ async def history(
         if output is Format.TABLE:
             output = Format.YAML
     if output in (Format.TABLE, Format.WIDE):
-        for line in history_table(config, revisions).lines(wide=output is Format.WIDE):
-            session.print(line)
+        session.show(history_table(config, revisions), wide=output is Format.WIDE)
     else:
         session.print(document(revisions, output, single=revision is not None))
     return None

@@ -110,7 +110,7 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
 
     @app.command("doctor")
     def doctor(name: Name = "default") -> None:
-        """Say what this machine lacks for a cluster, and the command that mends it.
+        """Say what this machine lacks for a cluster, and how to fix it.
 
         Example: paas doctor
         """

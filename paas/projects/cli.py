@@ -10,7 +10,6 @@ import typer
 from paas.api import names
 from paas.api.names import SERVICE_ACCOUNT_PUSHER
 from paas.api.resources import NAMESPACE, SERVICEACCOUNT, Key, Manifest
-from paas.terminal import kubeconfig
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Session, command
 
@@ -135,6 +134,8 @@ async def _ready(cluster: Cluster, name: str) -> bool:
 
 
 def _switch(session: Session, name: str) -> None:
+    from paas.terminal import kubeconfig
+
     try:
         path = kubeconfig.set_namespace(name, session.kubeconfig, context=session.context)
     except kubeconfig.KubeconfigError as problem:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from paas.terminal.colour import state
+
 
 class Format(StrEnum):
     """Values of -o/--output."""
@@ -35,17 +37,19 @@ class Table:
     rows: list[Sequence[str | None]] = field(default_factory=list)
     wide: frozenset[str] = frozenset()
 
-    def lines(self, *, wide: bool = False, headings: bool = True) -> list[str]:
-        """The table with columns three spaces apart and no trailing blanks."""
+    def lines(self, *, wide: bool = False, headings: bool = True, colours: bool = False) -> list[str]:
+        """The table with columns three spaces apart and no trailing blanks; names of states in colour."""
         shown = [i for i, heading in enumerate(self.headings) if wide or heading not in self.wide]
         rows = [[self.headings[i] for i in shown]] if headings else []
         rows += [[_cell(row[i]) for i in shown] for row in self.rows]
         if not rows:
             return []
         widths = [max(_width(row[i]) for row in rows) for i in range(len(shown))]
+        named = [self.headings[i] in ("NAME", "NAMESPACE") for i in shown]
         return [
             "   ".join(
-                cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+                state(cell, colours=colours and not name) + " " * (width - _width(cell))
+                for cell, width, name in zip(row, widths, named, strict=True)
             ).rstrip()
             for row in rows
         ]

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
 
 import typer
 
 from paas.api.names import SYSTEM_NAMESPACE
 from paas.api.resources import CONFIGMAP, Key
-from paas.terminal.output import Format, plain
+from paas.terminal.colour import wanted
+from paas.terminal.output import Format, Table, plain
 from paas.terminal.problem import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ Kubeconfig = Annotated[
     Path | None,
     typer.Option("--kubeconfig", help="Kubeconfig file; default $KUBECONFIG.", rich_help_panel=_PANEL),
 ]
+CONNECTION: Final[dict[str, Any]] = {
+    "namespace": Namespace, "context": Context, "kubeconfig": Kubeconfig,
+}  # fmt: skip
+"""The options that say where to work; every command that asks a cluster has them."""
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
 
 
@@ -70,6 +74,8 @@ class Session:
     namespace: str | None = None
     context: str | None = None
     kubeconfig: Path | None = None
+    goes_on: tuple[str, str] | None = None
+    """What a person who interrupts the command is told: what goes on without it, and what to type next."""
     _cluster: Cluster | None = field(default=None, repr=False)
     _platform: Platform | None = field(default=None, repr=False)
 
@@ -132,15 +138,15 @@ class Session:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
+    def show(self, table: Table, *, wide: bool = False, headings: bool = True) -> None:
+        """A table of data; in colour on a terminal."""
+        for line in table.lines(wide=wide, headings=headings, colours=wanted(sys.stdout)):
+            self.print(line)
+
     def say(self, text: str = "") -> None:
         """One line of progress; it is for people, so it is plain."""
         sys.stderr.write(plain(text) + "\n")
         sys.stderr.flush()
-
-
-def colour() -> bool:
-    """Whether problems may be coloured: a terminal, and NO_COLOR is not set."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 async def _with_session(session: Session, work: Coroutine[Any, Any, ExitCode | None]) -> ExitCode | None:
@@ -148,6 +154,17 @@ async def _with_session(session: Session, work: Coroutine[Any, Any, ExitCode | N
         return await work
     finally:
         await session.close()
+
+
+def _run(session: Session, work: Coroutine[Any, Any, ExitCode | None]) -> ExitCode | None:
+    """Run a command to its end. Raises Problem when a person interrupts it, with what goes on."""
+    try:
+        return asyncio.run(_with_session(session, work))
+    except KeyboardInterrupt:
+        if session.goes_on is None:
+            raise
+        what, hint = session.goes_on
+        raise Problem(what, hint=hint, code=ExitCode.INTERRUPTED) from None
 
 
 def command(
@@ -167,16 +184,15 @@ def command(
         own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
         shared = [
             inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for option, annotation in (
-                ("namespace", Namespace),
-                ("context", Context),
-                ("kubeconfig", Kubeconfig),
-            )
+            for option, annotation in CONNECTION.items()
         ]
+        shared.append(inspect.Parameter("called", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
         def run(**given: Any) -> None:
-            session = Session(given.pop("namespace"), given.pop("context"), given.pop("kubeconfig"))
-            code = asyncio.run(_with_session(session, work(session, **given)))  # type: ignore[call-arg]
+            # what was given before the command holds, unless it is given again after it
+            before = given.pop("called").find_root().params
+            session = Session(*(given.pop(option) or before.get(option) for option in CONNECTION))
+            code = _run(session, work(session, **given))  # type: ignore[call-arg]
             if code:
                 raise typer.Exit(int(code))
 
