@@ -28,7 +28,8 @@ from paas.apps import progress, rollouts
 from paas.apps.rollouts import Stage
 from paas.builds.job import FETCH
 from paas.kube import pods
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.observe import ENDED, Merge, observe, snapshot
 from paas.reconcile.conditions import find
 

@@ -14,7 +14,8 @@ from typing import Final, Generic, TypeVar
 
 from paas.api.names import GROUP, TOKEN_AUDIENCE
 from paas.api.resources import Key
-from paas.kube.cluster import ApiError, Cluster, UserInfo
+from paas.kube.cluster import Cluster, UserInfo
+from paas.kube.errors import ApiError
 
 KNOWN_SECONDS: Final = 15.0
 """How long a token stays known: a revoked one works this much longer."""

@@ -36,7 +36,8 @@ from paas.builds import job as jobs
 from paas.builds.advance import Confirmed, JobInputs, ObservedBuild, Unconfirmed
 from paas.builds.instantiate import instantiate
 from paas.builds.plan import Observed, StartBuild, plan
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
 from paas.reconcile import meta
 from paas.reconcile.controller import Controller, Watch, itself, labelled

@@ -35,7 +35,8 @@ from paas.api.build_request import (
 from paas.api.buildconfig import ANNOTATION_PAUSED, BuildConfigSpec, SourceType
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.builds.prune import pruned_build
-from paas.kube.cluster import AlreadyExists, Cluster, NotFound
+from paas.kube.cluster import Cluster
+from paas.kube.errors import AlreadyExists, NotFound
 from paas.reconcile import meta
 
 ATTEMPTS: Final = 100

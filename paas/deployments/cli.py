@@ -297,7 +297,7 @@ async def set_env(
 
     Example: paas set env shop GREETING=hello OLD-
     """
-    from paas.kube.cluster import Conflict
+    from paas.kube.errors import Conflict
 
     wanted = dict(change_of(change) for change in changes or ())
     cluster = await session.cluster()

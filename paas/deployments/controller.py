@@ -29,7 +29,7 @@ from paas.api.resources import (
 from paas.deployments import revision
 from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
 from paas.deployments.snapshot import Snapshot, understand
-from paas.kube.cluster import ApiError
+from paas.kube.errors import ApiError
 from paas.kube.view import View
 from paas.reconcile import meta
 from paas.reconcile.conditions import find

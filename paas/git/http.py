@@ -31,7 +31,8 @@ from paas.git.push import FindConfig
 from paas.git.receive import Push, PushSession, Receiver
 from paas.git.refs import refusals
 from paas.git.repositories import Repositories, Repository
-from paas.kube.cluster import ApiError, ClusterUnreachable, UserInfo
+from paas.kube.cluster import UserInfo
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.web.body import Body, BodyRefused, Disconnected, Receive, Send, TooLarge
 
 log = logging.getLogger(__name__)

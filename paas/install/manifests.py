@@ -34,7 +34,8 @@ from paas.api.resources import (
     key_of,
     resource_of,
 )
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.settings import Settings
 from paas.shipped import shipped
 

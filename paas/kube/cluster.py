@@ -1,19 +1,12 @@
-"""The one door to the API server: plain data in and out, one exception type per kind of refusal.
-
-kubernetes.aio brings configuration, credentials and TLS; requests go through its REST client with our
-own paths, so no typed models stand between an object and the code that decides about it.
-"""
+"""The one door to the API server: objects, streams and who may do what, as plain data in and out."""
 
 from __future__ import annotations
 
 import codecs
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self
-from urllib.parse import urlencode
+from typing import Any, Literal
 
 import aiohttp
 
@@ -28,50 +21,13 @@ from paas.api.resources import (
     key_of,
     resource_of,
 )
+from paas.kube.connection import Connection
+from paas.kube.errors import ClusterUnreachable, Conflict, NotFound, error_of
 
-OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 PAGE = 500
 """Objects a LIST request."""
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-
-
-class ClusterUnreachable(Exception):
-    """No answer from the API server, or no configuration that says where it is."""
-
-
-class ApiError(Exception):
-    """The API server refused: HTTP `status`, `reason` (a word) and `message` (a sentence)."""
-
-    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
-
-
-class NotFound(ApiError): ...
-
-
-class Conflict(ApiError): ...
-
-
-class AlreadyExists(Conflict): ...
-
-
-class Expired(ApiError): ...
-
-
-class Unauthorized(ApiError): ...
-
-
-class Forbidden(ApiError): ...
-
-
-class Invalid(ApiError): ...
-
-
-_BY_STATUS: Mapping[int, type[ApiError]] = {
-    401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,128 +40,10 @@ class UserInfo:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
-def error_of(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
-    """The exception for a refusal; `body` is a metav1.Status or any text."""
-    try:
-        answer = json.loads(body)
-        reason, message = str(answer.get("reason") or ""), str(answer.get("message") or "")
-    except (ValueError, AttributeError):
-        reason, message = "", body.decode(errors="replace")[:500].strip()
-    cls = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
-    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return cls(status, reason or f"HTTP{status}", message or f"HTTP {status}", seconds)
+class Cluster(Connection):
+    """What the API server has. Use `connect`, and as an async context manager."""
 
-
-class Cluster:
-    """A connection to one API server. Use `connect`, and as an async context manager.
-
-    `namespace` is that of the kubeconfig's context, `context` its name ('' in a pod).
-    """
-
-    def __init__(self, client: Any, *, namespace: str, context: str = "") -> None:
-        self._client = client
-        self.namespace = namespace
-        self.context = context
-
-    @staticmethod
-    async def connect(
-        kubeconfig: Path | None = None, *, context: str | None = None, token: str | None = None
-    ) -> Cluster:
-        """Connect by `kubeconfig`, else $KUBECONFIG, else ~/.kube/config, else the pod's own account.
-
-        With `token`, the kubeconfig gives address and CA only. Raises ClusterUnreachable when there is
-        nothing to connect by; no request is sent yet.
-        """
-        from kubernetes.aio import client as api
-        from kubernetes.aio import config as loader
-
-        configuration = api.Configuration()
-        if kubeconfig is None and "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
-            loader.load_incluster_config(client_configuration=configuration)
-            return Cluster(api.ApiClient(configuration), namespace=OWN_NAMESPACE.read_text().strip())
-        path = str(kubeconfig) if kubeconfig else None
-        try:
-            contexts, active = loader.list_kube_config_contexts(path)
-            chosen = active if context is None else next(c for c in contexts if c["name"] == context)
-            await loader.load_kube_config(path, context=chosen["name"], client_configuration=configuration)
-        except StopIteration:
-            raise ClusterUnreachable(f"the kubeconfig has no context {context!r}") from None
-        except (loader.ConfigException, OSError, TypeError) as problem:
-            raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
-        if token is not None:
-            configuration.api_key = {"BearerToken": f"Bearer {token}"}
-            configuration.cert_file = configuration.key_file = None
-        configuration.client_side_validation = False
-        namespace = (chosen.get("context") or {}).get("namespace") or "default"
-        return Cluster(api.ApiClient(configuration), namespace=namespace, context=chosen["name"])
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        await self._client.close()
-
-    @property
-    def host(self) -> str:
-        """URL of the API server."""
-        return str(self._client.configuration.host)
-
-    # -- requests ------------------------------------------------------------------------------------
-
-    async def _open(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str | int | None] | None,
-        body: Any,
-        content_type: str,
-        timeout: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        given = {key: value for key, value in (query or {}).items() if value is not None}
-        url = path + (f"?{urlencode(given)}" if given else "")
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        try:
-            method, url, headers, _, _ = await self._client.param_serialize(
-                method, url, header_params=headers, auth_settings=["BearerToken"]
-            )
-            answer = await self._client.call_api(method, url, headers, body, None, _request_timeout=timeout)
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            raise ClusterUnreachable(
-                f"no answer from {self.host}: {problem or type(problem).__name__}"
-            ) from problem
-        response: aiohttp.ClientResponse = answer.response
-        if response.status >= 400:
-            try:
-                raise error_of(response.status, await response.read(), response.headers.get("Retry-After"))
-            finally:
-                response.release()
-        return response
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str | int | None] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-        timeout: float = 30,
-    ) -> Any:
-        """One request; the JSON (else the text) of the answer. Raises ApiError, ClusterUnreachable."""
-        limit = aiohttp.ClientTimeout(total=timeout, connect=10)
-        response = await self._open(method, path, query, body, content_type, limit)
-        try:
-            data = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as problem:
-            raise ClusterUnreachable(f"{self.host} stopped answering: {problem}") from problem
-        finally:
-            response.release()
-        if "json" not in response.headers.get("Content-Type", ""):
-            return data.decode(errors="replace")
-        return json.loads(data) if data else None
+    # -- objects -------------------------------------------------------------------------------------
 
     async def get(self, resource: Resource, key: Key) -> Manifest | None:
         """The object, or None when it does not exist."""
@@ -328,7 +166,7 @@ class Cluster:
             "timeoutSeconds": max(1, int(timeout)),
         }
         limit = aiohttp.ClientTimeout(total=timeout + 10, connect=10)
-        response = await self._open("GET", resource.path(namespace), query, None, "application/json", limit)
+        response = await self.open("GET", resource.path(namespace), query, None, "application/json", limit)
         try:
             async for line in response.content:
                 event = json.loads(line)
@@ -363,7 +201,7 @@ class Cluster:
         }
         limit = aiohttp.ClientTimeout(total=None, connect=10)
         path = POD.path(key.namespace, key.name, "log")
-        response = await self._open("GET", path, query, None, "application/json", limit)
+        response = await self.open("GET", path, query, None, "application/json", limit)
         decoder, rest = codecs.getincrementaldecoder("utf-8")(errors="replace"), ""
         try:
             async for chunk in response.content.iter_any():

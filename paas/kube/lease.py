@@ -15,7 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from paas.api.resources import LEASE, Key, Manifest
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from paas.api.resources import Manifest, Resource
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable, Expired
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable, Expired
 
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 
 from paas.api.names import ANNOTATION_DESIRED
 from paas.api.resources import EVENT, Key, Manifest, Resource, key_of, resource_of
-from paas.kube.cluster import AlreadyExists, ApiError, Cluster, Conflict, NotFound
+from paas.kube.cluster import Cluster
+from paas.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from paas.kube.view import version_of
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.meta import owned_by

@@ -18,7 +18,8 @@ from typing import Any, cast
 import kopf
 
 from paas.api.resources import Manifest, Resource
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
 from paas.reconcile.controller import Controller
 from paas.reconcile.runner import Runner

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from paas.api.resources import Key, Manifest, Resource
-from paas.kube.cluster import ApiError, ClusterUnreachable
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile import backoff, metrics
 from paas.reconcile.controller import Controller
 from paas.reconcile.execute import Executor, PlanOutdated

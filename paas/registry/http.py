@@ -29,7 +29,7 @@ from paas.auth.credentials import (
     project_credential,
     verify_build_credential,
 )
-from paas.kube.cluster import ApiError, ClusterUnreachable
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile.conditions import timestamp
 from paas.registry.reference import target
 from paas.registry.signer import Signer

@@ -18,7 +18,8 @@ from functools import cached_property
 from paas.api.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
 from paas.api.project import is_project
 from paas.api.resources import NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
-from paas.kube.cluster import AlreadyExists, Cluster, Conflict
+from paas.kube.cluster import Cluster
+from paas.kube.errors import AlreadyExists, Conflict
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch
 from paas.reconcile.execute import PlanOutdated

@@ -9,7 +9,8 @@ import logging
 import sys
 
 from paas.kube import logs
-from paas.kube.cluster import Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ClusterUnreachable
 from paas.server.app import Server
 from paas.server.cluster import needs_of
 from paas.settings import load

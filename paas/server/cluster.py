@@ -13,7 +13,8 @@ from paas.auth.review import Auth
 from paas.builds.instantiate import instantiate
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.registry.http import TokenDependencies, token_router
 from paas.registry.signer import Signer
 from paas.server.app import Dependencies

@@ -12,7 +12,8 @@ from contextlib import aclosing
 from paas.api.resources import Manifest
 from paas.apps.follow import WAIT, End, tell
 from paas.apps.progress import problem, still_running
-from paas.kube.cluster import ApiError, Cluster, ClusterUnreachable
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
 
 log = logging.getLogger(__name__)
 

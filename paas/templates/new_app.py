@@ -231,7 +231,7 @@ def explanation(found: Found) -> list[str]:
 
 async def check_project(session: Session, project: str) -> None:
     """Raise Problem when the namespace is not a project."""
-    from paas.kube.cluster import Forbidden
+    from paas.kube.errors import Forbidden
 
     try:
         found = await (await session.cluster()).get(NAMESPACE, Key("", project))

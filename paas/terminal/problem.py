@@ -6,8 +6,9 @@ into one, so commands need not catch them; what it does not know is a defect of 
 
 from __future__ import annotations
 
-import asyncio
 from enum import IntEnum
+
+from paas.kube import errors
 
 
 class ExitCode(IntEnum):
@@ -50,23 +51,21 @@ def explain(problem: BaseException) -> Problem:
     """The Problem that an exception means to a person."""
     if isinstance(problem, Problem):
         return problem
-    from paas.kube import cluster as door
-
     match problem:
-        case door.ClusterUnreachable():
+        case errors.ClusterUnreachable():
             return Problem(
                 "the cluster cannot be reached",
                 why=str(problem),
                 hint="paas doctor, or check KUBECONFIG and --context",
             )
-        case door.Unauthorized():
+        case errors.Unauthorized():
             return Problem(
                 "the cluster does not accept your credentials",
                 why=problem.message,
                 hint="log in again, or take another context: kubectl config get-contexts",
                 code=ExitCode.NOT_ALLOWED,
             )
-        case door.Forbidden():
+        case errors.Forbidden():
             return Problem(
                 "not allowed",
                 why=problem.message,
@@ -74,7 +73,7 @@ def explain(problem: BaseException) -> Problem:
                 "kubectl auth can-i --list shows what you may do",
                 code=ExitCode.NOT_ALLOWED,
             )
-        case door.NotFound() if (
+        case errors.NotFound() if (
             "page not found" in problem.message or "requested resource" in problem.message
         ):
             return Problem(
@@ -83,29 +82,29 @@ def explain(problem: BaseException) -> Problem:
                 hint="paas install, or choose another cluster with --context",
                 code=ExitCode.NOT_FOUND,
             )
-        case door.NotFound():
+        case errors.NotFound():
             return Problem("not found", why=problem.message, hint="paas get all", code=ExitCode.NOT_FOUND)
-        case door.AlreadyExists():
+        case errors.AlreadyExists():
             return Problem("it exists already", why=problem.message, hint="paas get all")
-        case door.Conflict():
+        case errors.Conflict():
             return Problem(
                 "somebody else changed the object at the same time", why=problem.message, hint="try again"
             )
-        case door.Invalid():
+        case errors.Invalid():
             return Problem(
                 "the cluster refused the object as invalid",
                 why=problem.message,
                 hint="correct the named field",
             )
-        case door.ApiError():
+        case errors.ApiError():
             return Problem(
                 f"the cluster answered {problem.status}",
                 why=problem.message,
                 hint="try again; paas doctor checks the cluster",
             )
-        case TimeoutError() | asyncio.TimeoutError():
+        case TimeoutError():
             return Problem("the time is up", why=str(problem), hint="paas status", code=ExitCode.TIMEOUT)
-        case KeyboardInterrupt() | asyncio.CancelledError():
+        case KeyboardInterrupt():
             return Problem("interrupted", code=ExitCode.INTERRUPTED)
         case _:
             return Problem(

@@ -97,7 +97,8 @@ class LeanClient:
 
 async def connect(kubeconfig: Path | None, *, context: str | None) -> Cluster:
     """A connection as `Cluster.connect` makes it. Raises ClusterUnreachable."""
-    from paas.kube.cluster import Cluster, ClusterUnreachable
+    from paas.kube.cluster import Cluster
+    from paas.kube.errors import ClusterUnreachable
 
     if any(path.is_file() for path in paths(kubeconfig, os.environ)):
         try:

@@ -113,7 +113,7 @@ class Session:
 
     async def user(self) -> str | None:
         """The name that the API server knows us by, or None when it does not say."""
-        from paas.kube.cluster import ApiError
+        from paas.kube.errors import ApiError
 
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         try:

@@ -23,7 +23,7 @@ from typing import Any, Final
 from paas.api.build_request import Instantiate, InstantiateError
 from paas.api.resources import Key, Manifest
 from paas.git.push import FindConfig
-from paas.kube.cluster import ApiError, ClusterUnreachable
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.web.body import Body, BodyRefused, Disconnected, Receive, Send
 from paas.webhooks import github
 from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed, decide

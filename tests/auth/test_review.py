@@ -8,7 +8,8 @@ import pytest
 
 from paas.api.resources import Key
 from paas.auth.review import ALLOWED_SECONDS, DENIED_SECONDS, KNOWN_SECONDS, UNKNOWN_SECONDS, Auth, Remembered
-from paas.kube.cluster import ApiError, ClusterUnreachable, UserInfo
+from paas.kube.cluster import UserInfo
+from paas.kube.errors import ApiError, ClusterUnreachable
 
 KEY = Key("demo", "shop")
 

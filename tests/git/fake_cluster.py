@@ -14,7 +14,8 @@ from typing import Any
 
 from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
 from paas.api.resources import Key, Manifest
-from paas.kube.cluster import ClusterUnreachable, UserInfo
+from paas.kube.cluster import UserInfo
+from paas.kube.errors import ClusterUnreachable
 
 CREDENTIAL_KEY = b"0123456789abcdef0123456789abcdef"
 

@@ -17,7 +17,8 @@ from paas.api.resources import BUILD, BUILDCONFIG, IMAGESTREAM, JOB, NAMESPACE, 
 from paas.auth import credentials
 from paas.builds.controller import BuildsController
 from paas.builds.instantiate import instantiate
-from paas.kube.cluster import ApiError, Cluster, Forbidden, Invalid
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, Forbidden, Invalid
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries

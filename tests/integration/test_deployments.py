@@ -24,7 +24,8 @@ from paas.api.resources import (
     Manifest,
 )
 from paas.deployments.controller import DeploymentsController
-from paas.kube.cluster import ApiError, Cluster
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError
 from paas.kube.view import View
 from paas.settings import Settings
 from tests.support.deployments import LABELS, Project, config, digest, make

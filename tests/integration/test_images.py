@@ -11,7 +11,8 @@ import pytest
 from paas.api.image import current
 from paas.api.resources import BUILD, EVENT, IMAGESTREAM, Key, Manifest
 from paas.images.controller import ImagesController
-from paas.kube.cluster import ApiError, Cluster
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError
 from paas.kube.view import View
 from paas.settings import Settings
 from tests.support.completed_builds import digest

@@ -13,7 +13,8 @@ import yaml
 from paas.api.project import status_of
 from paas.api.resources import IMAGESTREAM, INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest
 from paas.images.controller import ImagesController
-from paas.kube.cluster import AlreadyExists, Cluster
+from paas.kube.cluster import Cluster
+from paas.kube.errors import AlreadyExists
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries

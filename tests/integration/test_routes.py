@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest
-from paas.kube.cluster import ApiError, Cluster
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError
 from paas.routes.certificates import Authority, read
 from paas.settings import Settings
 from tests.support.operating import Operating, operating

@@ -15,7 +15,8 @@ from paas.api import names
 from paas.api.resources import Manifest
 from paas.cli.main import run
 from paas.install.manifests import apply_crds
-from paas.kube.cluster import AlreadyExists, Cluster
+from paas.kube.cluster import Cluster
+from paas.kube.errors import AlreadyExists
 
 T = TypeVar("T")
 URL = "https://paas.apps.localhost:8443"

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from paas.cli import main as command_line
-from paas.kube import cluster as door
+from paas.kube import errors
 from paas.terminal.problem import ExitCode, Problem, explain, not_found, usage
 
 
 @pytest.mark.parametrize(
     ("problem", "code"),
     [
-        (door.Forbidden(403, "Forbidden", "builds is forbidden"), ExitCode.NOT_ALLOWED),
-        (door.Unauthorized(401, "Unauthorized", "no"), ExitCode.NOT_ALLOWED),
-        (door.NotFound(404, "NotFound", "the server could not find it"), ExitCode.NOT_FOUND),
-        (door.AlreadyExists(409, "AlreadyExists", "exists"), ExitCode.FAILED),
-        (door.Conflict(409, "Conflict", "changed"), ExitCode.FAILED),
-        (door.Invalid(422, "Invalid", "spec.output: Required value"), ExitCode.FAILED),
-        (door.ApiError(500, "InternalError", "etcd"), ExitCode.FAILED),
-        (door.ClusterUnreachable("no answer from https://x"), ExitCode.FAILED),
+        (errors.Forbidden(403, "Forbidden", "builds is forbidden"), ExitCode.NOT_ALLOWED),
+        (errors.Unauthorized(401, "Unauthorized", "no"), ExitCode.NOT_ALLOWED),
+        (errors.NotFound(404, "NotFound", "the server could not find it"), ExitCode.NOT_FOUND),
+        (errors.AlreadyExists(409, "AlreadyExists", "exists"), ExitCode.FAILED),
+        (errors.Conflict(409, "Conflict", "changed"), ExitCode.FAILED),
+        (errors.Invalid(422, "Invalid", "spec.output: Required value"), ExitCode.FAILED),
+        (errors.ApiError(500, "InternalError", "etcd"), ExitCode.FAILED),
+        (errors.ClusterUnreachable("no answer from https://x"), ExitCode.FAILED),
         (TimeoutError("30 s"), ExitCode.TIMEOUT),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED),
         (ZeroDivisionError("division"), ExitCode.FAILED),
@@ -40,7 +40,7 @@ def test_every_exception_has_words_and_a_code(problem: BaseException, code: Exit
 
 
 def test_what_the_cluster_said_is_passed_on() -> None:
-    said = explain(door.Invalid(422, "Invalid", "spec.output: Required value"))
+    said = explain(errors.Invalid(422, "Invalid", "spec.output: Required value"))
     assert said.lines()[0] == "error: the cluster refused the object as invalid (spec.output: Required value)"
 
 

@@ -1,0 +1,133 @@
+"""A connection to one API server: where it is, who asks, and one request at a time.
+
+kubernetes.aio brings configuration, credentials and TLS; requests go through its REST client with our own
+paths, so no typed models stand between an object and the code that decides about it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+
+from paas.kube.errors import ClusterUnreachable, error_of
+
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class Connection:
+    """Requests to one API server. Use `connect`, and as an async context manager.
+
+    `namespace` is that of the kubeconfig's context, `context` its name ('' in a pod).
+    """
+
+    def __init__(self, client: Any, *, namespace: str, context: str = "") -> None:
+        self._client = client
+        self.namespace = namespace
+        self.context = context
+
+    @classmethod
+    async def connect(
+        cls, kubeconfig: Path | None = None, *, context: str | None = None, token: str | None = None
+    ) -> Self:
+        """Connect by `kubeconfig`, else $KUBECONFIG, else ~/.kube/config, else the pod's own account.
+
+        With `token`, the kubeconfig gives address and CA only. Raises ClusterUnreachable when there is
+        nothing to connect by; no request is sent yet.
+        """
+        from kubernetes.aio import client as api
+        from kubernetes.aio import config as loader
+
+        configuration = api.Configuration()
+        if kubeconfig is None and "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
+            loader.load_incluster_config(client_configuration=configuration)
+            return cls(api.ApiClient(configuration), namespace=OWN_NAMESPACE.read_text().strip())
+        path = str(kubeconfig) if kubeconfig else None
+        try:
+            contexts, active = loader.list_kube_config_contexts(path)
+            chosen = active if context is None else next(c for c in contexts if c["name"] == context)
+            await loader.load_kube_config(path, context=chosen["name"], client_configuration=configuration)
+        except StopIteration:
+            raise ClusterUnreachable(f"the kubeconfig has no context {context!r}") from None
+        except (loader.ConfigException, OSError, TypeError) as problem:
+            raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
+        if token is not None:
+            configuration.api_key = {"BearerToken": f"Bearer {token}"}
+            configuration.cert_file = configuration.key_file = None
+        configuration.client_side_validation = False
+        namespace = (chosen.get("context") or {}).get("namespace") or "default"
+        return cls(api.ApiClient(configuration), namespace=namespace, context=chosen["name"])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    @property
+    def host(self) -> str:
+        """URL of the API server."""
+        return str(self._client.configuration.host)
+
+    # -- requests ------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None] | None,
+        body: Any,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        """One request whose answer is still to be read and closed. Raises ApiError, ClusterUnreachable."""
+        given = {key: value for key, value in (query or {}).items() if value is not None}
+        url = path + (f"?{urlencode(given)}" if given else "")
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        try:
+            method, url, headers, _, _ = await self._client.param_serialize(
+                method, url, header_params=headers, auth_settings=["BearerToken"]
+            )
+            answer = await self._client.call_api(method, url, headers, body, None, _request_timeout=timeout)
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            raise ClusterUnreachable(
+                f"no answer from {self.host}: {problem or type(problem).__name__}"
+            ) from problem
+        response: aiohttp.ClientResponse = answer.response
+        if response.status >= 400:
+            try:
+                raise error_of(response.status, await response.read(), response.headers.get("Retry-After"))
+            finally:
+                response.release()
+        return response
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | None] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout: float = 30,
+    ) -> Any:
+        """One request; the JSON (else the text) of the answer. Raises ApiError, ClusterUnreachable."""
+        limit = aiohttp.ClientTimeout(total=timeout, connect=10)
+        response = await self.open(method, path, query, body, content_type, limit)
+        try:
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            raise ClusterUnreachable(f"{self.host} stopped answering: {problem}") from problem
+        finally:
+            response.release()
+        if "json" not in response.headers.get("Content-Type", ""):
+            return data.decode(errors="replace")
+        return json.loads(data) if data else None

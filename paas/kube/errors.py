@@ -1,0 +1,56 @@
+"""What the API server refuses, and that it cannot be reached: one exception type per kind of refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+
+class ClusterUnreachable(Exception):
+    """No answer from the API server, or no configuration that says where it is."""
+
+
+class ApiError(Exception):
+    """The API server refused: HTTP `status`, `reason` (a word) and `message` (a sentence)."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
+
+
+class NotFound(ApiError): ...
+
+
+class Conflict(ApiError): ...
+
+
+class AlreadyExists(Conflict): ...
+
+
+class Expired(ApiError): ...
+
+
+class Unauthorized(ApiError): ...
+
+
+class Forbidden(ApiError): ...
+
+
+class Invalid(ApiError): ...
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
+}  # fmt: skip
+
+
+def error_of(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
+    """The exception for a refusal; `body` is a metav1.Status or any text."""
+    try:
+        answer = json.loads(body)
+        reason, message = str(answer.get("reason") or ""), str(answer.get("message") or "")
+    except (ValueError, AttributeError):
+        reason, message = "", body.decode(errors="replace")[:500].strip()
+    cls = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return cls(status, reason or f"HTTP{status}", message or f"HTTP {status}", seconds)
