@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from paas.api import names
 from paas.api.resources import POD, Key, Manifest
-from paas.apps import progress
-from paas.apps.follow import whole_log
+from paas.apps.builds import name_of
+from paas.apps.container_logs import whole_log
 from paas.kube import pods
 from paas.kube.cluster import Cluster
 from paas.kube.observe import ENDED, Merge, observe
@@ -30,7 +30,7 @@ async def lines_of(
     cluster: Cluster, pod: Manifest, container: str, *, tail: int | None, timestamps: bool, previous: bool
 ) -> AsyncIterator[str]:
     """The lines that there are now."""
-    key = Key(pod["metadata"]["namespace"], progress.name_of(pod))
+    key = Key(pod["metadata"]["namespace"], name_of(pod))
     async for line in cluster.logs(
         key, container=container, tail=tail, timestamps=timestamps, previous=previous
     ):
@@ -56,10 +56,10 @@ async def follow_pods(
                 for pod in item.values():
                     for each, run in containers_with_log(pod, container).items():
                         # a container that was started again has another id, and a log of its own
-                        stream = (progress.name_of(pod), each, run)
+                        stream = (name_of(pod), each, run)
                         if stream not in known:
                             known.add(stream)
-                            key = Key(namespace, progress.name_of(pod))
+                            key = Key(namespace, name_of(pod))
                             source = whole_log(cluster, key, container=each, tail=tail)
                             merge.add(stream, source)
             elif item is not ENDED:

@@ -94,13 +94,15 @@ async def _build_logs(
     session: Session, cluster: Cluster, build: Manifest, options: _LogOptions
 ) -> ExitCode | None:
     from paas.api.resources import BUILD, POD, Key
-    from paas.apps import progress
-    from paas.apps.follow import LogLine, Trouble, build_log
+    from paas.apps import builds
+    from paas.apps.container_logs import build_log
     from paas.apps.logs import containers_with_log, lines_of
+    from paas.apps.progress import LogLine
+    from paas.apps.render_progress import problem_text
     from paas.kube.observe import observe
 
-    name, project = progress.name_of(build), build["metadata"]["namespace"]
-    if options.follow and not progress.is_over(build):
+    name, project = builds.name_of(build), build["metadata"]["namespace"]
+    if options.follow and not builds.is_over(build):
         said = False
         pods = ""
         async for found in observe(cluster, BUILD, project, name=name):
@@ -108,20 +110,20 @@ async def _build_logs(
                 raise not_found("build", name, project, hint="it was deleted meanwhile")
             build = found[name]
             pods = (build.get("status") or {}).get("pod") or ""
-            if pods or progress.is_over(build):
+            if pods or builds.is_over(build):
                 break
             if not said:
                 said = True
-                session.say(f"build {name} is {progress.phase_of(build)}; waiting for its pod")
+                session.say(f"build {name} is {builds.phase_of(build)}; waiting for its pod")
         if pods:
             async for item in build_log(cluster, Key(project, pods)):
                 if isinstance(item, LogLine):
                     session.print(plain(item.text))
-                elif isinstance(item, Trouble):
-                    session.say(f"warning: the build pod does not start yet: {item.text}")
+                else:
+                    session.say(f"warning: the build pod does not start yet: {problem_text(item.problem)}")
         async for found in observe(cluster, BUILD, project, name=name):
             build = found.get(name, build)
-            if name not in found or progress.is_over(build):
+            if name not in found or builds.is_over(build):
                 break
     else:
         pod_name = (build.get("status") or {}).get("pod")
@@ -132,7 +134,7 @@ async def _build_logs(
                 session.say("the pod is gone; this is the end of its log:")
                 session.print(plain(str(snippet)))
             else:
-                session.say(f"build {name} is {progress.phase_of(build)} and has no log" + _why(build))
+                session.say(f"build {name} is {builds.phase_of(build)} and has no log" + _why(build))
         else:
             for container in containers_with_log(pod, options.container):
                 async for line in lines_of(
@@ -152,12 +154,12 @@ def _why(build: Manifest) -> str:
 
 def _exit_code(session: Session, build: Manifest) -> ExitCode:
     """The exit code of a build that is over; says so when it is not Complete."""
-    from paas.apps import progress
+    from paas.apps import builds
 
-    phase = progress.phase_of(build)
+    phase = builds.phase_of(build)
     if phase == "Complete":
         return ExitCode.OK
-    session.say(f"error: build {progress.name_of(build)} is {phase}{_why(build)}")
+    session.say(f"error: build {builds.name_of(build)} is {phase}{_why(build)}")
     return ExitCode.FAILED
 
 
@@ -170,14 +172,16 @@ async def _pod_logs(
     options: _LogOptions,
 ) -> ExitCode | None:
     from paas.api.resources import POD
-    from paas.apps import progress
+    from paas.apps import builds
     from paas.apps.logs import containers_with_log, follow_pods, lines_of, pods_selector
+    from paas.apps.render_progress import problem_text
+    from paas.kube.pods import why_not_running
 
     selector = pods_selector(config) if config is not None else None
     fields = f"metadata.name={name}" if name else None
     pods = await cluster.list(POD, project, labels=selector, fields=fields)
     if not pods and not options.follow:
-        of = progress.name_of(config) if config is not None else name
+        of = builds.name_of(config) if config is not None else name
         raise Problem(f'"{of}" has no pods', hint=f"paas status {of} -n {project}")
     for pod in pods:
         if options.container and options.container not in [c["name"] for c in pod["spec"]["containers"]]:
@@ -192,11 +196,11 @@ async def _pod_logs(
     sources = [(pod, each) for pod in pods for each in containers_with_log(pod, options.container)]
     if not sources:
         for pod in pods:
-            session.say(
-                f"pod {progress.name_of(pod)} has no log yet: {progress.pod_trouble(pod) or 'it is starting'}"
-            )
+            problem = why_not_running(pod)
+            why = problem_text(problem) if problem is not None else "it is starting"
+            session.say(f"pod {builds.name_of(pod)} has no log yet: {why}")
     for pod, each in sources:
-        prefix = f"[{progress.name_of(pod)}/{each}] " if len(sources) > 1 else ""
+        prefix = f"[{builds.name_of(pod)}/{each}] " if len(sources) > 1 else ""
         async for line in lines_of(
             cluster, pod, each, tail=options.tail, timestamps=options.timestamps, previous=options.previous
         ):

@@ -1,4 +1,4 @@
-"""What became of a build in a DeploymentConfig: pure, from the objects as they are now."""
+"""What became of a Build in a DeploymentConfig, as data. Pure, from the objects as they are now."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from paas.api.deployment import Phase
+from paas.api import names
+from paas.api.deployment import Phase, RolloutReason
 from paas.api.resources import Manifest
-from paas.apps import progress
+from paas.apps import builds
 from paas.kube.pods import is_ready
 
 
@@ -27,11 +28,18 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class RolloutState:
-    """`revision` is the one that runs (or ran) the build's image, None when there is none."""
+    """`revision` is the one that runs (or ran) the build's image, or the one that keeps it from running."""
 
     stage: Stage
     revision: int | None = None
-    message: str = ""
+    unchanged: bool = False
+    """LIVE: the image was the same as before, and nothing was rolled out."""
+    overtaken_by: str = ""
+    """OVERTAKEN: the later build, where it is known."""
+    paused: bool = False
+    """MANUAL: the DeploymentConfig is paused; else its image trigger is not automatic."""
+    run: Mapping[str, Any] | None = None
+    """FAILED: the rollout, as the status has it."""
 
 
 def deploys(config: Mapping[str, Any], build: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -46,10 +54,10 @@ def deploys(config: Mapping[str, Any], build: Mapping[str, Any]) -> Mapping[str,
     return None
 
 
-def standing(config: Mapping[str, Any], build: Mapping[str, Any]) -> RolloutState:
+def rollout_state(config: Mapping[str, Any], build: Mapping[str, Any]) -> RolloutState:
     """Where the complete build is with this DeploymentConfig (which `deploys` it)."""
     status = config.get("status") or {}
-    name, number = progress.name_of(build), int(build["spec"]["number"])
+    name, number = builds.name_of(build), int(build["spec"]["number"])
     rollout = status.get("rollout") or {}
     for run in (rollout, *(status.get("history") or ())):
         if run.get("build") == name:
@@ -59,35 +67,33 @@ def standing(config: Mapping[str, Any], build: Mapping[str, Any]) -> RolloutStat
                 return found
     image = (build.get("status") or {}).get("outputDockerImageReference")
     if image and status.get("image") == image and rollout.get("phase") == Phase.COMPLETE:
-        return RolloutState(Stage.LIVE, rollout.get("revision"), "the image is the same as before")
+        return RolloutState(Stage.LIVE, rollout.get("revision"), unchanged=True)
     if _later(rollout, name, number):
-        return RolloutState(Stage.OVERTAKEN, rollout.get("revision"), f"{rollout['build']} came after it")
+        return RolloutState(Stage.OVERTAKEN, rollout.get("revision"), overtaken_by=str(rollout["build"]))
     params = deploys(config, build) or {}
     hold = status.get("hold")
-    if hold and not (progress.is_source_change(build) and number > int(hold.get("baseline") or 0)):
-        return RolloutState(
-            Stage.HELD, hold.get("revision"), f"revision {hold.get('revision')} is held by a rollback"
-        )
+    if hold and not (builds.is_source_change(build) and number > int(hold.get("baseline") or 0)):
+        return RolloutState(Stage.HELD, hold.get("revision"))
     if config["spec"].get("paused"):
-        return RolloutState(Stage.MANUAL, None, "the DeploymentConfig is paused")
+        return RolloutState(Stage.MANUAL, paused=True)
     if not params.get("automatic", False):
-        return RolloutState(Stage.MANUAL, None, "its image trigger is not automatic")
+        return RolloutState(Stage.MANUAL)
     return RolloutState(Stage.WAITING)
 
 
 def _of_run(run: Mapping[str, Any], *, current: bool) -> RolloutState:
-    revision, message = run.get("revision"), str(run.get("message") or "")
+    revision = run.get("revision")
     match run.get("phase"):
         case Phase.COMPLETE:
             return RolloutState(Stage.LIVE, revision)
-        case Phase.FAILED if run.get("reason") == "Superseded":
-            return RolloutState(Stage.OVERTAKEN, revision, message)
+        case Phase.FAILED if run.get("reason") == RolloutReason.SUPERSEDED:
+            return RolloutState(Stage.OVERTAKEN, revision)
         case Phase.FAILED:
-            return RolloutState(Stage.FAILED, revision, message or str(run.get("reason") or ""))
+            return RolloutState(Stage.FAILED, revision, run=run)
         case _ if current:
             return RolloutState(Stage.ROLLING, revision)
         case _:
-            return RolloutState(Stage.OVERTAKEN, revision, message)
+            return RolloutState(Stage.OVERTAKEN, revision)
 
 
 def _later(rollout: Mapping[str, Any], name: str, number: int) -> bool:
@@ -96,46 +102,49 @@ def _later(rollout: Mapping[str, Any], name: str, number: int) -> bool:
     return base == name.rpartition("-")[0] and other.isdigit() and int(other) > number
 
 
-def ready_text(config: Mapping[str, Any], revision: int, pods: Iterable[Manifest]) -> str:
-    """`1/3 ready` of a revision's pods."""
-    ready = sum(1 for pod in progress.of_revision(pods, revision) if is_ready(pod))
-    return f"{ready}/{int(config['spec'].get('replicas', 1))} ready"
+def reasons(run: Mapping[str, Any]) -> list[str]:
+    """Why a rollout failed, each reason by itself; the whole message where an older status has no more."""
+    problems = [str(problem["message"]) for problem in run.get("problems") or ()]
+    return problems or [str(run.get("message") or run.get("reason") or "")]
 
 
-def serving_text(config: Mapping[str, Any]) -> str:
-    """What still answers after a failure."""
+def of_revision(pods: Iterable[Manifest], revision: int) -> list[Manifest]:
+    """The pods of one revision that are not on their way out."""
+    return [
+        pod
+        for pod in pods
+        if (pod["metadata"].get("labels") or {}).get(names.LABEL_REVISION) == str(revision)
+        and not pod["metadata"].get("deletionTimestamp")
+    ]
+
+
+def ready_of(pods: Iterable[Manifest], revision: int) -> int:
+    """How many pods of a revision are ready."""
+    return sum(1 for pod in of_revision(pods, revision) if is_ready(pod))
+
+
+def replicas_of(config: Mapping[str, Any]) -> int:
+    """How many pods a DeploymentConfig wants."""
+    return int(config["spec"].get("replicas", 1))
+
+
+def active_of(config: Mapping[str, Any]) -> int | None:
+    """The revision that serves: the last one whose rollout was complete."""
     active = (config.get("status") or {}).get("activeRevision")
-    return f"Revision {active} keeps serving." if active else "Nothing serves yet."
-
-
-def failure(config: Mapping[str, Any], where: RolloutState) -> list[str]:
-    """Story lines about a rollout that failed: the controller's message, a line for each of its parts."""
-    name, namespace = progress.name_of(config), config["metadata"].get("namespace", "")
-    first, *more = reason_of(where).split("; ")
-    lines = [f"Rollout of {name} revision {where.revision} failed: {first}", *more]
-    if not any("takes its place" in part for part in more):
-        lines.append(serving_text(config))
-    if "paas " not in where.message:
-        lines.append(f"See why: paas rollout status {name} -n {namespace}; paas logs {name} -n {namespace}")
-    return [progress.problem(line) for line in lines]
-
-
-def reason_of(where: RolloutState) -> str:
-    """The message of a failed rollout without `revision 12 failed: ` in front."""
-    return where.message.removeprefix(f"revision {where.revision} failed: ")
+    return int(active) if active else None
 
 
 def routes_to(
     config: Mapping[str, Any], routes: Iterable[Manifest], services: Iterable[Manifest]
 ) -> list[Manifest]:
     """The Routes whose Service selects the pods of a DeploymentConfig, by name."""
-    labels = ((config["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
-    labels = {**labels, **(config["spec"].get("selector") or {})}
-    reached = {
-        service["metadata"]["name"]
-        for service in services
-        if (selector := (service.get("spec") or {}).get("selector"))
-        and all(labels.get(key) == value for key, value in selector.items())
-    }
+    reached = {service["metadata"]["name"] for service in services if _selects(service, config)}
     found = [route for route in routes if (route["spec"].get("to") or {}).get("name") in reached]
     return sorted(found, key=lambda route: str(route["metadata"]["name"]))
+
+
+def _selects(service: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    labels = ((config["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    labels = {**labels, **(config["spec"].get("selector") or {})}
+    selector = (service.get("spec") or {}).get("selector") or {}
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())

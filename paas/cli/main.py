@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     import typer
 
-    from paas.api.resources import Manifest
     from paas.node.platform import Installation
-    from paas.terminal.problem import ExitCode
-    from paas.terminal.session import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -97,6 +94,7 @@ def command_line() -> Any:
 def application() -> typer.Typer:
     """The commands of all rooms."""
     from paas.apps import cli as apps
+    from paas.apps.follow_cli import follow_build
     from paas.builds import cli as builds
     from paas.cli import delete, frame, get
     from paas.deployments import cli as deployments
@@ -115,7 +113,7 @@ def application() -> typer.Typer:
     apps.register(app)
     get.register(app)
     delete.register(app)
-    builds.register(app, follow)
+    builds.register(app, follow_build)
     deployments.register(app)
     routes.register(app)
     git.register(app)
@@ -146,26 +144,3 @@ def _add_credential(app: typer.Typer) -> None:
         from paas.cli.credential import main as credential
 
         credential(["--help"])  # `main` never gets here with arguments
-
-
-async def follow(session: Session, build: Manifest, tell_story: bool, timeout: float) -> ExitCode:
-    """What `start-build --follow` and `--wait` do: the story on stderr, the result as exit code."""
-    from paas.apps.follow import End, Result, tell
-    from paas.apps.progress import is_over, name_of
-    from paas.terminal.problem import ExitCode
-
-    codes = {Result.LIVE: ExitCode.OK, Result.BUILT: ExitCode.OK, Result.TIME_UP: ExitCode.TIMEOUT}
-    code = ExitCode.FAILED
-    last: list[str] = []
-    async for item in tell(await session.cluster(), build, wait=timeout, rollout=tell_story):
-        if isinstance(item, End):
-            code = codes.get(item.result, ExitCode.FAILED)
-        elif tell_story:
-            session.say(item)
-        else:
-            last = [line for line in [*last, item] if line.startswith(" ! ")][-3:]
-    for line in last:
-        session.say(line)
-    if code is ExitCode.OK and not tell_story and not is_over(build):
-        session.say(f"build {name_of(build)} is complete")
-    return code

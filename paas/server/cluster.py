@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator
 
 from paas.api import names
 from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
-from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
+from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key
 from paas.auth import credentials
 from paas.auth.review import Auth
 from paas.builds.instantiate import instantiate
@@ -18,7 +17,7 @@ from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.registry.http import TokenDependencies, token_router
 from paas.registry.signer import Signer
 from paas.server.app import Dependencies
-from paas.server.story import story
+from paas.server.push_progress import push_progress
 from paas.settings import Settings
 from paas.source import buildpacks
 
@@ -48,7 +47,7 @@ def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
         build_numbers=functools.partial(build_numbers, cluster),
         instantiate=functools.partial(start_build, cluster),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
-        story=functools.partial(tell, cluster, settings.builds.stop_wait_seconds),
+        story=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),
         ready=functools.partial(is_ready, cluster),
         credential_key=credential_key,
         routers=(token_router(tokens),),
@@ -69,11 +68,6 @@ async def start_build(cluster: Cluster, key: Key, request: BuildRequest) -> Inst
         if problem.status in (400, 413, 422):
             raise BuildRefused(f"the API server does not accept the build: {problem.message}") from problem
         raise
-
-
-def tell(cluster: Cluster, wait: float, build: Manifest) -> AsyncGenerator[str, None]:
-    """The story of a Build for at most `wait` seconds; closing it closes its watches."""
-    return story(cluster, build, wait=wait)
 
 
 async def list_configs(cluster: Cluster) -> dict[str, Key]:

@@ -127,7 +127,12 @@ def document(objects: Sequence[Mapping[str, Any]], format_: Format, *, single: b
     if format_ is Format.NAME:
         return "\n".join(short_name(obj) for obj in objects)
     items = [trimmed(obj) for obj in objects]
-    data: Any = items[0] if single else {"apiVersion": "v1", "kind": "List", "items": items}
+    data = items[0] if single else {"apiVersion": "v1", "kind": "List", "items": items}
+    return data_document(data, format_)
+
+
+def data_document(data: Any, format_: Format) -> str:
+    """Any data as json or yaml."""
     if format_ is Format.JSON:
         return json.dumps(data, indent=4, ensure_ascii=False)
     return to_yaml(data).rstrip("\n")

@@ -1,4 +1,4 @@
-"""The words of a story: what each state of a build, a pod and a rollout says."""
+"""What is known of a build, a pod and a rollout, as events; and the words that are made of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from paas.apps import progress, rollouts
-from paas.apps.rollouts import Stage
+from paas.apps import builds, progress, render_progress, rollouts
+from paas.apps.progress import LogLine, ProgressEvent
+from paas.apps.rollouts import RolloutState, Stage
+from paas.builds.job import FETCH, KANIKO
+from paas.kube import pods
 
 
 def build(number: int = 7, **status: Any) -> dict[str, Any]:
@@ -34,20 +37,32 @@ def build(number: int = 7, **status: Any) -> dict[str, Any]:
     }
 
 
-def test_what_was_received() -> None:
-    assert progress.received(build()) == '-----> Received main 3f2c9ab "Fix login" (alice)'
+def said(event: ProgressEvent | None) -> list[str]:
+    return render_progress.lines(event) if event is not None else []
+
+
+def commit_text(build: dict[str, Any]) -> str:
+    message, author = builds.commit_message(build), builds.author_of(build)
+    return builds.commit_text(builds.ref_of(build), builds.commit_of(build), message, author)
+
+
+def test_what_is_built() -> None:
+    assert commit_text(build()) == 'main 3f2c9ab "Fix login" (alice)'
     bare = build()
     bare["spec"]["revision"] = {}
-    assert progress.received(bare) == "-----> Received the source"
+    assert commit_text(bare) == ""
 
 
 def test_how_it_becomes_an_image() -> None:
     found = build()
     assert progress.detected(found) is None
     found["spec"]["dockerfile"] = "FROM x"
-    assert progress.detected(found) == "-----> Dockerfile found"
+    assert said(progress.detected(found)) == ["-----> Dockerfile found"]
     found["spec"]["buildpack"] = "python"
-    assert progress.detected(found) == "-----> Python app detected (buildpacks/python)"
+    assert said(progress.detected(found)) == ["-----> Python app detected (buildpacks/python)"]
+    inline = build()
+    inline["spec"]["source"]["dockerfile"] = "FROM x"
+    assert said(progress.detected(inline)) == ["-----> Dockerfile of the BuildConfig"]
 
 
 @pytest.mark.parametrize(
@@ -63,28 +78,28 @@ def test_how_it_becomes_an_image() -> None:
     ],
 )
 def test_what_a_build_waits_for(others: list[dict[str, Any]], line: str) -> None:
-    assert progress.queued(build(), [build(), *others]) == line
+    assert said(progress.queued(build(), [build(), *others])) == [line]
 
 
 def test_builds_of_a_deleted_namesake_are_not_waited_for() -> None:
     other = build(6, phase="Running")
     other["spec"]["buildConfigUid"] = "uid-0"
-    assert progress.waits_for(build(), [other]) == []
+    assert builds.ahead_of(build(), [other]) == []
 
 
 def test_how_builds_end() -> None:
     image = "registry.example/demo/shop@sha256:1f0c"
     done = build(phase="Complete", outputDockerImageReference=image, duration=41)
-    assert progress.finished(done, logged=True) == ["       Pushed demo/shop@sha256:1f0c (41s)"]
+    assert said(progress.finished(done, logged=True)) == ["       Pushed demo/shop@sha256:1f0c (41s)"]
     failed = build(phase="Failed", reason="DockerBuildFailed", message="exit status 2", logSnippet="a\nb")
-    assert progress.finished(failed, logged=False) == [
+    assert said(progress.finished(failed, logged=False)) == [
         "       a",
         "       b",
         " !     Build shop-7 failed: DockerBuildFailed: exit status 2",
         " !     The whole log: paas logs build/shop-7 -n demo",
     ]
-    assert progress.finished(failed, logged=True)[0].startswith(" !     Build shop-7 failed")
-    cancelled = progress.finished(build(phase="Cancelled"), logged=True)
+    assert said(progress.finished(failed, logged=True))[0].startswith(" !     Build shop-7 failed")
+    cancelled = said(progress.finished(build(phase="Cancelled"), logged=True))
     assert cancelled[1] == " !     Start it again: paas start-build shop -n demo"
 
 
@@ -107,13 +122,16 @@ def test_how_builds_end() -> None:
     ],
 )
 def test_lines_of_a_log(line: str, told: str | None) -> None:
-    assert progress.log_line(line) == told
+    assert render_progress.log_line(line, KANIKO) == told
+    assert said(LogLine(line, KANIKO)) == ([] if told is None else [told])
 
 
-def test_fetch_tells_in_the_form_of_a_story_and_a_run_step_cannot() -> None:
+def test_fetch_lays_its_lines_out_itself_and_a_run_step_cannot() -> None:
     line = "-----> Source of commit bb8dce1"
-    assert progress.log_line(line, own=True) == line
-    assert progress.log_line(line) == f"       {line}"
+    assert said(LogLine(line, FETCH)) == [line]
+    assert said(LogLine("=====> https://fake.example", FETCH)) == ["       =====> https://fake.example"]
+    assert said(LogLine("       remote: 10%\r=====> fake", FETCH)) == ["       =====> fake"]
+    assert render_progress.log_line(line, KANIKO) == f"       {line}"
 
 
 def pod(name: str = "shop-12-a", revision: int = 12, **status: Any) -> dict[str, Any]:
@@ -167,15 +185,17 @@ def container(**state: Any) -> dict[str, Any]:
     ],
 )
 def test_why_a_pod_does_not_run(status: dict[str, Any], trouble: str | None) -> None:
-    assert progress.pod_trouble(pod(**status)) == trouble
+    found = pods.why_not_running(pod(**status))
+    assert (render_progress.problem_text(found) if found is not None else None) == trouble
 
 
 def test_pods_of_a_revision_are_counted_unless_they_leave() -> None:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     leaving = pod("c", 12, **ready)
     leaving["metadata"]["deletionTimestamp"] = "2026-03-04T12:00:00Z"
-    pods = [pod("a", 12, **ready), pod("b", 12), leaving, pod("d", 11, **ready)]
-    assert rollouts.ready_text({"spec": {"replicas": 3}}, 12, pods) == "1/3 ready"
+    observed = [pod("a", 12, **ready), pod("b", 12), leaving, pod("d", 11, **ready)]
+    ready_pods, wanted = rollouts.ready_of(observed, 12), rollouts.replicas_of({"spec": {"replicas": 3}})
+    assert render_progress.ready_text(ready_pods, wanted) == "1/3 ready"
 
 
 def config(**status: Any) -> dict[str, Any]:
@@ -230,7 +250,9 @@ IMAGE = "r/demo/shop@sha256:2"
     ],
 )
 def test_where_a_build_is(status: dict[str, Any], stage: Stage, revision: int | None) -> None:
-    where = rollouts.standing(config(**status), build(phase="Complete", outputDockerImageReference=IMAGE))
+    where = rollouts.rollout_state(
+        config(**status), build(phase="Complete", outputDockerImageReference=IMAGE)
+    )
     assert (where.stage, where.revision) == (stage, revision)
 
 
@@ -239,13 +261,13 @@ def test_a_build_that_nothing_rolls_out_by_itself() -> None:
     by_hand["spec"]["triggers"][1]["imageChangeParams"]["automatic"] = False
     paused["spec"]["paused"] = True
     for one in (by_hand, paused):
-        assert rollouts.standing(one, build(phase="Complete")).stage is Stage.MANUAL
+        assert rollouts.rollout_state(one, build(phase="Complete")).stage is Stage.MANUAL
 
 
 def test_a_base_image_rebuild_is_withheld_by_any_hold() -> None:
     rebuilt = build(phase="Complete")
     rebuilt["spec"]["trigger"]["type"] = "ImageChange"
-    assert rollouts.standing(config(hold={"revision": 10, "baseline": 1}), rebuilt).stage is Stage.HELD
+    assert rollouts.rollout_state(config(hold={"revision": 10, "baseline": 1}), rebuilt).stage is Stage.HELD
 
 
 def test_which_deploymentconfigs_deploy_a_build() -> None:
@@ -274,5 +296,102 @@ def test_which_routes_lead_to_a_deploymentconfig() -> None:
 
 
 def test_whoever_leaves_is_told_how_to_come_back() -> None:
-    said = progress.still_running(build())
-    assert said[1] == "       Follow it with: paas logs -f build/shop-7 -n demo"
+    told = said(progress.still_running(build()))
+    assert told[1] == "       Follow it with: paas logs -f build/shop-7 -n demo"
+
+
+def test_a_failed_rollout_says_each_reason_what_serves_and_where_to_look() -> None:
+    rollout = {
+        "revision": 12, "phase": "Failed", "build": "shop-7", "reason": "ProgressDeadlineExceeded",
+        "message": "revision 12 failed: no progress for 9 s; pod x: container web: OOMKilled; and so on",
+        "problems": [
+            {"reason": "ProgressDeadlineExceeded", "message": "no progress for 9 s"},
+            {"reason": "OOMKilled", "message": "pod x: container web: OOMKilled, exit code 137"},
+        ],
+    }  # fmt: skip
+    one = config(rollout=rollout, activeRevision=11)
+    event = progress.rollout_failed(one, rollouts.rollout_state(one, build(phase="Complete")))
+    known = (event.failure.reason, event.failure.revision, event.serving)
+    assert known == ("ProgressDeadlineExceeded", 12, 11)
+    assert said(event) == [
+        " !     Rollout of shop revision 12 failed: no progress for 9 s",
+        " !     pod x: container web: OOMKilled, exit code 137",
+        " !     Revision 11 keeps serving.",
+        " !     See why: paas rollout status shop -n demo; paas logs shop -n demo",
+    ]
+
+
+def test_a_failure_without_a_log_does_not_point_to_one() -> None:
+    unbuildable = build(phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
+    assert said(progress.finished(unbuildable, logged=False)) == [
+        " !     Build shop-7 failed: NoBuildpack: add a Dockerfile"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "lines"),
+    [
+        (
+            RolloutState(Stage.OVERTAKEN, 13, overtaken_by="shop-8"),
+            ["=====> shop runs something newer: shop-8 came after it  (build shop-7)"],
+        ),
+        (
+            RolloutState(Stage.HELD, 10),
+            [
+                "=====> Built, not deployed: revision 10 is held by a rollback  (build shop-7)",
+                "       Let it go on with: paas unpin shop -n demo",
+            ],
+        ),
+        (
+            RolloutState(Stage.MANUAL, paused=True),
+            [
+                "=====> Built, not deployed: the DeploymentConfig is paused  (build shop-7)",
+                "       Deploy it with: paas rollout latest shop -n demo",
+            ],
+        ),
+        (
+            RolloutState(Stage.MANUAL),
+            [
+                "=====> Built, not deployed: its image trigger is not automatic  (build shop-7)",
+                "       Deploy it with: paas rollout latest shop -n demo",
+            ],
+        ),
+    ],
+)
+def test_a_build_that_is_not_rolled_out_says_why(state: RolloutState, lines: list[str]) -> None:
+    assert said(progress.NotRolledOut("shop", "demo", "shop-7", state)) == lines
+
+
+@pytest.mark.parametrize(
+    ("event", "lines"),
+    [
+        (progress.Running("shop-7"), ["-----> Build shop-7 running"]),
+        (progress.BuildDeleted("shop-7"), [" !     Build shop-7 was deleted."]),
+        (progress.RolloutProgress("shop", 12, 1, 3), ["-----> Deploying shop revision 12: 1/3 ready"]),
+        (progress.Unchanged("shop"), ["       shop: the image is the same as before; nothing to roll out"]),
+        (
+            progress.Published("https://shop.example", "shop-7", 12),
+            ["=====> https://shop.example  (build shop-7, revision 12)"],
+        ),
+        (
+            progress.NoRoute("shop", "shop-7", 12),
+            ["=====> shop runs; no Route leads to it  (build shop-7, revision 12)"],
+        ),
+        (
+            progress.NotPublished("shop", "demo", "HostTaken", "demo2 has it"),
+            [" !     Route shop: HostTaken: demo2 has it", " !     See: paas get route/shop -n demo -o wide"],
+        ),
+        (
+            progress.NotPublished("shop", "demo"),
+            [
+                " !     Route shop: the ingress controller has not published it yet",
+                " !     See: paas get route/shop -n demo -o wide",
+            ],
+        ),
+        (progress.ConfigDeleted("shop"), [" !     DeploymentConfig shop was deleted."]),
+        (progress.ContactLost(), [" !     The cluster does not say how it goes on."]),
+        (progress.End(progress.Result.LIVE), []),
+    ],
+)
+def test_what_events_say(event: ProgressEvent, lines: list[str]) -> None:
+    assert said(event) == lines

@@ -5,9 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from paas.apps.summary import AppSnapshot, describe
+from paas.apps.summary import AppSnapshot, AppSummary, summarize
+from paas.apps.summary_text import text
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+def describe(snapshot: AppSnapshot, app: str, *, now: datetime) -> list[str]:
+    return text(summarize(snapshot, app), now=now)
 
 
 def obj(
@@ -171,3 +176,184 @@ def test_applications_are_kept_apart() -> None:
     assert snapshot.apps() == ["b", "shop"]
     assert snapshot.of("b").build_configs == []
     assert snapshot.of("b").pods == []
+
+
+def selecting(replicas: int, **status: Any) -> dict[str, Any]:
+    """A DeploymentConfig, its Service and its Route, which is published."""
+    config = deployment(**status)
+    template = {"metadata": {"labels": {"app": "shop"}}}
+    config = {**config, "spec": {"replicas": replicas, "template": template}}
+    service = obj("Service", spec={"selector": {"app": "shop"}})
+    return {"deployment_configs": [config], "services": [service], "routes": [ROUTE]}
+
+
+COMPLETE = {"rollout": {"revision": 12, "phase": "Complete"}, "activeRevision": 12}
+
+
+def test_an_application_that_is_scaled_to_0_does_not_look_ready() -> None:
+    lines = describe(AppSnapshot("demo", **selecting(0, **COMPLETE)), "shop", now=NOW)
+    assert lines[1:] == [
+        "  rollout  revision 12 Complete, scaled to 0",
+        "  route    https://shop.example to service shop, published, but nothing answers: scaled to 0",
+        "  next     kubectl scale deploymentconfig/shop --replicas=1 -n demo   (starts it again)",
+    ]
+
+
+def test_an_application_that_never_served_does_not_look_ready() -> None:
+    parts = selecting(1, rollout={"revision": 1, "phase": "Running"})
+    lines = describe(AppSnapshot("demo", **parts, pods=[pod(1, ready=False)]), "shop", now=NOW)
+    assert lines[2] == (
+        "  route    https://shop.example to service shop, published, but nothing answers: no pod is ready"
+    )
+    assert lines[3:] == ["  next     paas rollout status shop -n demo"]
+
+
+def test_an_address_that_answers_is_opened_next() -> None:
+    snapshot = AppSnapshot("demo", **selecting(1, **COMPLETE), pods=[pod(12)])
+    assert describe(snapshot, "shop", now=NOW)[2:] == [
+        "  route    https://shop.example to service shop, ready",
+        "  next     paas open shop -n demo",
+    ]
+
+
+def test_a_reason_is_never_cut_inside_a_word_or_said_twice() -> None:
+    message = "revision 1 waits for the image of shop:latest " * 8
+    conditions = [
+        {"type": kind, "status": status, "reason": "ImageMissing", "message": message}
+        for kind, status in (("Ready", "False"), ("Stalled", "True"))
+    ]
+    lines = describe(
+        AppSnapshot("demo", deployment_configs=[deployment(conditions=conditions)]), "shop", now=NOW
+    )
+    assert lines[1] == "  rollout  none yet"
+    assert " ".join(line.strip() for line in lines[2:]) == f"stalled: ImageMissing: {message}".strip()
+    assert all(len(line) <= 111 for line in lines)
+
+
+def test_a_failed_rollout_says_each_of_its_reasons_once() -> None:
+    problems = [
+        {"reason": "ProgressDeadlineExceeded", "message": "no progress for 9 s"},
+        {"reason": "CrashLoopBackOff", "message": "pod shop-1-x: container shop: CrashLoopBackOff"},
+    ]
+    rollout = {"revision": 1, "phase": "Failed", "message": "all of it; in one", "problems": problems}
+    stalled = [{"type": "Stalled", "status": "True", "reason": "RolloutFailed", "message": "all of it"}]
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    crashed = {"name": "shop", "state": waiting, "lastState": {"terminated": {"exitCode": 3}}}
+    snapshot = AppSnapshot(
+        "demo",
+        deployment_configs=[deployment(rollout=rollout, conditions=stalled)],
+        pods=[pod(1, ready=False, containerStatuses=[crashed])],
+    )
+    assert describe(snapshot, "shop", now=NOW)[1:] == [
+        "  rollout  revision 1 Failed, 0/3 ready",
+        "           no progress for 9 s",
+        "           pod shop-1-x: container shop: CrashLoopBackOff",
+        "           Nothing serves yet.",
+        "  next     paas rollout history shop -n demo",
+        "           paas logs shop -n demo",
+        "           paas rollout latest shop -n demo   (tries it again)",
+    ]
+
+
+def test_what_is_stalled_although_its_rollout_failed_is_said() -> None:
+    stalled = [{"type": "Stalled", "status": "True", "reason": "NameTaken", "message": "rename it"}]
+    config = deployment(rollout={"revision": 1, "phase": "Failed", "message": "slow"}, conditions=stalled)
+    lines = describe(AppSnapshot("demo", deployment_configs=[config]), "shop", now=NOW)
+    assert "           stalled: NameTaken: rename it" in lines
+
+
+def test_the_summary_is_data() -> None:
+    tags = [{"tag": "latest", "items": [{"image": "sha256:1f", "build": "shop-7", "created": "t1"}]}]
+    failed = build(7, "Failed", reason="DockerBuildFailed", message="RUN make", completionTimestamp="t2")
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+    crashed = {"name": "shop", "state": waiting, "lastState": {"terminated": {"exitCode": 3}}}
+    state = {
+        "rollout": {"revision": 12, "phase": "Running", "build": "shop-6", "startedAt": "t0"},
+        "activeRevision": 11,
+        "hold": {"revision": 11, "withheld": 2, "baseline": 6, "since": "t", "template": "x"},
+    }
+    snapshot = AppSnapshot(
+        "demo",
+        build_configs=[CONFIG],
+        builds=[failed],
+        streams=[obj("ImageStream", status={"tags": tags})],
+        **selecting(3, **state),
+        pods=[pod(12), pod(12, ready=False, containerStatuses=[crashed])],
+    )
+    assert summarize(snapshot, "shop").dump() == {
+        "project": "demo",
+        "name": "shop",
+        "urls": ["https://shop.example"],
+        "sources": [
+            {
+                "buildConfig": "shop",
+                "repository": "https://paas.example/git/demo/shop.git",
+                "branch": "main",
+            }
+        ],
+        "builds": [
+            {
+                "name": "shop-7",
+                "phase": "Failed",
+                "problem": {"reason": "DockerBuildFailed", "message": "RUN make"},
+                "waitsFor": [],
+                "ref": "main",
+                "commit": "3f2c9ab" + "0" * 33,
+                "commitMessage": "Fix login",
+                "author": "alice",
+                "startedAt": "2026-03-04T11:00:00Z",
+                "completedAt": "t2",
+            }
+        ],
+        "imageStreams": [
+            {
+                "name": "shop",
+                "tags": [{"tag": "latest", "image": "sha256:1f", "build": "shop-7", "createdAt": "t1"}],
+            }
+        ],
+        "rollouts": [
+            {
+                "deploymentConfig": "shop",
+                "revision": 12,
+                "phase": "Running",
+                "build": "shop-6",
+                "startedAt": "t0",
+                "serving": 11,
+                "replicas": 3,
+                "ready": 1,
+                "problems": [],
+                "pods": [
+                    {
+                        "pod": "shop-12-x",
+                        "reason": "CrashLoopBackOff",
+                        "message": "back-off",
+                        "exitCode": 3,
+                        "outOfMemory": False,
+                    }
+                ],
+                "hold": {"revision": 11, "withheld": 2},
+                "paused": False,
+            }
+        ],
+        "routes": [
+            {
+                "name": "shop",
+                "url": "https://shop.example",
+                "service": "shop",
+                "ready": True,
+                "message": "",
+                "backend": "Ready",
+            }
+        ],
+        "next": [
+            {"command": "paas logs shop -n demo", "note": ""},
+            {"command": "paas logs build/shop-7 -n demo", "note": ""},
+            {"command": "paas rollout status shop -n demo", "note": ""},
+        ],
+    }
+
+
+def test_the_data_alone_makes_the_text() -> None:
+    snapshot = AppSnapshot("demo", builds=[build(7, "New")], **selecting(0, **COMPLETE))
+    summary = summarize(snapshot, "shop")
+    assert text(AppSummary.model_validate(summary.dump()), now=NOW) == text(summary, now=NOW)

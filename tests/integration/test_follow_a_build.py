@@ -1,6 +1,6 @@
-"""The story that a pusher is told, against a real API server: the test moves Build, DeploymentConfig, pods
-and Route along as the controllers and the kubelet would, and the story must follow, also when the
-connection to the API server is cut.
+"""A Build followed against a real API server: the test moves Build, DeploymentConfig, pods and Route along as
+the controllers and the kubelet would, and what a pusher reads must follow, also when the connection to the
+API server is cut.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import pytest
 import yaml
 
 from paas.api.resources import BUILD, CONFIGMAP, POD, Key, Manifest, key_of, resource_of
-from paas.apps.follow import End, Result, tell
+from paas.apps.follow import follow
+from paas.apps.progress import End, ProgressEvent, Result
+from paas.apps.render_progress import lines
 from paas.kube.cluster import Cluster
 from paas.kube.observe import observe
-from paas.server.story import story
+from paas.server.push_progress import push_progress
 from paas.templates.render import AppSpec, objects, render
 from tests.support import command_line
 
@@ -88,7 +90,7 @@ class World:
 async def world(cluster_kubeconfig: Path) -> AsyncIterator[World]:
     await asyncio.to_thread(command_line.install, cluster_kubeconfig, "")
     async with await Cluster.connect(cluster_kubeconfig) as cluster:
-        project = f"story-{uuid.uuid4().hex[:8]}"
+        project = f"follow-{uuid.uuid4().hex[:8]}"
         await cluster.create(command_line.namespace(project, **{"paas.dev/project": "true"}), manager="test")
         account = {
             "apiVersion": "v1",
@@ -101,21 +103,21 @@ async def world(cluster_kubeconfig: Path) -> AsyncIterator[World]:
 
 
 class Listener:
-    """Collects a story; `heard` waits until a line that matches was told."""
+    """Collects the lines of what is followed; `heard` waits until one that matches was said."""
 
-    def __init__(self, source: AsyncIterator[str | End]) -> None:
+    def __init__(self, source: AsyncIterator[ProgressEvent]) -> None:
         self.lines: list[str] = []
         self.end: End | None = None
         self._news = asyncio.Condition()
         self.task = asyncio.create_task(self._listen(source))
 
-    async def _listen(self, source: AsyncIterator[str | End]) -> None:
+    async def _listen(self, source: AsyncIterator[ProgressEvent]) -> None:
         async for item in source:
             async with self._news:
                 if isinstance(item, End):
                     self.end = item
                 else:
-                    self.lines.append(item)
+                    self.lines += lines(item)
                 self._news.notify_all()
 
     async def heard(self, pattern: str) -> str:
@@ -128,7 +130,7 @@ class Listener:
             except TimeoutError:
                 raise AssertionError(f"never heard {pattern!r} in {self.lines}") from None
         line = found()
-        assert line is not None, f"the story ended without {pattern!r}: {self.lines}"
+        assert line is not None, f"it ended without {pattern!r}: {self.lines}"
         return line
 
     async def ended(self) -> Result:
@@ -147,7 +149,7 @@ async def test_from_queue_to_address(world: World) -> None:
     app = await world.app()
     before = await world.build(app["BuildConfig"], 6)
     build = await world.build(app["BuildConfig"], 7)
-    told = Listener(tell(world.cluster, build))
+    told = Listener(follow(world.cluster, build))
     await told.heard(r"^-----> Build shop-7 queued \(behind shop-6\)$")
     await world.status(before, phase="Complete")
     await world.status(build, phase="Running")
@@ -171,10 +173,10 @@ async def test_from_queue_to_address(world: World) -> None:
     assert await told.ended() is Result.LIVE
 
 
-async def test_a_failed_build_ends_the_story(world: World) -> None:
+async def test_a_failed_build_ends_it(world: World) -> None:
     app = await world.app()
     build = await world.build(app["BuildConfig"], 1)
-    told = Listener(tell(world.cluster, build))
+    told = Listener(follow(world.cluster, build))
     await told.heard("queued")
     await world.status(
         build,
@@ -195,7 +197,7 @@ async def test_a_rollout_that_fails_says_why_and_what_serves(world: World) -> No
     app = await world.app()
     build = await world.build(app["BuildConfig"], 2)
     await world.status(build, phase="Complete", outputDockerImageReference=IMAGE)
-    told = Listener(tell(world.cluster, build))
+    told = Listener(follow(world.cluster, build))
     rollout = {"revision": 2, "phase": "Running", "startedAt": "2026-03-04T12:00:00Z", "build": "shop-2"}
     await world.status(app["DeploymentConfig"], rollout=rollout, activeRevision=1)
     pod = await world.pod("shop-2-a", 2)
@@ -227,7 +229,7 @@ async def test_a_held_rollback_is_said(world: World) -> None:
     await world.status(build, phase="Complete", outputDockerImageReference=IMAGE)
     hold = {"revision": 1, "baseline": 2, "since": "2026-03-04T12:00:00Z", "template": "x"}
     await world.status(app["DeploymentConfig"], hold=hold)
-    told = Listener(tell(world.cluster, build))
+    told = Listener(follow(world.cluster, build))
     assert await told.ended() is Result.BUILT
     assert f"Let it go on with: paas unpin shop -n {world.project}" in told.lines[-1]
 
@@ -237,7 +239,7 @@ async def test_a_build_that_nothing_deploys(world: World) -> None:
     await world.cluster.delete(resource_of(app["DeploymentConfig"]), Key(world.project, "shop"))
     build = await world.build(app["BuildConfig"], 1)
     await world.status(build, phase="Complete", output={"to": {"imageDigest": DIGEST}})
-    told = Listener(tell(world.cluster, build))
+    told = Listener(follow(world.cluster, build))
     assert await told.ended() is Result.BUILT
     assert "no DeploymentConfig deploys it" in told.lines[-1]
 
@@ -245,7 +247,7 @@ async def test_a_build_that_nothing_deploys(world: World) -> None:
 async def test_cancelled_and_deleted_builds_end_it(world: World) -> None:
     app = await world.app()
     cancelled, deleted = await world.build(app["BuildConfig"], 1), await world.build(app["BuildConfig"], 2)
-    first, second = Listener(tell(world.cluster, cancelled)), Listener(tell(world.cluster, deleted))
+    first, second = Listener(follow(world.cluster, cancelled)), Listener(follow(world.cluster, deleted))
     await first.heard("queued")
     await second.heard("queued")
     await world.status(cancelled, phase="Cancelled")
@@ -258,36 +260,36 @@ async def test_cancelled_and_deleted_builds_end_it(world: World) -> None:
 async def test_nobody_waits_for_ever(world: World) -> None:
     app = await world.app()
     build = await world.build(app["BuildConfig"], 1)
-    told = Listener(tell(world.cluster, build, wait=0.5))
+    told = Listener(follow(world.cluster, build, wait=0.5))
     assert await told.ended() is Result.TIME_UP
     assert told.lines[-2] == f"       Follow it with: paas logs -f build/shop-1 -n {world.project}"
 
 
-async def test_the_server_tells_plain_lines(world: World) -> None:
+async def test_the_server_sends_plain_lines(world: World) -> None:
     app = await world.app()
     build = await world.build(app["BuildConfig"], 1)
     await world.status(build, phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
-    lines = [line async for line in story(world.cluster, build)]
-    assert lines[0] == " !     Build shop-1 failed: NoBuildpack: add a Dockerfile"
+    sent = [line async for line in push_progress(world.cluster, build)]
+    assert sent[0] == " !     Build shop-1 failed: NoBuildpack: add a Dockerfile"
 
 
-async def test_leaving_a_story_leaves_nothing_behind(world: World) -> None:
+async def test_leaving_leaves_nothing_behind(world: World) -> None:
     app = await world.app()
     build = await world.build(app["BuildConfig"], 1)
     before = asyncio.all_tasks()
-    telling = tell(world.cluster, build)
-    assert "queued" in str(await anext(telling))
+    following = follow(world.cluster, build)
+    assert lines(await anext(following)) == ["-----> Build shop-1 queued"]
     assert asyncio.all_tasks() > before
-    await telling.aclose()
+    await following.aclose()
     assert asyncio.all_tasks() == before
-    plain = story(world.cluster, build)
+    plain = push_progress(world.cluster, build)
     await anext(plain)
     await plain.aclose()
     assert asyncio.all_tasks() == before
 
 
 class Wire:
-    """A way to the API server that can be cut and mended."""
+    """A way to the API server that can be cut, and that works again afterwards."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -322,7 +324,7 @@ class Wire:
         self._server.close()
 
 
-async def test_the_story_goes_on_when_the_connection_is_cut(
+async def test_following_goes_on_when_the_connection_is_cut(
     world: World, cluster_kubeconfig: Path, tmp_path: Path
 ) -> None:
     config = yaml.safe_load(cluster_kubeconfig.read_text())
@@ -334,7 +336,7 @@ async def test_the_story_goes_on_when_the_connection_is_cut(
     app = await world.app()
     build = await world.build(app["BuildConfig"], 1)
     async with await Cluster.connect(mine) as cluster:
-        told = Listener(tell(cluster, build))
+        told = Listener(follow(cluster, build))
         await told.heard("queued")
         for phase in ("Pending", "Running"):
             seen = wire.connections
