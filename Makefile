@@ -72,5 +72,5 @@ format: $(SYNCED) ## put the code in its form
 	$(BIN)/ruff check --fix paas tests benchmarks
 
 .PHONY: lock
-lock: $(SYNCED) ## resolve the dependencies anew into requirements*.txt
+lock: $(SYNCED) ## resolve the dependencies again into requirements*.txt
 	scripts/lock

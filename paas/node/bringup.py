@@ -43,52 +43,52 @@ class UpOptions:
     """Checked (`settings.read`); put over the platform's settings on this cluster."""
 
 
-def up(wish: UpOptions, *, install: platform.Install | None, progress: Progress) -> Instance:
+def up(options: UpOptions, *, install: platform.Install | None, progress: Progress) -> Instance:
     """Bring the instance up; NodeError with what to do next when it cannot be.
 
     `install` applies the platform's manifests; a bare instance gets a file for `paas install` instead.
     """
-    check_name(wish.name)
+    check_name(options.name)
     doctor.require_machine()
-    with instance.locked(wish.name):
-        changes = wish.settings
+    with instance.locked(options.name):
+        changes = options.settings
         if changes is None:
-            changes = settings.remembered(instance.folder_of(wish.name))
+            changes = settings.remembered(instance.folder_of(options.name))
         binaries, pause = _materials(progress)
         host = network.read()
-        described = describe(wish, instance.load(wish.name), binaries=binaries, pause=pause, host=host)
-        running = instance.alive(described) is not None
+        spec = spec_of(options, instance.load(options.name), binaries=binaries, pause=pause, host=host)
+        running = instance.alive(spec) is not None
         if not running:
-            doctor.require_ports(described)
-        changed = instance.prepare(described, host)
-        settings.remember(described.state, changes)
+            doctor.require_ports(spec)
+        changed = instance.prepare(spec, host)
+        settings.remember(spec.state, changes)
         if running and changed:
             progress("The instance's own components or certificates have changed: restarting it")
-            instance.stop(described)
+            instance.stop(spec)
             running = False
         if not running:
-            progress(f"Starting the cluster '{described.name}'")
-            instance.start(described)
-        wait_for(described, ["kube-apiserver"])
-        apply(described, manifests.foundation(described))
-        _release_volume(described)
-        wait_for(described, None)
-        _wait_node(described)
-        image = platform.load(described, kubectl=Kubectl(described), progress=progress)
-        installation = platform.installation(described, platform_image=image, changes=changes)
-        if wish.bare or install is None:
-            platform.write_installation(described, installation)
+            progress(f"Starting the cluster '{spec.name}'")
+            instance.start(spec)
+        wait_for(spec, ["kube-apiserver"])
+        apply(spec, manifests.foundation(spec))
+        _release_volume(spec)
+        wait_for(spec, None)
+        _wait_node(spec)
+        image = platform.load(spec, kubectl=Kubectl(spec), progress=progress)
+        installation = platform.installation(spec, platform_image=image, changes=changes)
+        if options.bare or install is None:
+            platform.write_installation(spec, installation)
         else:
             install(installation, say=progress)
-    return described
+    return spec
 
 
-def describe(
-    wish: UpOptions, before: Instance | None, *, binaries: Path, pause: Path, host: network.HostNetwork
+def spec_of(
+    options: UpOptions, before: Instance | None, *, binaries: Path, pause: Path, host: network.HostNetwork
 ) -> Instance:
-    """The instance as wished, else as it was before, else by default. Pure."""
+    """What the instance is: as the options say, else as before, else by default. Pure."""
     ports: dict[str, int] = {
-        field: getattr(wish, field) or (getattr(before, field) if before else default)
+        field: getattr(options, field) or (getattr(before, field) if before else default)
         for field, default in DEFAULT_PORTS.items()
     }
     if len(set(ports.values())) < len(ports):
@@ -99,8 +99,8 @@ def describe(
     # addresses are kept for life: Services and certificates have them
     subnets = before.subnets if before else choose_subnets(host.networks)
     return Instance(
-        name=wish.name,
-        state=instance.folder_of(wish.name),
+        name=options.name,
+        state=instance.folder_of(options.name),
         binaries=binaries,
         pause_image=pause,
         subnets=subnets,
@@ -123,8 +123,8 @@ def _materials(progress: Progress) -> tuple[Path, Path]:
 class Kubectl:
     """The instance's own kubectl with the administrator's kubeconfig."""
 
-    def __init__(self, described: Instance) -> None:
-        self._command = [str(described.binaries / "kubectl"), f"--kubeconfig={described.kubeconfig}"]
+    def __init__(self, spec: Instance) -> None:
+        self._command = [str(spec.binaries / "kubectl"), f"--kubeconfig={spec.kubeconfig}"]
 
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """stdout of the command; NodeError when it fails and `check`."""
@@ -140,70 +140,70 @@ class Kubectl:
         return result.stdout
 
 
-def apply(described: Instance, objects: Sequence[dict[str, Any]]) -> None:
-    """Server-side apply of manifests, the foundation's owner winning over whoever changed them by hand."""
+def apply(spec: Instance, objects: Sequence[dict[str, Any]]) -> None:
+    """Server-side apply of manifests, over changes that somebody made by hand."""
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    Kubectl(described)(
+    Kubectl(spec)(
         "apply", "--server-side", "--force-conflicts", "--field-manager=paas-node", "-f", "-", stdin=document
     )
 
 
-def wait_for(described: Instance, names: Sequence[str] | None, *, timeout: float = START_TIMEOUT) -> None:
+def wait_for(spec: Instance, names: Sequence[str] | None, *, timeout: float = START_TIMEOUT) -> None:
     """Wait until these processes (None: all) are ready; NodeError with the log of one that fails."""
 
     def settled() -> bool:
-        processes: dict[str, Any] = instance.read_status(described).get("processes", {})
+        processes: dict[str, Any] = instance.read_status(spec).get("processes", {})
         chosen = {name: processes[name] for name in (names or processes) if name in processes}
         return bool(chosen) and all(process["state"] in ("ready", "done") for process in chosen.values())
 
-    _until(described, settled, timeout=timeout)
+    _until(spec, settled, timeout=timeout)
 
 
-def _until(described: Instance, condition: Callable[[], bool], *, timeout: float) -> None:
+def _until(spec: Instance, condition: Callable[[], bool], *, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
-        if instance.alive(described) is None:
+        if instance.alive(spec) is None:
             raise NodeError(
-                f"The instance ended while starting:\n{instance.tail(described.logs / 'supervise.log')}",
+                f"The instance ended while starting:\n{instance.tail(spec.logs / 'supervise.log')}",
                 why="its init process died",
-                next_step=f"look at {described.logs}/supervise.log and run `paas up` again",
+                next_step=f"look at {spec.logs}/supervise.log and run `paas up` again",
             )
         if time.monotonic() > deadline:
-            raise _not_ready(described, timeout)
+            raise _not_ready(spec, timeout)
         time.sleep(0.05)
 
 
-def _not_ready(described: Instance, timeout: float) -> NodeError:
-    processes: dict[str, Any] = instance.read_status(described).get("processes", {})
+def _not_ready(spec: Instance, timeout: float) -> NodeError:
+    processes: dict[str, Any] = instance.read_status(spec).get("processes", {})
     unready = [name for name, process in processes.items() if process["state"] not in ("ready", "done")]
     # a process that waits for others is not the one to blame
     blamed = [name for name in unready if processes[name]["restarts"]] or [
         name for name in unready if processes[name]["state"] == "starting"
     ]
     name = (blamed or unready or ["kubelet"])[0]
-    log = described.logs / f"{name}.log"
+    log = spec.logs / f"{name}.log"
     return NodeError(
-        f"Not ready after {timeout:.0f} s: {', '.join(unready) or 'the node'}. The last words of {name}:\n"
+        f"Not ready after {timeout:.0f} s: {', '.join(unready) or 'the node'}. The log of {name} ends:\n"
         f"{instance.tail(log)}",
-        why="a component of the cluster does not come up",
+        why="a component of the cluster does not become ready",
         next_step=f"look at {log}; `paas doctor` checks the machine; `paas down` stops the instance",
     )
 
 
-def _wait_node(described: Instance) -> None:
-    kubectl = Kubectl(described)
+def _wait_node(spec: Instance) -> None:
+    kubectl = Kubectl(spec)
 
     def ready() -> bool:
         path = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
         return kubectl("get", "nodes", "-o", path, check=False).strip() == "True"
 
-    _until(described, ready, timeout=START_TIMEOUT)
+    _until(spec, ready, timeout=START_TIMEOUT)
 
 
-def _release_volume(described: Instance) -> None:
+def _release_volume(spec: Instance) -> None:
     """A claim that was deleted leaves its volume Released, bound to what no longer exists; the next claim of
-    the same name shall have it, with the repositories in it."""
-    kubectl = Kubectl(described)
+    the same name must get it, with the repositories in it."""
+    kubectl = Kubectl(spec)
     phase = kubectl(
         "get", "persistentvolume", "paas-repositories", "-o", "jsonpath={.status.phase}", check=False
     )
@@ -216,16 +216,16 @@ def down(name: str, *, purge: bool, progress: Progress) -> bool:
     """Stop the instance, and with `purge` forget it; whether there was anything to do."""
     check_name(name)
     with instance.locked(name):
-        described = instance.load(name)
-        if described is None:
+        spec = instance.load(name)
+        if spec is None:
             if not (purge and instance.folder_of(name).exists()):
                 return False
             shutil.rmtree(instance.folder_of(name))
             return True
-        if instance.alive(described) is not None:
+        if instance.alive(spec) is not None:
             progress(f"Stopping the cluster '{name}'")
-        instance.stop(described)
+        instance.stop(spec)
         if purge:
-            progress(f"Removing {described.state}")
+            progress(f"Removing {spec.state}")
             instance.purge(name)
     return True

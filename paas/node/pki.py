@@ -8,7 +8,7 @@ Two authorities that never sign for each other:
   browser trusts it for nothing else.
 
 Besides, two bare key pairs: the ServiceAccount issuer's and the registry token issuer's (with its JWKS).
-Files are written once, mode 0600, by atomic rename; leaf certificates are made anew when their names
+Files are written once, mode 0600, by atomic rename; leaf certificates are made again when their names
 change or they would expire within `RENEW_BEFORE`.
 """
 
@@ -120,7 +120,7 @@ def ensure_leaf(folder: Path, leaf: Leaf, *, now: datetime | None = None) -> boo
         names = x509.SubjectAlternativeName([_general_name(host) for host in leaf.hosts])
         builder = builder.add_extension(names, critical=False)
     signed = builder.sign(signer, hashes.SHA256())
-    # the key first: a certificate beside a key of another one must never be seen by a starting process
+    # the key first: a process that starts must never see a certificate with the key of another one
     (folder / f"{leaf.name}.crt").unlink(missing_ok=True)
     _write(folder / f"{leaf.name}.key", _pem(key))
     _write(folder / f"{leaf.name}.crt", signed.public_bytes(serialization.Encoding.PEM))
@@ -130,7 +130,7 @@ def ensure_leaf(folder: Path, leaf: Leaf, *, now: datetime | None = None) -> boo
 def ensure_key_pair(folder: Path, name: str) -> Path:
     """An ES256 key pair `folder/name.{key,pub,jwks}`; returns the private key's path.
 
-    The JWKS's only key has its RFC 7638 thumbprint as `kid`: whoever signs puts `key_id(...)` in the header.
+    The JWKS's only key has its RFC 7638 thumbprint as `kid`; a token's header has `key_id(...)`.
     """
     key_file = folder / f"{name}.key"
     if not key_file.exists():
@@ -183,7 +183,7 @@ def _is_current(folder: Path, leaf: Leaf, authority: x509.Certificate, moment: d
         return False
     try:
         present.verify_directly_issued_by(authority)
-    except Exception:  # whatever is wrong with it, it is made anew
+    except Exception:  # whatever is wrong with it, it is made again
         return False
     hosts: set[str] = set()
     with contextlib.suppress(x509.ExtensionNotFound):

@@ -64,52 +64,51 @@ class Kubectl(Protocol):
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str: ...
 
 
-def load(described: Instance, *, kubectl: Kubectl, progress: Progress) -> str:
+def load(spec: Instance, *, kubectl: Kubectl, progress: Progress) -> str:
     """Put the images in place, leaving alone those that are; the name of the platform's own."""
     cache = cache_root()
     runtimes = runtime_images()
     made = {
-        image.reference: images.runtime(cache, described.binaries, image, progress=progress)
-        for image in runtimes
+        image.reference: images.runtime(cache, spec.binaries, image, progress=progress) for image in runtimes
     }
-    kaniko = images.kaniko(cache, described.binaries)
+    kaniko = images.kaniko(cache, spec.binaries)
     base = next(image for image in runtimes if image.reference.startswith("paas/runtime-python:"))
     source = source_key(made[base.reference].name)
     reference = f"{REGISTRY}/paas/platform:{source}"
     built = cache / "images" / f"platform-{source}.tar"
     wanted = {f"{REGISTRY}/{name}": tarball for name, tarball in made.items()} | {images.KANIKO: kaniko}
-    node = Node(described)
+    node = Node(spec)
     node.load(images.KANIKO, kaniko)
-    registry = LoopbackRegistry(described)
+    registry = LoopbackRegistry(spec)
     registry.push(wanted, progress=progress)
     if not built.exists():
         progress("Building the platform's image on the cluster (once per change of its source)")
-        _build(described, kubectl, registry, reference=reference, base=base.reference, target=built)
+        _build(spec, kubectl, registry, reference=reference, base=base.reference, target=built)
     node.load(reference, built)
     registry.push({reference: built}, progress=progress)
     _prune(cache, keep=built)
     return reference
 
 
-def installation(described: Instance, *, platform_image: str, changes: Mapping[str, Any]) -> Installation:
+def installation(spec: Instance, *, platform_image: str, changes: Mapping[str, Any]) -> Installation:
     """The platform's settings on an embedded cluster, `changes` put over them, and its keys."""
     own = Settings(
-        domain=described.domain,
-        http_port=described.http_port,
-        https_port=described.https_port,
+        domain=spec.domain,
+        http_port=spec.http_port,
+        https_port=spec.https_port,
         platform_image=platform_image,
         builds=BuildSettings(kaniko_image=images.KANIKO),
     )
     return Installation(
-        kubeconfig=described.kubeconfig,
-        settings=settings.merge(own, changes, origin=str(described.state / settings.FILE)),
-        ca_cert=(described.pki / "platform-ca.crt").read_text(),
-        ca_key=(described.pki / "platform-ca.key").read_text(),
-        registry_token_key=(described.pki / "registry-token.key").read_text(),
+        kubeconfig=spec.kubeconfig,
+        settings=settings.merge(own, changes, origin=str(spec.state / settings.FILE)),
+        ca_cert=(spec.pki / "platform-ca.crt").read_text(),
+        ca_key=(spec.pki / "platform-ca.key").read_text(),
+        registry_token_key=(spec.pki / "registry-token.key").read_text(),
     )
 
 
-def write_installation(described: Instance, wanted: Installation) -> None:
+def write_installation(spec: Instance, wanted: Installation) -> None:
     """Write the file by which `paas install --config` puts the platform on this instance."""
     document = {
         "settings": wanted.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
@@ -117,7 +116,7 @@ def write_installation(described: Instance, wanted: Installation) -> None:
         "caKey": "pki/platform-ca.key",
         "registryTokenKey": "pki/registry-token.key",
     }
-    described.installation.write_text(yaml.safe_dump(document, sort_keys=False))
+    spec.installation.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 def runtime_images() -> list[RuntimeImage]:
@@ -161,7 +160,7 @@ def source_files() -> dict[PurePosixPath, Path]:
 
 
 def _build(
-    described: Instance,
+    spec: Instance,
     kubectl: Kubectl,
     registry: LoopbackRegistry,
     *,
@@ -170,7 +169,7 @@ def _build(
     target: Path,
 ) -> None:
     """Run the Kaniko Job and take its tarball into the cache."""
-    folder = described.state / "platform-build"
+    folder = spec.state / "platform-build"
     shutil.rmtree(folder, ignore_errors=True)
     for place, path in source_files().items():
         copy = folder / "context" / place
@@ -187,7 +186,7 @@ def _build(
     )
     authority = folder / "authority"
     authority.mkdir()
-    shutil.copyfile(described.pki / "platform-ca.crt", authority / "ca.crt")
+    shutil.copyfile(spec.pki / "platform-ca.crt", authority / "ca.crt")
     name = f"paas-platform-{reference.rpartition(':')[2]}"
     namespace = manifests.PLATFORM_BUILD_NAMESPACE
     job = manifests.platform_build(
@@ -213,14 +212,14 @@ def _build(
         raise NodeError(
             f"The platform's image could not be built:\n{said.strip()}",
             why="the Kaniko Job that builds it from this checkout failed",
-            next_step="mend what the log says (Dockerfile, or access to the package index) and run "
+            next_step="fix what the log says (Dockerfile, or access to the package index) and run "
             f"`paas up` again; the whole log: kubectl logs -n {namespace} job/{name}",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.with_suffix(".part")
     shutil.move(folder / "image.tar", staging)
     staging.rename(target)
-    (described.logs / "platform-build.log").write_text(
+    (spec.logs / "platform-build.log").write_text(
         kubectl("logs", f"job/{name}", "-n", namespace, check=False)
     )
     kubectl("delete", "job", name, "-n", namespace, "--wait=false")

@@ -28,19 +28,19 @@ LOOPBACK = f"127.0.0.1:{config.BOOTSTRAP_REGISTRY_PORT}"
 class Node:
     """The node's own store of images."""
 
-    def __init__(self, described: Instance) -> None:
-        self._described = described
+    def __init__(self, spec: Instance) -> None:
+        self._spec = spec
 
     def load(self, reference: str, tarball: Path) -> None:
         """Import `tarball`, whose image has this name, unless that very one is there; pinned, so that the
         kubelet never takes it for garbage."""
-        loaded = Record(self._described.state / "containerd" / "paas-loaded.json")
+        loaded = Record(self._spec.state / "containerd" / "paas-loaded.json")
         if loaded.get(reference) == tarball.name:
             return
         ctr = [
-            *instance.enter(self._described),
-            str(self._described.binaries / "ctr"),
-            f"--address={self._described.containerd_socket}",
+            *instance.enter(self._spec),
+            str(self._spec.binaries / "ctr"),
+            f"--address={self._spec.containerd_socket}",
             "--namespace=k8s.io",
             "images",
         ]
@@ -52,9 +52,9 @@ class Node:
 class LoopbackRegistry:
     """The registry without authentication, reachable only inside the instance, only while it is needed."""
 
-    def __init__(self, described: Instance) -> None:
-        self._described = described
-        self._pushed = Record(described.registry_storage.parent / "registry-pushed.json")
+    def __init__(self, spec: Instance) -> None:
+        self._spec = spec
+        self._pushed = Record(spec.registry_storage.parent / "registry-pushed.json")
 
     def push(self, wanted: Mapping[str, Path], *, progress: Progress) -> None:
         """Put tarballs under their references, those that are not there already."""
@@ -95,12 +95,12 @@ class LoopbackRegistry:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        log = self._described.logs / "registry-bootstrap.log"
+        log = self._spec.logs / "registry-bootstrap.log"
         command = [
-            *instance.enter(self._described),
-            str(self._described.binaries / "registry"),
+            *instance.enter(self._spec),
+            str(self._spec.binaries / "registry"),
             "serve",
-            str(self._described.etc / "registry-bootstrap.yaml"),
+            str(self._spec.etc / "registry-bootstrap.yaml"),
         ]
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -119,8 +119,8 @@ class LoopbackRegistry:
     def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + 20
         probe = [
-            *instance.enter(self._described),
-            str(self._described.binaries / "crane"),
+            *instance.enter(self._spec),
+            str(self._spec.binaries / "crane"),
             "catalog",
             LOOPBACK,
         ]
@@ -152,11 +152,11 @@ class LoopbackRegistry:
         return {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/nonexistent",
-            "SSL_CERT_FILE": str(self._described.trust_bundle),
+            "SSL_CERT_FILE": str(self._spec.trust_bundle),
         }
 
     def _crane(self, *arguments: str) -> str:
-        command = [*instance.enter(self._described), str(self._described.binaries / "crane"), *arguments]
+        command = [*instance.enter(self._spec), str(self._spec.binaries / "crane"), *arguments]
         return _run(command, what=f"crane {arguments[0]} {arguments[-1]}", environment=self._environment())
 
 

@@ -1,7 +1,7 @@
 """The init process of an instance: first in its PID namespace, parent of all its components.
 
 Started by `instance.start` under `unshare --net --mount --pid --fork --kill-child`, with the instructions
-that `lineup.document` rendered. It uses the standard library only and decides nothing about Kubernetes.
+that `commands.document` rendered. It uses the standard library only and decides nothing about Kubernetes.
 
 Flow: make the mount namespace the instance's own (`mounts.make_own`) → addresses and rules (`setup`) →
 start each process once those it waits for are ready, watch, start again what dies → on SIGTERM stop in

@@ -70,6 +70,6 @@ def test_a_container_that_never_becomes_ready(person: Person, app: Path) -> None
     assert dc is not None
     assert dc["status"]["activeRevision"] == 1
     assert dc["status"]["rollout"]["phase"] == "Failed"
-    person.commit(app, python_app("mended"), "Mend it")
+    person.commit(app, python_app("fixed"), "Fix it")
     person.push(app).ok()
-    assert person.answer("shop").text == "mended\n"
+    assert person.answer("shop").text == "fixed\n"

@@ -1,4 +1,4 @@
-"""What an instance starts and how it is configured, from its description alone."""
+"""What an instance starts and how it is configured, from its spec alone."""
 
 from __future__ import annotations
 

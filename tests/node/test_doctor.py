@@ -1,4 +1,4 @@
-"""Each thing that may be missing has a finding of its own, with the command that mends it."""
+"""Each thing that may be missing has a finding of its own, with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_machine_with_everything_has_no_findings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "what", "mend", "blocking"),
+    ("facts", "what", "fix", "blocking"),
     [
         (replace(FINE, system="darwin"), "needs the Linux kernel", "paas install", True),
         (replace(FINE, python=(3, 10)), "Python is older", "apt-get install", True),
@@ -37,12 +37,12 @@ def test_a_machine_with_everything_has_no_findings() -> None:
         (replace(FINE, ports_taken=(8443,)), "Port 8443", "ss -ltnp", True),
     ],
 )
-def test_what_is_missing_is_named_with_what_mends_it(
-    facts: Facts, what: str, mend: str, blocking: bool
+def test_what_is_missing_is_named_with_what_fixes_it(
+    facts: Facts, what: str, fix: str, blocking: bool
 ) -> None:
     [finding] = examine(facts)
     assert what in finding.what
-    assert mend in finding.mend
+    assert fix in finding.fix
     assert finding.blocking is blocking
 
 

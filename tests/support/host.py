@@ -125,7 +125,7 @@ def _cgroups(instance: str | None) -> Iterator[str]:
 
 def _mounts() -> list[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    # without the ids, which are given out anew
+    # without the ids, which are given out again
     return sorted(" ".join(line.split()[2:]) for line in lines)
 
 
