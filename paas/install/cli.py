@@ -79,7 +79,7 @@ def read(path: Path) -> tuple[Settings, Keys]:
 
 async def install_on(kubeconfig: Path | None, settings: Settings, keys: Keys) -> None:
     """Install on the cluster of this kubeconfig (None: the current one). Raises Problem."""
-    from paas.install.manifests import InstallFailed, install
+    from paas.install.apply import InstallFailed, install
     from paas.kube.cluster import Cluster
 
     async with await Cluster.connect(kubeconfig) as cluster:
@@ -90,7 +90,7 @@ async def install_on(kubeconfig: Path | None, settings: Settings, keys: Keys) ->
 
 
 async def _uninstall() -> None:
-    from paas.install.manifests import InstallFailed, uninstall
+    from paas.install.apply import InstallFailed, uninstall
     from paas.kube.cluster import Cluster
 
     async with await Cluster.connect() as cluster:

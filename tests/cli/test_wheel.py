@@ -77,12 +77,13 @@ def test_a_dry_run_of_new_app_needs_no_checkout(python: Path, empty: Path) -> No
 
 def test_what_comes_with_the_code_is_found(python: Path, empty: Path) -> None:
     script = """
+from paas.install.apply import shipped_manifests
 from paas.install.manifests import Keys, manifests
 from paas.node.platform import source_files
 from paas.settings import Settings
 from paas.shipped import shipped
 from paas.source import buildpacks
-print(len(manifests(Settings(), Keys("", "", ""), credentials_key="")))
+print(len(manifests(shipped_manifests("deploy"), Settings(), Keys("", "", ""), credentials_key="")))
 print(len(list(shipped("crds").glob("*.yaml"))))
 print([pack.name for pack in buildpacks.load()])
 print("\\n".join(map(str, source_files())))

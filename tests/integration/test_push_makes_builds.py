@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paas.api import names
 from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
 from paas.auth import credentials
-from paas.install.manifests import apply_crds
+from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
 from paas.server.app import Server
 from paas.server.cluster import needs_of

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from paas.api import names
 from paas.api.resources import Manifest
 from paas.cli.main import run
-from paas.install.manifests import apply_crds
+from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
 from paas.kube.errors import AlreadyExists
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from paas.api.names import LABEL_PROJECT
 from paas.api.resources import Key, Manifest, Resource
-from paas.install.manifests import apply_crds
+from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -1,0 +1,178 @@
+"""Installs the platform on a cluster, and removes it: applies `manifests` and crds/, and waits.
+
+`paas up` and `paas install` both come through here, so that an embedded cluster is nothing special.
+CRDs go first and are waited for; then everything else is applied and the processes are waited for.
+A Secret of keys that exists is kept: new keys would make every credential in use worthless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import yaml
+
+from paas.api import names
+from paas.api.resources import (
+    BUILDCONFIG,
+    CONFIGMAP,
+    CRD,
+    DEPLOYMENT,
+    DEPLOYMENTCONFIG,
+    NAMESPACE,
+    ROUTE,
+    SECRET,
+    Key,
+    Manifest,
+    key_of,
+    resource_of,
+)
+from paas.install.manifests import Keys, manifests
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable
+from paas.settings import Settings
+from paas.shipped import shipped
+
+MANAGER: Final = "paas-install"
+WITHIN: Final = 180.0
+"""Seconds that the processes may take to become available."""
+
+
+class InstallFailed(Exception):
+    """What went wrong, and what to do next."""
+
+
+async def install(
+    cluster: Cluster, settings: Settings, keys: Keys, *, say: Callable[[str], None] = lambda _: None
+) -> None:
+    """Bring the cluster to this version of the platform; also an upgrade in place.
+
+    Raises InstallFailed with what to do next; what was applied stays, and a second call goes on.
+    """
+    try:
+        say("applying CustomResourceDefinitions")
+        await apply_crds(cluster)
+        kept = await cluster.get(SECRET, Key(names.SYSTEM_NAMESPACE, "operator-keys"))
+        wanted = manifests(
+            shipped_manifests("deploy"),
+            settings,
+            keys,
+            credentials_key=_kept_key(kept) or secrets.token_hex(32),
+        )
+        say(f"applying {len(wanted)} objects to namespace {names.SYSTEM_NAMESPACE}")
+        for manifest in wanted:
+            await cluster.apply(manifest, manager=MANAGER)
+        await _prune_configs(cluster, wanted)
+        for manifest in wanted:
+            if manifest["kind"] == "Deployment":
+                say(f"waiting for {manifest['metadata']['name']}")
+                await _wait_available(cluster, key_of(manifest))
+    except ApiError as problem:
+        raise InstallFailed(f"the cluster refused: {problem.message}") from problem
+    except ClusterUnreachable as problem:
+        raise InstallFailed(str(problem)) from problem
+
+
+async def apply_crds(cluster: Cluster, *, seconds: float = 30) -> None:
+    """Apply crds/ and wait until the API server serves each of them."""
+    crds = shipped_manifests("crds")
+    for manifest in crds:
+        await cluster.apply(manifest, manager=MANAGER)
+    deadline = asyncio.get_running_loop().time() + seconds
+    for manifest in crds:
+        while not _established(await cluster.get(CRD, key_of(manifest))):
+            if asyncio.get_running_loop().time() > deadline:
+                raise InstallFailed(
+                    f"CRD {manifest['metadata']['name']} was not established in {seconds:.0f} s"
+                )
+            await asyncio.sleep(0.1)
+
+
+async def uninstall(cluster: Cluster, *, say: Callable[[str], None] = lambda _: None) -> None:
+    """Remove the platform. Raises InstallFailed while applications exist: the CRDs would take them along."""
+    left = []
+    for resource in (BUILDCONFIG, DEPLOYMENTCONFIG, ROUTE):
+        try:
+            left += [f"{resource.plural} {key_of(obj)}" for obj in await cluster.list(resource)]
+        except ApiError as problem:
+            if problem.status != 404:
+                raise
+    if left:
+        shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+        raise InstallFailed(
+            f"applications still exist: {shown}. Delete them first: paas delete app NAME -n PROJECT"
+        )
+    empty = Keys("", "", "")
+    for manifest in reversed(manifests(shipped_manifests("deploy"), Settings(), empty, credentials_key="")):
+        if manifest["kind"] not in ("Namespace", "ConfigMap", "Secret"):  # these go with the namespace
+            await cluster.delete(resource_of(manifest), key_of(manifest))
+    say(f"deleting namespace {names.SYSTEM_NAMESPACE}")
+    await cluster.delete(NAMESPACE, Key("", names.SYSTEM_NAMESPACE))
+    for manifest in shipped_manifests("crds"):
+        await cluster.delete(CRD, key_of(manifest))
+    if await cluster.get(NAMESPACE, Key("", names.SYSTEM_NAMESPACE)) is None:
+        return
+    async for event, _ in cluster.watch(NAMESPACE, name=names.SYSTEM_NAMESPACE, timeout=WITHIN):
+        if event == "DELETED":
+            return
+    if await cluster.get(NAMESPACE, Key("", names.SYSTEM_NAMESPACE)) is not None:
+        raise InstallFailed(
+            f"namespace {names.SYSTEM_NAMESPACE} is still being deleted after {WITHIN:.0f} s; "
+            f"see: kubectl get namespace {names.SYSTEM_NAMESPACE} -o yaml"
+        )
+
+
+def shipped_manifests(folder: str) -> list[Manifest]:
+    """The manifests in a folder that comes with the code: `deploy` or `crds`."""
+    found: list[Manifest] = []
+    for path in sorted(shipped(folder).glob("*.yaml")):
+        if path.name != "kustomization.yaml":
+            found += [document for document in yaml.safe_load_all(path.read_text()) if document]
+    return found
+
+
+def _kept_key(secret: Manifest | None) -> str | None:
+    encoded = ((secret or {}).get("data") or {}).get("credentials.key")
+    return base64.b64decode(encoded).decode() if encoded else None
+
+
+def _established(crd: Manifest | None) -> bool:
+    conditions: Iterable[Mapping[str, Any]] = ((crd or {}).get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+async def _prune_configs(cluster: Cluster, wanted: list[Manifest]) -> None:
+    """Remove the settings of earlier versions; pods that still run have read theirs."""
+    current = {manifest["metadata"]["name"] for manifest in wanted if manifest["kind"] == "ConfigMap"}
+    for config in await cluster.list(CONFIGMAP, names.SYSTEM_NAMESPACE, labels="paas.dev/settings=true"):
+        if config["metadata"]["name"] not in current:
+            await cluster.delete(CONFIGMAP, key_of(config))
+
+
+async def _wait_available(cluster: Cluster, key: Key) -> None:
+    """Wait until the newest generation of a Deployment is the only one and available."""
+    deadline = asyncio.get_running_loop().time() + WITHIN
+    while True:
+        deployment = await cluster.get(DEPLOYMENT, key)
+        if deployment is not None and _available(deployment):
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise InstallFailed(
+                f"{key.name} did not become available in {WITHIN:.0f} s; "
+                f"see: kubectl -n {key.namespace} describe pod -l app.kubernetes.io/name={key.name}"
+            )
+        await asyncio.sleep(0.2)
+
+
+def _available(deployment: Manifest) -> bool:
+    status, spec = deployment.get("status") or {}, deployment["spec"]
+    replicas = spec.get("replicas", 1)
+    return bool(
+        status.get("observedGeneration") == deployment["metadata"]["generation"]
+        and status.get("updatedReplicas") == replicas
+        and status.get("availableReplicas") == replicas
+        and status.get("replicas") == replicas
+    )

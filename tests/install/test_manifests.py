@@ -1,0 +1,55 @@
+"""What the platform's manifests are given: settings, keys, image and hosts; nothing else changes them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from paas.api.resources import Manifest
+from paas.install.apply import shipped_manifests
+from paas.install.manifests import Keys, manifests
+from paas.settings import Settings
+
+KEYS = Keys("the CA", "the CA's key", "the token key")
+
+
+def made(**settings: Any) -> list[Manifest]:
+    wanted = Settings.model_validate({"domain": "apps.example.com", "platformImage": "paas:2", **settings})
+    return manifests(shipped_manifests("deploy"), wanted, KEYS, credentials_key="secret")
+
+
+def one(kind: str, name: str, objects: list[Manifest]) -> Manifest:
+    (found,) = [o for o in objects if o["kind"] == kind and o["metadata"]["name"].startswith(name)]
+    return found
+
+
+def test_the_namespace_comes_first_and_the_processes_last() -> None:
+    kinds = [manifest["kind"] for manifest in made()]
+    assert kinds[0] == "Namespace"
+    assert kinds[-2:] == ["Deployment", "Deployment"]
+
+
+def test_a_change_of_settings_changes_the_name_that_the_processes_mount() -> None:
+    before, after = made(), made(httpPort=1234)
+    for objects in (before, after):
+        config = one("ConfigMap", "paas-", [o for o in objects if "settings.yaml" in o.get("data", {})])
+        for process in ("operator", "server"):
+            pod = one("Deployment", process, objects)["spec"]["template"]["spec"]
+            mounted = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
+            assert config["metadata"]["name"] in mounted
+            assert [container["image"] for container in pod["containers"]] == ["paas:2"]
+    assert one("Deployment", "server", before) != one("Deployment", "server", after)
+
+
+def test_each_process_gets_its_own_keys_only() -> None:
+    keys = {name: one("Secret", name, made())["data"] for name in ("operator-keys", "server-keys")}
+    assert set(keys["operator-keys"]) == {"credentials.key", "ca.key"}
+    assert set(keys["server-keys"]) == {"credentials.key", "registry-token.key"}
+    assert base64.b64decode(keys["operator-keys"]["ca.key"]) == b"the CA's key"
+
+
+def test_the_server_answers_under_the_domain_of_the_settings() -> None:
+    ingress = one("Ingress", "", made())
+    hosts = [rule["host"] for rule in ingress["spec"]["rules"]]
+    assert hosts[0] == "paas.apps.example.com"
+    assert ingress["spec"]["tls"] == [{"hosts": hosts}]
