@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-_RECONCILED = Counter("paas_reconcile_total", "Reconciles", ["controller", "result"])
-_DURATION = Histogram("paas_reconcile_duration_seconds", "Time of one reconcile", ["controller"])
-QUEUE_DEPTH = Gauge("paas_queue_depth", "Keys waiting or worked on", ["controller"])
-QUEUE_OLDEST = Gauge("paas_queue_oldest_seconds", "Age of the key that waits longest", ["controller"])
+_RECONCILED = Counter(
+    "paas_reconcile_total",
+    "How many times a controller looked at a key, by result: ok, outdated, refused or error",
+    ["controller", "result"],
+)
+_DURATION = Histogram(
+    "paas_reconcile_duration_seconds", "How long a controller worked on a key at a time", ["controller"]
+)
+QUEUE_DEPTH = Gauge("paas_queue_depth", "How many keys wait or are worked on", ["controller"])
+QUEUE_OLDEST = Gauge("paas_queue_oldest_seconds", "How long the oldest key has waited", ["controller"])
 
 
 def reconciled(controller: str, result: str, seconds: float) -> None:

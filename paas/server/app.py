@@ -122,11 +122,17 @@ class Server:
         )
         self.metrics.watch(
             "paas_push_oldest_unhandled_seconds",
-            "Age of the oldest accepted push that has no Build yet",
+            "How long the oldest accepted push has waited for its Build",
             self.workers.oldest_unhandled,
         )
-        self.metrics.watch("paas_push_unhandled", "Repositories with such pushes", self.workers.unhandled)
-        self.metrics.watch("paas_push_running", "Pushes under way", lambda: self.receiver.active)
+        self.metrics.watch(
+            "paas_push_unhandled",
+            "How many repositories have accepted pushes without a Build",
+            self.workers.unhandled,
+        )
+        self.metrics.watch(
+            "paas_push_running", "How many pushes are being received", lambda: self.receiver.active
+        )
         self.app = _Logged(_ByPath({"/git/": git, "/webhooks/": webhooks}, self._fastapi()))
 
     def _fastapi(self) -> FastAPI:

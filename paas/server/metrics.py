@@ -12,10 +12,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._pushes = Counter("paas_push_total", "Pushes by result", ["result"], registry=self.registry)
+        self._pushes = Counter(
+            "paas_push_total", "How many pushes were received, by result", ["result"], registry=self.registry
+        )
         self._webhooks = Counter(
             "paas_webhook_total",
-            "Deliveries by host and decision",
+            "How many webhook deliveries were received, by git host and decision",
             ["host", "decision"],
             registry=self.registry,
         )
