@@ -35,8 +35,8 @@ check: lint test-unit ## lint, types, layers, generated files, and the pure test
 
 .PHONY: lint
 lint: $(SYNCED) ## all of `make check` but the tests
-	$(BIN)/ruff format --check paas tests benchmarks
-	$(BIN)/ruff check paas tests benchmarks
+	$(BIN)/ruff format --check paas tests benchmarks scripts
+	$(BIN)/ruff check paas tests benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m paas.api --check
@@ -68,8 +68,8 @@ crds: $(SYNCED) ## write crds/ and docs/reference/ from the models
 
 .PHONY: format
 format: $(SYNCED) ## put the code in its form
-	$(BIN)/ruff format paas tests benchmarks
-	$(BIN)/ruff check --fix paas tests benchmarks
+	$(BIN)/ruff format paas tests benchmarks scripts
+	$(BIN)/ruff check --fix paas tests benchmarks scripts
 
 .PHONY: lock
 lock: $(SYNCED) ## resolve the dependencies again into requirements*.txt

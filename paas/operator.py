@@ -35,7 +35,7 @@ from paas.projects.controller import ProjectsController
 from paas.reconcile import metrics
 from paas.reconcile.manager import Manager
 from paas.routes.controller import RoutesController
-from paas.settings import Settings, load
+from paas.settings import Settings, parse, settings_file
 
 logger = logging.getLogger("paas.operator")
 
@@ -154,7 +154,7 @@ async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None, 
 def main() -> None:
     logs.to_stderr()
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    sys.exit(asyncio.run(run(load())))
+    sys.exit(asyncio.run(run(parse(settings_file(os.environ).read_text()))))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ each field says its unit and why one would change it.
 from __future__ import annotations
 
 import ipaddress
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -113,10 +113,11 @@ class Settings(Model):
         return f"http://{host}" if self.http_port == 80 else f"http://{host}:{self.http_port}"
 
 
-def load(path: Path | None = None) -> Settings:
-    """Settings of a YAML file: `path`, else $PAAS_SETTINGS, else the mounted ConfigMap.
+def settings_file(environment: Mapping[str, str]) -> Path:
+    """Where the settings are: $PAAS_SETTINGS, else the mounted ConfigMap."""
+    return Path(environment.get(SETTINGS_ENV) or DEFAULT_PATH)
 
-    Raises FileNotFoundError, and pydantic.ValidationError naming the field that is wrong.
-    """
-    chosen = path or Path(os.environ.get(SETTINGS_ENV) or DEFAULT_PATH)
-    return Settings.model_validate(yaml.safe_load(chosen.read_text()) or {})
+
+def parse(text: str) -> Settings:
+    """The settings that a YAML file says. Raises pydantic.ValidationError naming the field that is wrong."""
+    return Settings.model_validate(yaml.safe_load(text) or {})

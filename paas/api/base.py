@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
 
-from paas.api import descriptions
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest, Resource
 
@@ -37,9 +36,6 @@ class Model(BaseModel):
         if cls.cel:
             rules = [{"rule": rule, "message": message} for rule, message in cls.cel]
             node["x-kubernetes-validations"] = rules
-        for name, text in descriptions.of(cls).items():
-            if (field := cls.model_fields.get(name)) is not None:
-                node["properties"][field.alias or name]["description"] = text
         return schema
 
     def dump(self) -> Manifest:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
+
+from paas.api import descriptions
 from paas.api.base import Kind, Model
 from paas.api.resources import Manifest
 
@@ -85,8 +89,20 @@ def _root(kind: Kind) -> Manifest:
 
 def schema_of(model: type[Model]) -> Manifest:
     """The structural schema of a model."""
-    raw = model.model_json_schema(by_alias=True, mode="validation")
+    raw = model.model_json_schema(by_alias=True, mode="validation", schema_generator=_Described)
     return structural(raw, raw.get("$defs", {}))
+
+
+class _Described(GenerateJsonSchema):
+    """JSON schemas in which every field has its description."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        cls = schema["cls"]
+        for name, text in descriptions.of(cls).items():
+            if (field := cls.model_fields.get(name)) is not None:
+                made["properties"][field.alias or name]["description"] = text
+        return made
 
 
 def structural(schema: Manifest, defs: Manifest) -> Manifest:

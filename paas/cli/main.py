@@ -63,7 +63,7 @@ def tell(problem: BaseException) -> int:
     said = _of_command_line(problem) or explain(problem)
     for i, line in enumerate(said.lines()):
         line = plain(line)
-        if i == 0 and line.startswith("error:") and wanted(sys.stderr):
+        if i == 0 and line.startswith("error:") and wanted(sys.stderr, os.environ):
             line = painted("error:", BOLD_RED) + line.removeprefix("error:")
         sys.stderr.write(line + "\n")
     return int(said.code)

@@ -160,7 +160,7 @@ async def history(
         if output is Format.TABLE:
             output = Format.YAML
     if output in (Format.TABLE, Format.WIDE):
-        session.show(history_table(config, revisions), wide=output is Format.WIDE)
+        session.show(history_table(config, revisions, datetime.now(UTC)), wide=output is Format.WIDE)
     else:
         session.print(document(revisions, output, single=revision is not None))
     return None
@@ -175,9 +175,7 @@ async def _revisions(session: Session, key: Key, config: Manifest) -> list[Manif
     return sorted(own, key=lambda r: int(r.get("revision") or 0))
 
 
-def history_table(
-    config: Mapping[str, Any], revisions: Sequence[Manifest], now: datetime | None = None
-) -> Table:
+def history_table(config: Mapping[str, Any], revisions: Sequence[Manifest], now: datetime) -> Table:
     """REVISION, STATUS, BUILD, COMMIT, CAUSE, AGE; the serving one is marked."""
     from paas.deployments.revision import history_row
 

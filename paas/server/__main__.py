@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 
 from paas.kube import logs
@@ -13,7 +14,7 @@ from paas.kube.cluster import Cluster
 from paas.kube.errors import ClusterUnreachable
 from paas.server.app import Server
 from paas.server.cluster import needs_of
-from paas.settings import load
+from paas.settings import parse, settings_file
 from paas.web.serving import serving
 
 log = logging.getLogger("paas.server")
@@ -21,7 +22,7 @@ log = logging.getLogger("paas.server")
 
 async def serve(*, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load()
+    settings = parse(settings_file(os.environ).read_text())
     async with await Cluster.connect() as cluster:
         server = Server(needs_of(cluster, settings))
         uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host=host, port=port)

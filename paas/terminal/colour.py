@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping
 from typing import Final, TextIO
 
 GREEN: Final = "32"
@@ -30,9 +30,9 @@ _WORDS: Final = {
 }  # fmt: skip
 
 
-def wanted(stream: TextIO) -> bool:
+def wanted(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """Whether to colour what goes to the stream: it is a terminal, and NO_COLOR is not set (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def painted(text: str, colour: str) -> str:

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -84,12 +84,12 @@ def shorten(text: str, limit: int) -> str:
     return first.rstrip() if len(first) <= limit else first[: limit - 1].rstrip() + "…"
 
 
-def age(since: str | None, now: datetime | None = None) -> str | None:
+def age(since: str | None, now: datetime) -> str | None:
     """How long ago an RFC 3339 time is, as kubectl says it; None without a time."""
     if not since:
         return None
     then = datetime.fromisoformat(since)
-    return duration(((now or datetime.now(UTC)) - then).total_seconds())
+    return duration((now - then).total_seconds())
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -140,7 +141,7 @@ class Session:
 
     def show(self, table: Table, *, wide: bool = False, headings: bool = True) -> None:
         """A table of data; in colour on a terminal."""
-        for line in table.lines(wide=wide, headings=headings, colours=wanted(sys.stdout)):
+        for line in table.lines(wide=wide, headings=headings, colours=wanted(sys.stdout, os.environ)):
             self.print(line)
 
     def say(self, text: str = "") -> None:

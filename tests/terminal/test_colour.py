@@ -36,16 +36,12 @@ def test_states_have_colours(text: str, colour: str | None) -> None:
     assert state(text, colours=True) == (painted(text, colour) if colour else text)
 
 
-def test_only_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("NO_COLOR", ""), ("TERM", "xterm")):
-        monkeypatch.setenv(name, value)
-    assert wanted(Terminal())
-    assert not wanted(io.StringIO())
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not wanted(Terminal())
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.setenv("TERM", "dumb")
-    assert not wanted(Terminal())
+def test_only_a_terminal_gets_colours() -> None:
+    environment = {"NO_COLOR": "", "TERM": "xterm"}
+    assert wanted(Terminal(), environment)
+    assert not wanted(io.StringIO(), environment)
+    assert not wanted(Terminal(), {**environment, "NO_COLOR": "1"})
+    assert not wanted(Terminal(), {"TERM": "dumb"})
 
 
 def test_colours_do_not_move_columns_and_names_have_none() -> None:
