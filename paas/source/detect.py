@@ -34,11 +34,16 @@ class SourceTree(Protocol):
 
 
 class Unbuildable(Exception):
-    """The source cannot be built; `reason` is the Build's, the text says what to do."""
+    """The source cannot be built; `reason` is the Build's, `hint` says what to do about it."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason, self.message = reason, message
+    def __init__(self, reason: Reason, what: str, hint: str = "") -> None:
+        self.reason, self.what, self.hint = reason, what, hint
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """Both in one sentence, as the Build's status has it."""
+        return f"{self.what}; {self.hint}" if self.hint else self.what
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,8 @@ def detect(
     if names is None:
         raise Unbuildable(
             Reason.INVALID_CONTEXT_DIRECTORY,
-            f"there is no folder {folder!r} in the source;"
-            " correct spec.source.contextDir, or commit the folder",
+            f"there is no folder {folder!r} in the source",
+            "correct spec.source.contextDir, or commit the folder",
         )
     if inline is not None:
         return _dockerfile(inline, "Dockerfile of the BuildConfig")
@@ -85,13 +90,14 @@ def detect(
     if dockerfile_path and clean(dockerfile_path) != DOCKERFILE:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
-            f"there is no {path!r} (or it is above {MAX_DOCKERFILE} bytes); correct "
-            "spec.strategy.dockerStrategy.dockerfilePath, or commit the file",
+            f"there is no {path!r} (or it is above {MAX_DOCKERFILE} bytes)",
+            "correct spec.strategy.dockerStrategy.dockerfilePath, or commit the file",
         )
     if DOCKERFILE in names:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
-            f"{DOCKERFILE} is not a file of at most {MAX_DOCKERFILE} bytes; replace it and push again",
+            f"{DOCKERFILE} is not a file of at most {MAX_DOCKERFILE} bytes",
+            "replace it and push again",
         )
     tried = list(packs)
     for pack in tried:
@@ -102,8 +108,8 @@ def detect(
     where = f"the folder {folder!r}" if folder else "the root of the repository"
     raise Unbuildable(
         Reason.NO_BUILDPACK,
-        f"nothing to build by in {where}: add a Dockerfile, or a file that a buildpack looks for ({wanted}), "
-        "and push again",
+        f"{where} has nothing to build by",
+        f"add a Dockerfile, or a file that a buildpack looks for ({wanted}), and push again",
     )
 
 
@@ -113,7 +119,7 @@ def clean(path: str | None) -> str:
     parts = [part for part in (path or "").split("/") if part not in ("", ".")]
     if ".." in parts or (path or "").startswith(("/", "-")):
         raise Unbuildable(
-            Reason.INVALID_CONTEXT_DIRECTORY, f"{path!r} leads out of the source; use a path below its root"
+            Reason.INVALID_CONTEXT_DIRECTORY, f"{path!r} leads out of the source", "use a path below its root"
         )
     return "/".join(parts)
 
@@ -149,7 +155,7 @@ def _buildpack(tree: SourceTree, folder: str, names: Collection[str], pack: Buil
         if re.fullmatch(fact.pattern, value) is None:
             raise Unbuildable(
                 Reason.MANAGE_DOCKERFILE_FAILED,
-                f"{pack.title} app: {name} is {value[:80]!r}, which does not look like {fact.pattern}; "
+                f"{pack.title} app: {name} is {value[:80]!r}, which does not look like {fact.pattern}",
                 "correct it in the source and push again",
             )
         facts[name] = value
@@ -204,5 +210,5 @@ def _text(content: bytes, name: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise Unbuildable(
-            Reason.MANAGE_DOCKERFILE_FAILED, f"{name} is not UTF-8 text; save it as UTF-8 and push again"
+            Reason.MANAGE_DOCKERFILE_FAILED, f"{name} is not UTF-8 text", "save it as UTF-8 and push again"
         ) from problem

@@ -50,12 +50,14 @@ def render_buildpack(pack: Buildpack, facts: dict[str, str], *, runtime_registry
     except (TemplateError, ArithmeticError, TypeError, ValueError) as problem:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
-            f"buildpack {pack.name} does not render: {problem}; commit a Dockerfile to build without it",
+            f"buildpack {pack.name} does not render: {problem}",
+            "commit a Dockerfile to build without it",
         ) from problem
     if len(text.encode()) > MAX_DOCKERFILE:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
-            f"buildpack {pack.name} makes a Dockerfile above {MAX_DOCKERFILE} bytes; commit one of your own",
+            f"buildpack {pack.name} makes a Dockerfile above {MAX_DOCKERFILE} bytes",
+            "commit one of your own",
         )
     return text
 

@@ -16,16 +16,18 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from paas.api import names
+from paas.api.names import Reason
 from paas.api.resources import NAMESPACE, Key, Manifest, key_of, resource_of
 from paas.git import clone as clones
 from paas.git.clone import Checkout
-from paas.source.buildpacks import load
-from paas.source.detect import Detected, Unbuildable, detect
+from paas.source.buildpacks import Buildpack, load
+from paas.source.detect import Detected, SourceTree, Unbuildable, detect
 from paas.source.trees import FolderTree
 from paas.templates import naming
 from paas.templates.render import AppSpec, objects, render
@@ -196,11 +198,28 @@ def _look_into(url: str, ref: str | None, context_dir: str | None) -> Detected:
 
 
 def _detect(root: Path, context_dir: str | None) -> Detected:
+    tree, packs = FolderTree(root), load()
     try:
-        return detect(FolderTree(root), load(), context_dir=context_dir)
+        return detect(tree, packs, context_dir=context_dir)
     except Unbuildable as problem:
-        what, _, hint = problem.message.partition(": ")
-        raise Problem(what, why=str(problem.reason), hint=hint or "add a Dockerfile") from problem
+        hint = problem.hint
+        if hint and problem.reason in (Reason.INVALID_CONTEXT_DIRECTORY, Reason.NO_BUILDPACK):
+            folders = buildable_folders(tree, packs)
+            hint = (
+                f"name a folder that can be built: --context-dir {' or '.join(folders)}" if folders else hint
+            )
+        raise Problem(problem.what, why=str(problem.reason), hint=hint) from problem
+
+
+def buildable_folders(tree: SourceTree, packs: Sequence[Buildpack]) -> list[str]:
+    """Folders at the root of a source that can be built each by itself, the first few."""
+    found = []
+    for name in sorted(tree.entries("") or ())[:100]:
+        if tree.entries(name) is not None and not name.startswith("."):
+            with suppress(Unbuildable):
+                detect(tree, packs, context_dir=name)
+                found.append(name)
+    return found[:5]
 
 
 def explanation(found: Found) -> list[str]:

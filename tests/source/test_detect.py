@@ -122,6 +122,8 @@ def test_neither_dockerfile_nor_buildpack_says_what_to_add(tmp_path: Path) -> No
         found(folder(tmp_path, README="x"))
     assert refused.value.reason == Reason.NO_BUILDPACK
     assert "requirements.txt" in refused.value.message
+    assert refused.value.what == "the root of the repository has nothing to build by"
+    assert refused.value.message == f"{refused.value.what}; {refused.value.hint}"
 
 
 def test_python_that_does_not_say_how_it_starts(tmp_path: Path) -> None:
