@@ -1,6 +1,6 @@
 """The pod that builds: init container `fetch` lays the exact commit down, then `kaniko` makes the image.
 
-    Secret <build>-build ─┬─▶ fetch   order.json, password (source), ca.crt
+    Secret <build>-build ─┬─▶ fetch   request, password (source), ca.crt
                           └─▶ kaniko  config.json (registry), ca.crt
     emptyDir workspace:  fetch writes source/ and Dockerfile ──▶ kaniko reads them
 
@@ -50,7 +50,7 @@ def repository(build: Manifest, spec: BuildSpec) -> str:
 def secret(
     build: Manifest, spec: BuildSpec, *, settings: Settings, key: bytes, ca: str, repository_url: str
 ) -> Manifest:
-    """What the Build's pod needs to know and must not show: its order and its two passwords.
+    """What the Build's pod needs to know and must not show: its request and its two passwords.
 
     `key` is the platform's credential key, `ca` the PEM of its CA.
     """
@@ -59,7 +59,7 @@ def secret(
     registry_password = credentials.build_credential(key, metadata["uid"], credentials.REGISTRY)
     auth = base64.b64encode(f"{user}:{registry_password}".encode()).decode()
     entries = {
-        request.ORDER_FILE: fetch_order(build, spec, settings, repository_url).to_json(),
+        request.REQUEST_FILE: fetch_request(build, spec, settings, repository_url).to_json(),
         request.PASSWORD_FILE: credentials.build_credential(key, metadata["uid"], credentials.SOURCE),
         request.CA_FILE: ca,
         "config.json": json.dumps({"auths": {settings.registry_push: {"auth": auth}}}),
@@ -78,7 +78,7 @@ def secret(
     }
 
 
-def fetch_order(
+def fetch_request(
     build: Manifest, spec: BuildSpec, settings: Settings, repository_url: str
 ) -> request.FetchRequest:
     """What `fetch` is to do for this Build."""
@@ -200,7 +200,7 @@ def kaniko_args(build: Manifest, spec: BuildSpec, settings: Settings) -> list[st
 def _fetch_container(spec: BuildSpec, settings: Settings) -> Manifest:
     mounts = [
         {"name": "workspace", "mountPath": request.WORKSPACE},
-        {"name": "order", "mountPath": request.ORDER_FOLDER, "readOnly": True},
+        {"name": "order", "mountPath": request.REQUEST_FOLDER, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
     ]
     if spec.source.source_secret:
@@ -250,7 +250,7 @@ def _volumes(build: Manifest, spec: BuildSpec, settings: Settings) -> list[Manif
         {"name": "tmp", "emptyDir": {"sizeLimit": limit}},
         {
             "name": "order",
-            "secret": _projection(own, request.ORDER_FILE, request.PASSWORD_FILE, request.CA_FILE),
+            "secret": _projection(own, request.REQUEST_FILE, request.PASSWORD_FILE, request.CA_FILE),
         },
         {"name": "registry", "secret": _projection(own, "config.json", request.CA_FILE)},
     ]

@@ -1,6 +1,6 @@
-"""Init container of a build pod: lays down the exact commit and the Dockerfile that it is built by.
+"""Init container of a build pod: fetches the exact commit, and the Dockerfile that it is built by.
 
-    order.json ─▶ hosted:   archive of the commit from the server, the frozen Dockerfile
+    request    ─▶ hosted:   archive of the commit from the server, the frozen Dockerfile
                ─▶ external: clone by dulwich, detect, render, content key
                ─▶ /workspace/source, /workspace/Dockerfile, termination message (FetchReport as JSON)
 
@@ -27,21 +27,21 @@ from types import FrameType
 from typing import Final
 
 from paas.api.names import Reason
-from paas.fetch import request as order
-from paas.fetch.extract import Jail, TooLarge, UnsafePath, tell, unpack
-from paas.fetch.image_labels import with_provenance
+from paas.fetch import request as contract
+from paas.fetch.extract import Extraction, TooLarge, UnsafePath, log_source, unpack
+from paas.fetch.image_labels import with_image_labels
 from paas.source.detect import Unbuildable, clean
 
 TERMINATION_LOG: Final = Path("/dev/termination-log")
 REPORT_LIMIT: Final = 3500
 """Characters of a report's message: Kubernetes cuts termination messages at 4096 bytes."""
-PATIENCE: Final = 300.0
+RETRY_SECONDS: Final = 300.0
 """Seconds for which a server that does not answer is asked again: it may be restarting."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
 
 
-class TimeIsUp(Exception):
-    """The order's time has passed."""
+class FetchTimeout(Exception):
+    """Fetching took longer than the request allows."""
 
 
 class Unanswered(Exception):
@@ -49,26 +49,26 @@ class Unanswered(Exception):
 
 
 def main(
-    orders: Path = Path(order.ORDER_FOLDER),
-    secrets: Path = Path(order.SECRET_FOLDER),
-    workspace: Path = Path(order.WORKSPACE),
+    inputs: Path = Path(contract.REQUEST_FOLDER),
+    secrets: Path = Path(contract.SECRET_FOLDER),
+    workspace: Path = Path(contract.WORKSPACE),
     termination_log: Path = TERMINATION_LOG,
 ) -> int:
-    """Carry out the order; the exit code."""
+    """Carry out the request; returns the exit code."""
     os.umask(0o022)
     try:
-        wanted = order.FetchRequest.from_json((orders / order.ORDER_FILE).read_text())
-        signal.signal(signal.SIGALRM, _time_is_up)
+        wanted = contract.FetchRequest.from_json((inputs / contract.REQUEST_FILE).read_text())
+        signal.signal(signal.SIGALRM, _timed_out)
         signal.alarm(wanted.seconds)
-        report = fetch(wanted, orders=orders, secrets=secrets, workspace=workspace)
+        report = fetch(wanted, inputs=inputs, secrets=secrets, workspace=workspace)
     except Unbuildable as problem:
-        report = order.FetchReport(reason=problem.reason, message=problem.message)
+        report = contract.FetchReport(reason=problem.reason, message=problem.message)
     except (UnsafePath, TooLarge) as problem:
-        report = _failed(f"the source cannot be laid down: {problem}; correct it and push again")
-    except TimeIsUp:
+        report = _failed(f"the source cannot be unpacked: {problem}; correct it and push again")
+    except FetchTimeout:
         report = _failed(f"fetching the source took longer than {wanted.seconds} s; start another build")
     except (OSError, ValueError) as problem:
-        report = _failed(f"the source cannot be laid down: {problem}; see paas doctor")
+        report = _failed(f"the source cannot be written in the build pod: {problem}; see paas doctor")
     finally:
         signal.alarm(0)
     if report.message:
@@ -78,50 +78,57 @@ def main(
     return 1 if report.reason else 0
 
 
-def fetch(wanted: order.FetchRequest, *, orders: Path, secrets: Path, workspace: Path) -> order.FetchReport:
-    """Lay source and Dockerfile down in `workspace`. Raises Unbuildable, UnsafePath, TooLarge, OSError."""
-    source = workspace / order.SOURCE
+def fetch(
+    wanted: contract.FetchRequest, *, inputs: Path, secrets: Path, workspace: Path
+) -> contract.FetchReport:
+    """Put source and Dockerfile into `workspace`. Raises Unbuildable, UnsafePath, TooLarge, OSError."""
+    source = workspace / contract.SOURCE
     if wanted.archive is not None:
         commit = wanted.commit or ""
-        _patiently(lambda: _hosted(wanted, orders, source), seconds=PATIENCE)
+        _with_retries(lambda: _hosted(wanted, inputs, source), seconds=RETRY_SECONDS)
         dockerfile, key, pack = wanted.dockerfile or "", wanted.content_key, wanted.buildpack
     else:
         # Imported only here: dulwich and the buildpacks would cost every hosted build half a second.
-        from paas.fetch.external import lay_down
+        from paas.fetch.external import fetch_external
 
-        laid = lay_down(wanted, orders=orders, secrets=secrets, source=source)
-        commit, dockerfile, key, pack = laid.commit, laid.dockerfile, laid.content_key, laid.buildpack
+        external = fetch_external(wanted, inputs=inputs, secrets=secrets, source=source)
+        commit, dockerfile, key, pack = (
+            external.commit,
+            external.dockerfile,
+            external.content_key,
+            external.buildpack,
+        )
     context = source / clean(wanted.context_dir)
     if not context.resolve().is_relative_to(source.resolve()) or not context.is_dir():
         raise Unbuildable(
             Reason.INVALID_CONTEXT_DIRECTORY,
             f"there is no folder {wanted.context_dir!r} in the source; correct spec.source.contextDir",
         )
-    text = with_provenance(
+    text = with_image_labels(
         dockerfile,
         environment={**wanted.environment, "PAAS_BUILD_COMMIT": commit},
         labels={**wanted.labels, "org.opencontainers.image.revision": commit},
     )
-    (workspace / order.DOCKERFILE).write_text(text)
-    return order.FetchReport(commit=commit, content_key=key, buildpack=pack)
+    (workspace / contract.DOCKERFILE).write_text(text)
+    return contract.FetchReport(commit=commit, content_key=key, buildpack=pack)
 
 
-def _hosted(wanted: order.FetchRequest, orders: Path, source: Path) -> None:
+def _hosted(wanted: contract.FetchRequest, inputs: Path, source: Path) -> None:
     """One try to get the archive of the commit from the server."""
-    shutil.rmtree(source, ignore_errors=True)  # of a try that was cut off
-    password = (orders / order.PASSWORD_FILE).read_text()
+    shutil.rmtree(source, ignore_errors=True)  # what an earlier try left
+    password = (inputs / contract.PASSWORD_FILE).read_text()
     login = base64.b64encode(f"{wanted.user}:{password}".encode()).decode()
     request = urllib.request.Request(  # noqa: S310 - the address is the platform's own
         wanted.archive or "", headers={"Authorization": f"Basic {login}"}
     )
-    context = ssl.create_default_context(cafile=str(orders / order.CA_FILE))
+    context = ssl.create_default_context(cafile=str(inputs / contract.CA_FILE))
     try:
         with (
             urllib.request.urlopen(request, context=context, timeout=60) as answer,  # noqa: S310
-            Jail(source, size_limit=wanted.size_limit) as jail,
+            Extraction(source, size_limit=wanted.size_limit) as extraction,
         ):
-            unpack(answer, jail)
-            tell(wanted.commit or "", jail)
+            unpack(answer, extraction)
+            log_source(wanted.commit or "", extraction)
     except urllib.error.HTTPError as problem:
         text = problem.read(500).decode(errors="replace").strip()
         if problem.code >= 500 or problem.code == 429:
@@ -139,8 +146,8 @@ def _hosted(wanted: order.FetchRequest, orders: Path, source: Path) -> None:
         raise Unanswered(str(problem)) from problem
 
 
-def _patiently(attempt: Callable[[], None], *, seconds: float) -> None:
-    """Try until it works; Unanswered is endured for `seconds`."""
+def _with_retries(attempt: Callable[[], None], *, seconds: float) -> None:
+    """Try until it works; Unanswered is tried again for `seconds`."""
     deadline = time.monotonic() + seconds
     for number in range(10**6):
         try:
@@ -159,12 +166,12 @@ def _refused(message: str) -> Unbuildable:
     return Unbuildable(Reason.FETCH_SOURCE_FAILED, message)
 
 
-def _failed(message: str) -> order.FetchReport:
-    return order.FetchReport(reason=Reason.FETCH_SOURCE_FAILED, message=message)
+def _failed(message: str) -> contract.FetchReport:
+    return contract.FetchReport(reason=Reason.FETCH_SOURCE_FAILED, message=message)
 
 
-def _time_is_up(number: int, frame: FrameType | None) -> None:
-    raise TimeIsUp
+def _timed_out(number: int, frame: FrameType | None) -> None:
+    raise FetchTimeout
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which hosts `fetch` may talk to for an external source, and the connections that keep to it.
+"""Which hosts `fetch` may connect to for an external source, and connections that check it.
 
 A user names the host, so it must not lead into the cluster or the node's network: a name is resolved once,
 every address is checked, and the connection is made to a checked address, so that a second answer of the
@@ -29,7 +29,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Forbidden(Exception):
-    """The address may not be talked to; the text says why."""
+    """Connecting to the address is not allowed; the text says why."""
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -67,10 +67,10 @@ def pool(url: str, *, allowed: Iterable[str] = (), ca_files: Iterable[str] = ())
     context = ssl.create_default_context()
     for path in ca_files:
         context.load_verify_locations(path)
-    return _GuardedManager(url, networks(allowed), context)
+    return _CheckedManager(url, networks(allowed), context)
 
 
-class _GuardedManager(urllib3.PoolManager):
+class _CheckedManager(urllib3.PoolManager):
     def __init__(self, url: str, allowed: tuple[Network, ...], context: ssl.SSLContext) -> None:
         super().__init__(
             ssl_context=context,
@@ -78,9 +78,9 @@ class _GuardedManager(urllib3.PoolManager):
             retries=urllib3.Retry(total=REDIRECTS, connect=2, read=0, redirect=REDIRECTS, status=0),
         )
         self._origin = _origin(url)
-        connection = type("GuardedConnection", (_GuardedConnection,), {"allowed": allowed})
-        guarded = type("GuardedPool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
-        self.pool_classes_by_scheme = {"https": guarded}
+        connection = type("CheckedConnection", (_CheckedConnection,), {"allowed": allowed})
+        checked = type("CheckedPool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
+        self.pool_classes_by_scheme = {"https": checked}
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> Any:  # type: ignore[override]
         # urllib3 follows a redirect by calling this again, so each hop is checked.
@@ -89,7 +89,7 @@ class _GuardedManager(urllib3.PoolManager):
         return super().urlopen(method, url, redirect, **kw)
 
 
-class _GuardedConnection(HTTPSConnection):
+class _CheckedConnection(HTTPSConnection):
     allowed: tuple[Network, ...] = ()
 
     def _new_conn(self) -> socket.socket:

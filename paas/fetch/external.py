@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from paas.api.names import Reason
 from paas.fetch import egress
-from paas.fetch.extract import Jail, tell
+from paas.fetch.extract import Extraction, log_source
 from paas.fetch.request import CA_FILE, FetchRequest
 from paas.source import buildpacks
 from paas.source.detect import Unbuildable
@@ -108,8 +108,8 @@ def fetch(
 
 
 @dataclass(frozen=True)
-class LaidDown:
-    """An external source in place, and what it is built by."""
+class ExternalSource:
+    """An external source that was fetched, and what it is built by."""
 
     commit: str
     dockerfile: str
@@ -117,12 +117,12 @@ class LaidDown:
     buildpack: str | None
 
 
-def lay_down(wanted: FetchRequest, *, orders: Path, secrets: Path, source: Path) -> LaidDown:
-    """Fetch an external source into the folder `source` and prepare it. `orders` and `secrets` hold the
+def fetch_external(wanted: FetchRequest, *, inputs: Path, secrets: Path, source: Path) -> ExternalSource:
+    """Fetch an external source into the folder `source` and prepare it. `inputs` and `secrets` hold the
     authorities and the login. Raises Unbuildable, UnsafePath, TooLarge, OSError."""
     uri = wanted.uri or ""
     try:
-        authorities = [folder / CA_FILE for folder in (orders, secrets)]
+        authorities = [folder / CA_FILE for folder in (inputs, secrets)]
         found = [str(path) for path in authorities if path.is_file() and path.stat().st_size]
         pool = egress.pool(uri, allowed=wanted.allowed_addresses, ca_files=found)
     except egress.Forbidden as problem:
@@ -137,9 +137,9 @@ def lay_down(wanted: FetchRequest, *, orders: Path, secrets: Path, source: Path)
             username=_entry(secrets, "username"),
             password=_entry(secrets, "password"),
         )
-        with Jail(source, size_limit=wanted.size_limit) as jail:
-            write(checkout, jail)
-            tell(checkout.commit, jail)
+        with Extraction(source, size_limit=wanted.size_limit) as extraction:
+            write(checkout, extraction)
+            log_source(checkout.commit, extraction)
         prepared = prepare(
             GitTree(checkout.repository.object_store, checkout.tree),
             _packs(),
@@ -152,7 +152,7 @@ def lay_down(wanted: FetchRequest, *, orders: Path, secrets: Path, source: Path)
         checkout.repository.close()
     for line in prepared.found:
         print(f"       {line}", flush=True)
-    return LaidDown(checkout.commit, prepared.dockerfile, prepared.content_key, prepared.buildpack)
+    return ExternalSource(checkout.commit, prepared.dockerfile, prepared.content_key, prepared.buildpack)
 
 
 def _packs() -> tuple[buildpacks.Buildpack, ...]:
@@ -171,10 +171,10 @@ def failed(message: str) -> Unbuildable:
     return Unbuildable(Reason.FETCH_SOURCE_FAILED, message)
 
 
-def write(checkout: Checkout, jail: Jail) -> None:
+def write(checkout: Checkout, extraction: Extraction) -> None:
     """Write the files of a checkout. A submodule becomes an empty folder, as git leaves it too.
 
-    Raises jail.UnsafePath and jail.TooLarge.
+    Raises UnsafePath and TooLarge.
     """
     store = checkout.repository.object_store
 
@@ -184,18 +184,18 @@ def write(checkout: Checkout, jail: Jail) -> None:
         for raw, mode, sha in listed.iteritems():
             path = f"{folder}{raw.decode('utf-8', 'surrogateescape')}"
             if stat.S_ISDIR(mode):
-                jail.folder(path)
+                extraction.folder(path)
                 walk(sha, f"{path}/")
             elif stat.S_IFMT(mode) == 0o160000:
-                jail.folder(path)
+                extraction.folder(path)
             else:
                 blob = store[sha]
                 assert isinstance(blob, Blob), "a file's object is a blob"
                 data = blob.as_raw_string()
                 if stat.S_ISLNK(mode):
-                    jail.link(path, data.decode("utf-8", "surrogateescape"))
+                    extraction.link(path, data.decode("utf-8", "surrogateescape"))
                 else:
-                    jail.file(path, BytesIO(data), executable=bool(mode & 0o100))
+                    extraction.file(path, BytesIO(data), executable=bool(mode & 0o100))
 
     walk(ObjectID(checkout.tree.encode()), "")
 

@@ -30,7 +30,7 @@ class TooLarge(Exception):
     """The source is larger than its limit."""
 
 
-class Jail:
+class Extraction:
     """An empty folder that a source is written into. Not for several threads."""
 
     def __init__(self, root: Path, *, size_limit: int) -> None:
@@ -108,7 +108,7 @@ class Jail:
             except OSError as problem:
                 os.close(handle)
                 raise UnsafePath(
-                    f"{'/'.join(parts)!r} leads through something that is no folder"
+                    f"{'/'.join(parts)!r} leads through something that is not a folder"
                 ) from problem
             os.close(handle)
             handle = inner
@@ -145,8 +145,8 @@ class _Whole:
             raise tarfile.ReadError("the archive breaks off before its end")
 
 
-def unpack(stream: IO[bytes], jail: Jail) -> None:
-    """Write a tar stream of `git archive` into the jail. Raises UnsafePath, TooLarge, tarfile.TarError (also
+def unpack(stream: IO[bytes], extraction: Extraction) -> None:
+    """Extract a tar stream of `git archive`. Raises UnsafePath, TooLarge, tarfile.TarError (also
     for a stream that was cut off) and what reading the stream raises."""
     whole = _Whole(stream)
     source = cast(IO[bytes], whole)
@@ -155,20 +155,21 @@ def unpack(stream: IO[bytes], jail: Jail) -> None:
             if entry.isreg():
                 content = archive.extractfile(entry)
                 assert content is not None, "a regular file has content"
-                jail.file(entry.name, content, executable=bool(entry.mode & 0o100))
+                extraction.file(entry.name, content, executable=bool(entry.mode & 0o100))
             elif entry.isdir():
-                jail.folder(entry.name)
+                extraction.folder(entry.name)
             elif entry.issym():
-                jail.link(entry.name, entry.linkname)
+                extraction.link(entry.name, entry.linkname)
             else:
                 raise UnsafePath(f"{entry.name!r} is neither a file, a folder nor a symbolic link")
     whole.finish()
 
 
-def tell(commit: str, jail: Jail) -> None:
-    """Say in the build's log what was laid down."""
+def log_source(commit: str, extraction: Extraction) -> None:
+    """Say in the build's log what was extracted."""
     print(
-        f"-----> Source of commit {commit[:7]}: {jail.files} files, {jail.written / 1e6:.1f} MB", flush=True
+        f"-----> Source of commit {commit[:7]}: {extraction.files} files, {extraction.written / 1e6:.1f} MB",
+        flush=True,
     )
 
 

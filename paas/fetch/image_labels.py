@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 
-def with_provenance(dockerfile: str, *, environment: Mapping[str, str], labels: Mapping[str, str]) -> str:
+def with_image_labels(dockerfile: str, *, environment: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """The Dockerfile with these variables and labels set at its end; empty values are left out.
 
     A file that ends in the middle of an instruction is left as it is: the builder says what is wrong.

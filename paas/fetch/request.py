@@ -1,9 +1,9 @@
-"""What `fetch` is told and what it answers: the contract between the builds room and the build pod.
+"""What `fetch` is asked and what it answers: the contract between the builds room and the build pod.
 
-The order lies as JSON in a Secret of the Build, so nothing of the user's ever becomes an argument of a
+The request is JSON in a Secret of the Build, so nothing of the user's ever becomes an argument of a
 command line. The report is the termination message of the init container.
 
-Plain dataclasses: `fetch` starts anew in every build, and what it imports is part of every push's time.
+Plain dataclasses: `fetch` starts again in every build, and what it imports is part of every push's time.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-ORDER_FOLDER: Final = "/paas/order"
-"""Mounted in the fetch container: order.json, password, ca.crt."""
-ORDER_FILE: Final = "order.json"
+REQUEST_FOLDER: Final = "/paas/order"
+"""Mounted in the fetch container: the request, password, ca.crt. The names on disk are a contract with
+images of builds under way, so they stay."""
+REQUEST_FILE: Final = "order.json"
 PASSWORD_FILE: Final = "password"
 CA_FILE: Final = "ca.crt"
 SECRET_FOLDER: Final = "/paas/source-secret"

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from paas.fetch import __main__
-from paas.fetch import request as order
+from paas.fetch import request as contract
 from paas.fetch.egress import Forbidden, check_url, networks, permitted, pool
-from paas.fetch.extract import Jail, TooLarge, UnsafePath, unpack
+from paas.fetch.extract import Extraction, TooLarge, UnsafePath, unpack
 from tests.support.git_host import GitHost, git, serving
 
 pytestmark = pytest.mark.integration
@@ -61,18 +61,18 @@ class Pod:
     """The folders of a build pod and one run of fetch in them."""
 
     def __init__(self, root: Path, host: GitHost) -> None:
-        self.orders, self.secrets, self.workspace = root / "orders", root / "secrets", root / "workspace"
-        for folder in (self.orders, self.secrets, self.workspace):
+        self.inputs, self.secrets, self.workspace = root / "inputs", root / "secrets", root / "workspace"
+        for folder in (self.inputs, self.secrets, self.workspace):
             folder.mkdir(parents=True)
         self.log = root / "termination-log"
-        (self.orders / "password").write_text("word")
-        (self.orders / "ca.crt").write_bytes(host.ca_file.read_bytes())
+        (self.inputs / "password").write_text("word")
+        (self.inputs / "ca.crt").write_bytes(host.ca_file.read_bytes())
 
-    def run(self, **given: Any) -> order.FetchReport:
-        wanted = order.FetchRequest(runtime_registry="r/paas", **given)
-        (self.orders / "order.json").write_text(wanted.to_json())
-        code = __main__.main(self.orders, self.secrets, self.workspace, self.log)
-        report = order.FetchReport.from_json(self.log.read_text())
+    def run(self, **given: Any) -> contract.FetchReport:
+        wanted = contract.FetchRequest(runtime_registry="r/paas", **given)
+        (self.inputs / "order.json").write_text(wanted.to_json())
+        code = __main__.main(self.inputs, self.secrets, self.workspace, self.log)
+        report = contract.FetchReport.from_json(self.log.read_text())
         assert code == (1 if report.reason else 0)
         return report
 
@@ -122,7 +122,7 @@ def hosted(host: GitHost, source: Path, commit: str) -> dict[str, Any]:
     }
 
 
-def test_a_hosted_commit_is_laid_down_whole(pod: Pod, host: GitHost, source: Path) -> None:
+def test_a_hosted_commit_is_fetched_whole(pod: Pod, host: GitHost, source: Path) -> None:
     commit = git(source, "rev-parse", "HEAD~1")
     report = pod.run(**hosted(host, source, commit))
     assert (report.commit, report.content_key) == (commit, "key")
@@ -142,7 +142,7 @@ def test_an_archive_that_breaks_off_is_fetched_again(pod: Pod, host: GitHost, so
 def test_a_server_that_stays_away_is_named(
     pod: Pod, host: GitHost, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(__main__, "PATIENCE", 0.0)
+    monkeypatch.setattr(__main__, "RETRY_SECONDS", 0.0)
     given = hosted(host, source, git(source, "rev-parse", "HEAD"))
     report = pod.run(**{**given, "archive": "https://127.0.0.1:1/x"})
     assert report.reason == "FetchSourceFailed"
@@ -250,7 +250,7 @@ def test_a_private_repository_says_which_secret_and_takes_it(pod: Pod, host: Git
 
 
 def test_an_unknown_certificate_is_refused(pod: Pod, remote: str) -> None:
-    (pod.orders / "ca.crt").unlink()
+    (pod.inputs / "ca.crt").unlink()
     report = pod.run(uri=remote, allowed_addresses=LOOPBACK)
     assert report.reason == "FetchSourceFailed"
     assert "ertificate" in (report.message or "")
@@ -349,7 +349,7 @@ def test_a_connection_goes_to_the_address_that_was_checked(
     assert connected == [("93.184.215.14", 443)]
 
 
-# -- the jail --------------------------------------------------------------------------------------------
+# -- extraction --------------------------------------------------------------------------------------
 def tar(*entries: tuple[str, str, str]) -> io.BytesIO:
     """A tar of (kind, name, content or target)."""
     buffer = io.BytesIO()
@@ -387,33 +387,36 @@ def tar(*entries: tuple[str, str, str]) -> io.BytesIO:
     ids=str,
 )
 def test_C6_nothing_is_written_outside(tmp_path: Path, entries: list[tuple[str, str, str]]) -> None:
-    root = tmp_path / "a" / "jail"
-    with pytest.raises((UnsafePath, OSError)), Jail(root, size_limit=1000) as jail:
-        unpack(tar(*entries), jail)
+    root = tmp_path / "a" / "extraction"
+    with pytest.raises((UnsafePath, OSError)), Extraction(root, size_limit=1000) as extraction:
+        unpack(tar(*entries), extraction)
     assert not list(tmp_path.rglob("evil"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]
     assert not Path("/tmp/evil").exists()
 
 
 def test_a_second_file_of_the_same_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="exists"), Jail(tmp_path / "jail", size_limit=1000) as jail:
-        unpack(tar(("link", "a", "/etc/passwd"), ("file", "a", "x")), jail)
+    with (
+        pytest.raises(OSError, match="exists"),
+        Extraction(tmp_path / "extraction", size_limit=1000) as extraction,
+    ):
+        unpack(tar(("link", "a", "/etc/passwd"), ("file", "a", "x")), extraction)
 
 
 def test_the_limit_holds_over_all_files(tmp_path: Path) -> None:
-    with pytest.raises(TooLarge), Jail(tmp_path / "jail", size_limit=10) as jail:
-        unpack(tar(("file", "a", "x" * 6), ("file", "b", "x" * 6)), jail)
+    with pytest.raises(TooLarge), Extraction(tmp_path / "extraction", size_limit=10) as extraction:
+        unpack(tar(("file", "a", "x" * 6), ("file", "b", "x" * 6)), extraction)
 
 
 def test_a_stream_that_was_cut_off_is_an_error(tmp_path: Path) -> None:
     whole = tar(("file", "a", "x" * 2000), ("file", "b", "x" * 2000)).getvalue()
-    with pytest.raises(tarfile.TarError), Jail(tmp_path / "jail", size_limit=10**6) as jail:
-        unpack(io.BytesIO(whole[:3000]), jail)
+    with pytest.raises(tarfile.TarError), Extraction(tmp_path / "extraction", size_limit=10**6) as extraction:
+        unpack(io.BytesIO(whole[:3000]), extraction)
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for number in range(20):
-        with Jail(tmp_path / str(number), size_limit=1000) as jail:
-            unpack(tar(("file", "a/b/c", "x"), ("dir", "d", ""), ("file", "d/e", "x")), jail)
+        with Extraction(tmp_path / str(number), size_limit=1000) as extraction:
+            unpack(tar(("file", "a/b/c", "x"), ("dir", "d", ""), ("file", "d/e", "x")), extraction)
     assert len(os.listdir("/proc/self/fd")) == before

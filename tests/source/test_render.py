@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.api.names import Reason
-from paas.fetch.image_labels import with_provenance
+from paas.fetch.image_labels import with_image_labels
 from paas.source.buildpacks import load
 from paas.source.detect import Unbuildable
 from paas.source.render import command, render_buildpack
@@ -97,7 +97,7 @@ def test_a_template_that_grows_without_bounds_is_refused() -> None:
 
 # -- provenance ------------------------------------------------------------------------------------------
 def test_the_image_says_where_it_comes_from() -> None:
-    text = with_provenance(
+    text = with_image_labels(
         "FROM x\nRUN y",
         environment={"PAAS_BUILD_NAME": "shop-1", "PAAS_BUILD_REFERENCE": ""},
         labels={"org.opencontainers.image.revision": "abc"},
@@ -109,12 +109,12 @@ def test_the_image_says_where_it_comes_from() -> None:
 
 def test_values_are_quoted_for_the_files_own_escape_character() -> None:
     value = 'a"b\\c`d$e\nRUN evil'
-    assert 'ENV A="a\\"b\\\\c`d\\$eRUN evil"\n' in with_provenance(
+    assert 'ENV A="a\\"b\\\\c`d\\$eRUN evil"\n' in with_image_labels(
         "FROM x\n", environment={"A": value}, labels={}
     )
-    ticked = with_provenance("# escape=`\nFROM x\n", environment={"A": value}, labels={})
+    ticked = with_image_labels("# escape=`\nFROM x\n", environment={"A": value}, labels={})
     assert 'ENV A="a`"b\\c``d`$eRUN evil"\n' in ticked
-    late = with_provenance("FROM x\n# escape=`\n", environment={"A": "\\"}, labels={})
+    late = with_image_labels("FROM x\n# escape=`\n", environment={"A": "\\"}, labels={})
     assert 'ENV A="\\\\"\n' in late
 
 
@@ -122,4 +122,4 @@ def test_values_are_quoted_for_the_files_own_escape_character() -> None:
     "text", ["", "# only a comment\n", "FROM x\nRUN a \\\n", "FROM x\nRUN a \\\n# note\n\n"]
 )
 def test_a_file_that_ends_in_the_middle_is_left_alone(text: str) -> None:
-    assert with_provenance(text, environment={"A": "b"}, labels={"c": "d"}) == text
+    assert with_image_labels(text, environment={"A": "b"}, labels={"c": "d"}) == text
