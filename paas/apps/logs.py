@@ -18,11 +18,13 @@ def pods_selector(config: Manifest) -> str:
     return f"{names.LABEL_DEPLOYMENTCONFIG}={config['metadata']['name']}"
 
 
-def containers_with_log(pod: Manifest, wanted: str | None) -> dict[str, str]:
-    """Containers of a pod that have a log by now, with the id of what runs or ran last; only `wanted`
-    if given."""
+def containers_with_log(pod: Manifest, wanted: str | None, *, previous: bool = False) -> dict[str, str]:
+    """Containers of a pod that have a log by now (`previous`: of a run before a restart), with the id of
+    what runs or ran last; only `wanted` if given."""
     return {
-        each.name: each.run for each in pods.containers(pod) if each.started and wanted in (None, each.name)
+        each.name: each.run
+        for each in pods.containers(pod)
+        if (each.before is not None if previous else each.started) and wanted in (None, each.name)
     }
 
 

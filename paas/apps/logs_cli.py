@@ -61,7 +61,10 @@ async def logs(
         return await _pod_logs(session, cluster, project, name, None, options)
     if word not in ("", "dc", "deploymentconfig", "deploymentconfigs", "app", "apps"):
         raise usage(f'"{what}" has no log', hint=f"paas logs {name}, or build/…, bc/…, dc/…, pod/…")
-    config = await _required(cluster, r.DEPLOYMENTCONFIG, Key(project, name))
+    if word in ("dc", "deploymentconfig", "deploymentconfigs"):
+        config = await _required(cluster, r.DEPLOYMENTCONFIG, Key(project, name))
+    else:
+        config = await _application(cluster, Key(project, name))
     return await _pod_logs(session, cluster, project, None, config, options)
 
 
@@ -80,6 +83,19 @@ async def _required(cluster: Cluster, resource: Resource, key: Key) -> Manifest:
         kind = resource.kind.lower()
         raise not_found(kind, key.name, key.namespace, hint=f"paas get {resource.plural} -n {key.namespace}")
     return found
+
+
+async def _application(cluster: Cluster, key: Key) -> Manifest:
+    """The DeploymentConfig of an application. A name alone may also be a build's: the problem says so."""
+    from paas.api.resources import BUILD, DEPLOYMENTCONFIG
+
+    found = await cluster.get(DEPLOYMENTCONFIG, key)
+    if found is not None:
+        return found
+    hint = f"paas get apps -n {key.namespace}"
+    if await cluster.get(BUILD, key) is not None:
+        hint = f"that is a build: paas logs build/{key.name} -n {key.namespace}"
+    raise not_found("application", key.name, key.namespace, hint=hint)
 
 
 async def _newest_build(cluster: Cluster, project: str, name: str) -> Manifest | None:
@@ -136,7 +152,14 @@ async def _build_logs(
             else:
                 session.say(f"build {name} is {builds.phase_of(build)} and has no log" + _why(build))
         else:
-            for container in containers_with_log(pod, options.container):
+            shown = containers_with_log(pod, options.container, previous=options.previous)
+            if options.previous and not shown:
+                raise Problem(
+                    f'no container of build "{name}" was ever restarted',
+                    why="so there is no log of a run before",
+                    hint=f"paas logs build/{name} -n {project}",
+                )
+            for container in shown:
                 async for line in lines_of(
                     cluster, pod, container,
                     tail=options.tail, timestamps=options.timestamps, previous=options.previous,
@@ -193,7 +216,18 @@ async def _pod_logs(
         ):
             session.print(plain(f"[{source}] {line}" if config is not None else line))
         return None
-    sources = [(pod, each) for pod in pods for each in containers_with_log(pod, options.container)]
+    sources = [
+        (pod, each)
+        for pod in pods
+        for each in containers_with_log(pod, options.container, previous=options.previous)
+    ]
+    if not sources and options.previous:
+        what = builds.name_of(config) if config is not None else f"pod/{name}"
+        raise Problem(
+            f'no container of "{what}" was ever restarted',
+            why="so there is no log of a run before",
+            hint=f"paas logs {what} -n {project}",
+        )
     if not sources:
         for pod in pods:
             problem = why_not_running(pod)

@@ -264,11 +264,17 @@ def test_delete_takes_an_application_and_says_what_goes_with_it(person: Person, 
 
 def test_status_says_what_to_do_next(person: Person, clone: Path) -> None:
     assert "paas new-app" in person.paas("status").ok().err
+    assert json.loads(person.paas("status", "-o", "json").ok().out) == []
     person.paas("new-app", str(clone)).ok()
     said = person.paas("status", "shop").ok().out
     assert said.startswith("shop\n")
     assert "next     git push paas HEAD" in said
     assert person.paas("status", "nothing").code == 3
+    one = json.loads(person.paas("status", "shop", "-o", "json").ok().out)
+    assert (one["project"], one["name"], one["builds"]) == (person.project, "shop", [])
+    assert one["next"][0]["command"].startswith("git push paas")
+    assert yaml.safe_load(person.paas("status", "-o", "yaml").ok().out) == [one]
+    assert person.paas("status", "-o", "name").ok().out == "app/shop\n"
 
 
 def test_open_prints_the_address(person: Person, clone: Path) -> None:

@@ -170,6 +170,11 @@ def test_the_end_of_a_log_is_shown_when_the_pod_is_gone(person: Person, app: dic
     assert "error: build shop-1 is Failed: make failed" in followed.err
     assert person.paas("logs", "build/nothing").code == 3
     assert person.paas("logs", "shop").code == 1
+    named = person.paas("logs", "shop-1")
+    assert (named.code, f"that is a build: paas logs build/shop-1 -n {person.project}" in named.err) == (
+        3,
+        True,
+    )
 
 
 def revision(person: Person, app: dict[str, Manifest], number: int, build: str) -> None:
