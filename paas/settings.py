@@ -56,7 +56,7 @@ class BuildSettings(Model):
     memory_limit: str = "4Gi"
     ephemeral_storage_limit: str = "20Gi"
     stop_wait_seconds: int = 900
-    """How long a pusher is told the story of a build before being told how to go on following it."""
+    """How long a push is followed before the pusher is told how to go on following its build."""
 
 
 class Settings(Model):

@@ -22,6 +22,7 @@ from paas.apps.progress import (
     Published,
     Result,
     RolloutProgress,
+    ScaledToZero,
     Unchanged,
 )
 from paas.apps.rollouts import RolloutState, Stage
@@ -100,9 +101,12 @@ async def _follow_one(
             if state.unchanged:
                 yield Unchanged(name)
             number = builds.name_of(build)
-            async with aclosing(_addresses(cluster, config, number, state, until=until)) as addresses:
-                async for each in addresses:
-                    yield each
+            if rollouts.replicas_of(config) == 0:
+                yield ScaledToZero(name, namespace, number, state.revision)
+            else:
+                async with aclosing(_addresses(cluster, config, number, state, until=until)) as addresses:
+                    async for each in addresses:
+                        yield each
             yield End(Result.LIVE)
         case Stage.FAILED:
             yield progress.rollout_failed(config, state)

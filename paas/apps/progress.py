@@ -183,6 +183,16 @@ class NoRoute:
 
 
 @dataclass(frozen=True)
+class ScaledToZero:
+    """The rollout is complete, and no pod is wanted: nothing answers."""
+
+    config: str
+    namespace: str
+    build: str
+    revision: int | None
+
+
+@dataclass(frozen=True)
 class NotPublished:
     """The build runs, and its Route is not published; `reason` and `message` as far as anybody says."""
 
@@ -247,6 +257,7 @@ ProgressEvent = (
     | Unchanged
     | Published
     | NoRoute
+    | ScaledToZero
     | NotPublished
     | NotRolledOut
     | ConfigDeleted

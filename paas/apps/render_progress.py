@@ -27,6 +27,7 @@ from paas.apps.progress import (
     RolloutFailed,
     RolloutProgress,
     Running,
+    ScaledToZero,
     StillRunning,
     Unchanged,
 )
@@ -83,6 +84,7 @@ def _of_rollout(
     | Unchanged
     | Published
     | NoRoute
+    | ScaledToZero
     | NotPublished
     | NotRolledOut
     | ConfigDeleted,
@@ -110,6 +112,13 @@ def _of_rollout(
             return [result(f"{url}  {_what(build, revision)}")]
         case NoRoute(config, build, revision):
             return [result(f"{config} runs; no Route leads to it  {_what(build, revision)}")]
+        case ScaledToZero(config, namespace, build, revision):
+            return [
+                result(f"{config} is scaled to 0, so nothing answers  {_what(build, revision)}"),
+                detail(
+                    f"Start it again: kubectl scale deploymentconfig/{config} --replicas=1 -n {namespace}"
+                ),
+            ]
         case NotPublished(route, namespace, reason, message):
             why = message or "the ingress controller has not published it yet"
             return [

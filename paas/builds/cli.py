@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from paas.api.buildconfig import BuildConfigSpec
 
 Follow = Callable[[Session, Manifest, bool, float], Awaitable[ExitCode]]
-"""(session, Build, True: tell its story to the end, False: wait for the build alone; seconds)."""
+"""(session, Build, True: follow it through its rollouts, False: wait for the build alone; seconds)."""
 
 
 def register(app: typer.Typer, follow: Follow) -> None:
-    """Add the commands; `follow` comes from `paas.cli`, since a story reaches beyond builds."""
+    """Add the commands; `follow` comes from outside, since it reaches beyond builds."""
 
     async def start_build(
         session: Session,
@@ -34,10 +34,10 @@ def register(app: typer.Typer, follow: Follow) -> None:
         commit: Annotated[
             str | None, typer.Option(help="Commit to build; default the newest one known.")
         ] = None,
-        no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every layer anew.")] = False,
-        tell: Annotated[
+        no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every layer again.")] = False,
+        follow_: Annotated[
             bool,
-            typer.Option("--follow", "-F", help="Tell the story of build and rollout; exit 1 if one fails."),
+            typer.Option("--follow", "-F", help="Say how build and rollout go on; exit 1 if one fails."),
         ] = False,
         wait: Annotated[
             bool, typer.Option("--wait", "-w", help="Wait for the build; exit 1 if it fails.")
@@ -52,7 +52,7 @@ def register(app: typer.Typer, follow: Follow) -> None:
         from paas.api.build_request import InstantiateError
         from paas.builds.instantiate import instantiate
 
-        if tell and wait:
+        if follow_ and wait:
             raise usage("--follow and --wait exclude each other", hint="--follow also waits")
         cluster, project = await session.cluster(), await session.project()
         key = Key(project, plain_name(name, BUILDCONFIG_WORDS))
@@ -66,8 +66,8 @@ def register(app: typer.Typer, follow: Follow) -> None:
             session.print(f'build "{started}" started')
         else:
             session.print(document([build], output, single=True))
-        if tell or wait:
-            return await follow(session, build, tell, timeout)
+        if follow_ or wait:
+            return await follow(session, build, follow_, timeout)
         session.say(f"next: paas logs -f build/{started} -n {project}")
         return None
 

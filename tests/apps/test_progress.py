@@ -378,6 +378,13 @@ def test_a_build_that_is_not_rolled_out_says_why(state: RolloutState, lines: lis
             ["=====> shop runs; no Route leads to it  (build shop-7, revision 12)"],
         ),
         (
+            progress.ScaledToZero("shop", "demo", "shop-7", 12),
+            [
+                "=====> shop is scaled to 0, so nothing answers  (build shop-7, revision 12)",
+                "       Start it again: kubectl scale deploymentconfig/shop --replicas=1 -n demo",
+            ],
+        ),
+        (
             progress.NotPublished("shop", "demo", "HostTaken", "demo2 has it"),
             [" !     Route shop: HostTaken: demo2 has it", " !     See: paas get route/shop -n demo -o wide"],
         ),
