@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from paas.api.names import GROUP, TOKEN_AUDIENCE
 from paas.api.resources import Key
 from paas.kube.cluster import Cluster, UserInfo
 from paas.kube.errors import ApiError
+from paas.web.ttl_cache import TtlCache
 
 KNOWN_SECONDS: Final = 15.0
 """How long a token stays known: a revoked one works this much longer."""
@@ -25,36 +25,15 @@ DENIED_SECONDS: Final = 2.0
 """Short, because someone has just been asked to grant the right and the user tries again."""
 LONGEST_TOKEN: Final = 16_384
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class Remembered(Generic[K, V]):
-    """At most `size` values, each for its own number of seconds; the oldest go first."""
-
-    def __init__(self, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size, self._clock = size, clock
-        self._values: OrderedDict[K, tuple[float, V]] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        found = self._values.get(key)
-        return found[1] if found is not None and found[0] > self._clock() else None
-
-    def put(self, key: K, value: V, seconds: float) -> None:
-        self._values[key] = (self._clock() + seconds, value)
-        self._values.move_to_end(key)
-        while len(self._values) > self._size:
-            self._values.popitem(last=False)
-
 
 class Auth:
-    """`authenticate` and `authorize` as the git front wants them. Both raise what the cluster raises when
+    """`authenticate` and `authorize` as `git.access` wants them. Both raise what the cluster raises when
     it does not answer: not knowing is no refusal."""
 
     def __init__(self, cluster: Cluster, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
-        self._users: Remembered[str, tuple[UserInfo | None]] = Remembered(4096, clock=clock)
-        self._rights: Remembered[tuple[str, ...], tuple[bool]] = Remembered(16384, clock=clock)
+        self._users: TtlCache[str, tuple[UserInfo | None]] = TtlCache(4096, clock=clock)
+        self._rights: TtlCache[tuple[str, ...], tuple[bool]] = TtlCache(16384, clock=clock)
 
     async def authenticate(self, token: str) -> UserInfo | None:
         """Whose token it is: one made for us (audience paas.dev), or one of a kubeconfig as it is."""

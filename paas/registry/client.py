@@ -6,8 +6,6 @@ says that it is not, and the registry cannot be asked (or will not answer us).
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import json
 import re
 import ssl
@@ -20,6 +18,8 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from paas.registry.reference import is_digest, is_repository, is_tag
+from paas.web import basic
+from paas.web.ttl_cache import TtlCache
 
 MANIFEST_TYPES: Final = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -69,11 +69,11 @@ class RegistryClient:
         """`address` is host[:port]; `ca_file` (PEM) is what its certificate, and that of the token
         endpoint, must lead to, by default the system's authorities. `timeout` is seconds a request."""
         self.address = address
-        self._basic = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+        self._basic = basic.encoded(username, password)
         self._ca_file = ca_file
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
-        self._tokens: dict[str, tuple[str, float]] = {}
+        self._tokens: TtlCache[str, str] = TtlCache(10_000)
 
     async def __aenter__(self) -> Self:
         context = ssl.create_default_context(cafile=self._ca_file and str(self._ca_file))
@@ -128,7 +128,7 @@ class RegistryClient:
     async def _request(self, method: str, path: str, repository: str) -> _Found | None:
         """The answer, or None for 404. Once with the token at hand, and again with a fresh one."""
         url = f"https://{self.address}{path}"
-        answer = await self._send(method, url, self._known_token(repository))
+        answer = await self._send(method, url, self._tokens.get(repository))
         if answer.status == 401:
             challenge = answer.headers.get("WWW-Authenticate", "")
             answer = await self._send(method, url, await self._fetch_token(challenge, repository))
@@ -140,12 +140,8 @@ class RegistryClient:
             raise RegistryUnreachable(f"{self.address} answered {answer.status} to {method} {path}")
         return answer
 
-    def _known_token(self, repository: str) -> str | None:
-        token, expires = self._tokens.get(repository, ("", 0.0))
-        return f"Bearer {token}" if expires > asyncio.get_running_loop().time() else None
-
     async def _fetch_token(self, challenge: str, repository: str) -> str:
-        """Authorization for a repository, as the registry's challenge says it is to be had."""
+        """Authorization for a repository, got in the way that the registry's challenge names."""
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic":
             return self._basic
@@ -166,10 +162,9 @@ class RegistryClient:
             token, seconds = str(body.get("token") or body["access_token"]), float(body.get("expires_in", 60))
         except (ValueError, KeyError, AttributeError, TypeError) as problem:
             raise RegistryUnreachable(f"{realm} answered with no token") from problem
-        if len(self._tokens) > 10_000:
-            self._tokens.clear()
-        self._tokens[repository] = token, asyncio.get_running_loop().time() + seconds * 0.8
-        return f"Bearer {token}"
+        authorization = f"Bearer {token}"
+        self._tokens.put(repository, authorization, seconds * 0.8)
+        return authorization
 
     async def _send(
         self, method: str, url: str, authorization: str | None, *, query: Mapping[str, str] | None = None

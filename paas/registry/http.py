@@ -7,8 +7,6 @@ that has ended has no identity any more.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +42,7 @@ from paas.registry.token import (
     parse_scopes,
     parse_user,
 )
+from paas.web import basic
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def token_router(needs: TokenDependencies) -> APIRouter:
 
     @router.get("/registry/token")
     async def get(request: Request) -> Response:
-        user, password = _basic(request.headers.get("Authorization", ""))
+        user, password = basic.user_and_password(basic.decoded(request.headers.get("Authorization", "")))
         query = request.query_params
         return await _answer(needs, user, password, query.get("service"), query.getlist("scope"))
 
@@ -84,7 +83,9 @@ def token_router(needs: TokenDependencies) -> APIRouter:
         if form.get("grant_type", [""])[0] != "password":
             # Refresh tokens are not handed out; clients fall back to GET.
             return JSONResponse({"error": "unsupported_grant_type"}, status_code=405)
-        user, password = _parted(f"{form.get('username', [''])[0]}:{form.get('password', [''])[0]}")
+        # clients may have taken the colon of our user names for the separator
+        login = f"{form.get('username', [''])[0]}:{form.get('password', [''])[0]}"
+        user, password = basic.user_and_password(login)
         service = form["service"][0] if "service" in form else None
         return await _answer(needs, user, password, service, form.get("scope", []))
 
@@ -151,24 +152,6 @@ async def _answer(
         "scope": " ".join(f"repository:{s.name}:{','.join(sorted(s.actions))}" for s in grants),
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
-
-
-def _basic(header: str) -> tuple[str, str]:
-    """User and password of a Basic Authorization header; two empty texts when it is none."""
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        return _parted(base64.b64decode(value.strip(), validate=True).decode())
-    except (binascii.Error, ValueError):
-        return "", ""
-
-
-def _parted(credential: str) -> tuple[str, str]:
-    """User and password of `user:password`. Our user names hold a colon (`build:demo/shop-7`), which
-    clients may have taken for the separator; passwords hold none, so the last colon is the one."""
-    user, _, password = credential.rpartition(":")
-    return user, password
 
 
 async def _form(request: Request) -> dict[str, list[str]] | None:

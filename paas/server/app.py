@@ -26,14 +26,15 @@ from fastapi import APIRouter, FastAPI, Response
 
 from paas.api.build_request import Instantiate
 from paas.api.resources import Key
-from paas.git.http import Authenticate, Authorize, GitFront, Limits
+from paas.git.access import Access, Authenticate, Authorize
+from paas.git.http import GitHttp, Limits
 from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories
 from paas.git.worker import Prepare, Workers
 from paas.server.metrics import Metrics
 from paas.web.body import Receive, Send
-from paas.webhooks.http import WebhookFront
+from paas.webhooks.http import WebhookHttp
 
 log = logging.getLogger("paas.server")
 access = logging.getLogger("paas.server.access")
@@ -103,19 +104,17 @@ class Server:
             story_seconds=needs.story_seconds,
             patience=needs.patience_seconds,
         )
-        git = GitFront(
+        access_to_repositories = Access(
             self.repositories,
-            self.receiver,
             authenticate=needs.authenticate,
             authorize=needs.authorize,
-            find=needs.find_config,
+            find_config=needs.find_config,
             find_build=needs.find_build,
             credential_key=needs.credential_key,
-            limits=needs.limits,
-            counted=self.metrics.pushed,
         )
-        webhooks = WebhookFront(
-            find=needs.find_config,
+        git = GitHttp(access_to_repositories, self.receiver, limits=needs.limits, counted=self.metrics.pushed)
+        webhooks = WebhookHttp(
+            find_config=needs.find_config,
             find_secret=needs.find_secret,
             instantiate=needs.instantiate,
             counted=self.metrics.delivered,

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from paas.web.refused import Refused
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -18,12 +20,11 @@ _FREE: Final = 2**20
 _STEP: Final = 2**16
 
 
-class BodyRefused(Exception):
-    """The body is not taken: HTTP status and why."""
+class BodyRefused(Refused):
+    """The body is not taken. The connection is closed, since the rest of the body is not read."""
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
+        super().__init__(status, message, [(b"connection", b"close")])
 
 
 class TooLarge(BodyRefused):

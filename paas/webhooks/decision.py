@@ -1,6 +1,6 @@
 """What a webhook delivery leads to: a Build at the pushed commit, or nothing, and why. Pure.
 
-Where the source is comes from the BuildConfig alone; of the payload only branch, commit and words are
+Where the source is comes from the BuildConfig alone; of the payload only branch, commit and texts are
 taken.
 """
 
@@ -8,45 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from paas.api.build import Person, TriggerType
+from paas.api.build import TriggerType
 from paas.api.build_request import BuildRequest
-
-
-class NotUnderstood(Exception):
-    """A genuine delivery that is not what the host documents; the text says what is wrong."""
-
-
-@dataclass(frozen=True)
-class Ping:
-    """The host tries whether the hook works."""
-
-
-@dataclass(frozen=True)
-class Ignored:
-    """Nothing is to be built, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """A branch of the external repository moved."""
-
-    branch: str
-    commit: str
-    before: str
-    pushed_at: int
-    """Seconds since 1970 as the host says, 0 when it does not."""
-    default_branch: str
-    repository: str
-    user: str
-    author: Person | None
-    committer: Person | None
-    message: str
+from paas.webhooks.host import Ignored, Pushed
 
 
 def decide(config: Mapping[str, Any], push: Pushed) -> BuildRequest | Ignored:

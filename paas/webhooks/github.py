@@ -11,44 +11,46 @@ from typing import Any, Final
 from paas.api.build import Person
 from paas.git.push import BRANCHES
 from paas.git.refs import is_object_id
-from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
 
-TRIGGER: Final = "GitHub"
-"""`type` of the BuildConfig's trigger, whose `github.secretReference` names the Secret."""
-FIELD: Final = "github"
 _PREFIX: Final = "sha256="
 
 
-def is_genuine(headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
-    """Whether one of the secrets signed this body. All are tried, so that time does not tell which."""
-    given = headers.get("x-hub-signature-256", "")
-    digest = given.removeprefix(_PREFIX) if given.startswith(_PREFIX) else ""
-    genuine = False
-    for secret in secrets:
-        expected = hmac.new(secret, body, hashlib.sha256).hexdigest()
-        same = hmac.compare_digest(expected.encode(), digest.encode(errors="replace"))
-        genuine = genuine or (same and bool(secret))
-    return genuine
+class GitHub:
+    """github.com and GitHub Enterprise."""
 
+    name = "github"
+    trigger_type = "GitHub"
 
-def read(headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
-    """What a genuine delivery tells. Raises NotUnderstood."""
-    if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise NotUnderstood(
-            "the body must be application/json: choose that content type in the hook's settings"
-        )
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        raise NotUnderstood("the body is not JSON") from None
-    if not isinstance(payload, dict):
-        raise NotUnderstood("the body is not a JSON object")
-    event = headers.get("x-github-event", "")
-    if event == "ping":
-        return Ping()
-    if event != "push":
-        return Ignored(f"event {event[:40]!r} makes no build; only push does")
-    return _push(payload)
+    def is_genuine(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
+        """Whether one of the secrets signed this body."""
+        given = headers.get("x-hub-signature-256", "")
+        digest = given.removeprefix(_PREFIX) if given.startswith(_PREFIX) else ""
+        genuine = False
+        for secret in secrets:
+            expected = hmac.new(secret, body, hashlib.sha256).hexdigest()
+            same = hmac.compare_digest(expected.encode(), digest.encode(errors="replace"))
+            genuine = genuine or (same and bool(secret))
+        return genuine
+
+    def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
+        """What a genuine delivery tells. Raises NotUnderstood."""
+        if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+            raise NotUnderstood(
+                "the body must be application/json: choose that content type in the hook's settings"
+            )
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            raise NotUnderstood("the body is not JSON") from None
+        if not isinstance(payload, dict):
+            raise NotUnderstood("the body is not a JSON object")
+        event = headers.get("x-github-event", "")
+        if event == "ping":
+            return Ping()
+        if event != "push":
+            return Ignored(f"event {event[:40]!r} makes no build; only push does")
+        return _push(payload)
 
 
 def _push(payload: Mapping[str, Any]) -> Pushed | Ignored:

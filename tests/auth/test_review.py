@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paas.api.resources import Key
-from paas.auth.review import ALLOWED_SECONDS, DENIED_SECONDS, KNOWN_SECONDS, UNKNOWN_SECONDS, Auth, Remembered
+from paas.auth.review import ALLOWED_SECONDS, DENIED_SECONDS, KNOWN_SECONDS, UNKNOWN_SECONDS, Auth
 from paas.kube.cluster import UserInfo
 from paas.kube.errors import ApiError, ClusterUnreachable
 
@@ -104,10 +104,3 @@ async def test_not_knowing_is_no_refusal() -> None:
         await Auth(cluster).authenticate("ours")  # type: ignore[arg-type]
     cluster.problem = ApiError(400, "BadRequest", "x")
     assert await Auth(cluster).authenticate("ours") is None  # type: ignore[arg-type]
-
-
-def test_memory_is_bounded() -> None:
-    remembered: Remembered[int, int] = Remembered(10)
-    for number in range(100):
-        remembered.put(number, number, 60)
-    assert [remembered.get(number) for number in (0, 89, 90, 99)] == [None, None, 90, 99]

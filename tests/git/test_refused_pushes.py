@@ -68,6 +68,10 @@ def stored(server: Serving, app: Manifest, clone: Clone) -> str:
     """An application with one commit; its id."""
     commit = clone.commit()
     clone.git("push", "-q", server.url(name_of(app)), "main", ok=True)
+    # the mark is made after the pusher was answered
+    refs = server.repository(app) / "refs/paas"
+    marks = (refs / "handled/main", refs / "builds/1")
+    wait_for(lambda: all(mark.exists() for mark in marks), "the push is marked as handled")
     return commit
 
 

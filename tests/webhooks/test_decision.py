@@ -12,10 +12,12 @@ import pytest
 
 from paas.api.build import Person, TriggerType
 from paas.api.build_request import BuildRequest
-from paas.webhooks import github
-from paas.webhooks.decision import Ignored, NotUnderstood, Ping, Pushed, decide
+from paas.webhooks.decision import decide
+from paas.webhooks.github import GitHub
+from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
 from tests.support.deliveries import COMMIT, payload
 
+GITHUB = GitHub()
 HEADERS = {"content-type": "application/json", "x-github-event": "push"}
 
 
@@ -26,7 +28,7 @@ def config(**git: Any) -> dict[str, Any]:
 
 def read(body: Any, **headers: str) -> Ping | Pushed | Ignored:
     about = {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return github.read(about, body if isinstance(body, bytes) else json.dumps(body).encode())
+    return GITHUB.event(about, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def test_a_push_to_the_watched_branch_is_built_at_its_commit() -> None:
@@ -168,7 +170,7 @@ def signed(body: bytes, secret: bytes = SECRET) -> str:
 
 def test_the_signature_of_github_s_own_documentation() -> None:
     expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    assert github.is_genuine({"x-hub-signature-256": expected}, BODY, [SECRET])
+    assert GITHUB.is_genuine({"x-hub-signature-256": expected}, BODY, [SECRET])
 
 
 @pytest.mark.parametrize(
@@ -181,17 +183,17 @@ def test_the_signature_of_github_s_own_documentation() -> None:
     ],
 )  # fmt: skip
 def test_forged_signatures(signature: str) -> None:
-    assert not github.is_genuine({"x-hub-signature-256": signature}, BODY, [SECRET])
+    assert not GITHUB.is_genuine({"x-hub-signature-256": signature}, BODY, [SECRET])
 
 
 def test_an_empty_secret_proves_nothing() -> None:
-    assert not github.is_genuine({"x-hub-signature-256": signed(BODY, b"")}, BODY, [b""])
-    assert not github.is_genuine({"x-hub-signature-256": signed(BODY, b"")}, BODY, [])
+    assert not GITHUB.is_genuine({"x-hub-signature-256": signed(BODY, b"")}, BODY, [b""])
+    assert not GITHUB.is_genuine({"x-hub-signature-256": signed(BODY, b"")}, BODY, [])
 
 
 def test_several_secrets_for_rotation() -> None:
     for secret in (SECRET, b"new"):
-        assert github.is_genuine({"x-hub-signature-256": signed(BODY, secret)}, BODY, [b"", SECRET, b"new"])
+        assert GITHUB.is_genuine({"x-hub-signature-256": signed(BODY, secret)}, BODY, [b"", SECRET, b"new"])
 
 
 def test_comparing_takes_the_same_time_wherever_the_difference_is() -> None:
@@ -205,7 +207,7 @@ def test_comparing_takes_the_same_time_wherever_the_difference_is() -> None:
         times = []
         for _ in range(4000):
             began = time.perf_counter_ns()
-            github.is_genuine(headers, BODY, [SECRET])
+            GITHUB.is_genuine(headers, BODY, [SECRET])
             times.append(time.perf_counter_ns() - began)
         return sorted(times)[len(times) // 2]
 

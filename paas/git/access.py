@@ -1,0 +1,149 @@
+"""Who may push to a hosted repository, fetch from it, or take the source of a build out of it.
+
+It knows no protocol: whoever speaks one says who asks (by a token, a build's credential), and turns a
+refusal into its own form. Whoever may not push to or fetch from an application hears the same whether it
+exists or not, and the directory of a repository comes from the API server, never from what the client sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from paas.api.build import TERMINAL
+from paas.api.resources import Key
+from paas.auth import credentials
+from paas.git.push import FindConfig
+from paas.git.repositories import Repositories, Repository
+from paas.kube.cluster import UserInfo
+
+NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+"""Pattern of the name of a project, a BuildConfig or a Build."""
+
+Authenticate = Callable[[str], Awaitable[UserInfo | None]]
+"""Whose bearer token it is; None when it is nobody's (any more)."""
+Authorize = Callable[[UserInfo, str, str, Key], Awaitable[bool]]
+"""(user, verb, subresource, BuildConfig): may they?"""
+
+
+class Service(StrEnum):
+    """What somebody wants to do with a repository, as git calls it."""
+
+    PUSH = "receive-pack"
+    FETCH = "upload-pack"
+
+
+@dataclass(frozen=True)
+class _Right:
+    """What RBAC must allow for a service, and how to speak of it."""
+
+    verb: str
+    subresource: str
+    act: str
+    role: str
+    """The smallest role that has the right."""
+
+
+_RIGHTS: Final = {
+    Service.PUSH: _Right("create", "instantiate", "push to", "edit"),
+    Service.FETCH: _Right("get", "source", "fetch from", "view"),
+}
+
+
+class AccessRefused(Exception):
+    """No access; the text says why and what to do."""
+
+
+class Unknown(AccessRefused):
+    """It is not known who asks."""
+
+
+class NotAllowed(AccessRefused):
+    """The user has no right to this."""
+
+
+class NoRepository(AccessRefused):
+    """There is no such application, or its source is elsewhere."""
+
+
+class Access:
+    """Opens repositories to whoever may have them. Every method also raises what the cluster raises when it
+    does not answer: not knowing is no refusal."""
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        *,
+        authenticate: Authenticate,
+        authorize: Authorize,
+        find_config: FindConfig,
+        find_build: FindConfig,
+        credential_key: bytes,
+    ) -> None:
+        self._repositories = repositories
+        self._authenticate, self._authorize = authenticate, authorize
+        self._find_config, self._find_build, self._key = find_config, find_build, credential_key
+
+    async def user(self, token: str) -> UserInfo:
+        """Whose token this is. Raises Unknown."""
+        user = await self._authenticate(token) if token else None
+        if user is None:
+            why = "No token came with this request" if not token else "This token is not valid (any more)"
+            raise Unknown(
+                f"{why}. Let git ask paas for one:\n"
+                "  git config --global credential.helper '!paas git-credential'\n"
+                "and see who you are with: kubectl auth whoami"
+            )
+        return user
+
+    async def open(self, user: UserInfo, service: Service, key: Key) -> Repository:
+        """The repository of a BuildConfig, once it is known that this user may do this with it; made when
+        there is none yet. Raises NotAllowed, NoRepository."""
+        right = _RIGHTS[service]
+        if not await self._authorize(user, right.verb, right.subresource, key):
+            raise NotAllowed(
+                f"{user.username} may not {right.act} {key}. Someone with the role admin in project "
+                f"{key.namespace} can allow it:\n"
+                f"  kubectl create rolebinding {right.role}-for-git -n {key.namespace} "
+                f"--clusterrole={right.role} --user=…"
+            )
+        config = await self._find_config(key)
+        if config is None or config["metadata"].get("deletionTimestamp"):
+            raise NoRepository(
+                f"There is no application {key.name} in project {key.namespace}. Create it with:\n"
+                f"  paas new-app . --name {key.name} -n {key.namespace}\n"
+                f"or see what there is with: paas get bc -n {key.namespace}"
+            )
+        uri = ((config["spec"].get("source") or {}).get("git") or {}).get("uri")
+        if uri:
+            raise NoRepository(
+                f"{key} is built from {uri}, so it has no repository here: push there, "
+                f"or build what is there now with: paas start-build {key.name} -n {key.namespace}"
+            )
+        return await self._repositories.open(config["metadata"]["uid"], key)
+
+    async def open_for_build(self, user: str, password: str, key: Key, commit: str) -> Repository:
+        """The repository that a running Build of this commit may take its source from, by the Build's own
+        credential. Raises Unknown, the same whatever is wrong."""
+        repository = await self._of_build(user, password, key, commit)
+        if repository is None:
+            raise Unknown("This credential is not of a running build of this commit")
+        return repository
+
+    async def _of_build(self, user: str, password: str, key: Key, commit: str) -> Repository | None:
+        namespace, _, name = user.removeprefix(credentials.BUILD_USER_PREFIX).partition("/")
+        if not user.startswith(credentials.BUILD_USER_PREFIX) or namespace != key.namespace:
+            return None
+        build = await self._find_build(Key(namespace, name)) if re.fullmatch(NAME, name) else None
+        uid = build["metadata"]["uid"] if build else "unknown"
+        valid = credentials.verify_build_credential(self._key, uid, credentials.SOURCE, password)
+        if not valid or build is None or build["metadata"].get("deletionTimestamp"):
+            return None
+        spec, phase = build["spec"], (build.get("status") or {}).get("phase")
+        built = ((spec.get("revision") or {}).get("git") or {}).get("commit")
+        if phase in TERMINAL or spec["buildConfig"] != key.name or built != commit:
+            return None
+        return self._repositories.get(spec["buildConfigUid"])

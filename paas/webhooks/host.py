@@ -1,0 +1,64 @@
+"""What the platform knows of a git host: how it signs its deliveries, and what they tell.
+
+A further host is a further file beside `github.py`, with one object of this Protocol, named in `hosts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from paas.api.build import Person
+
+
+class NotUnderstood(Exception):
+    """A genuine delivery that is not what the host documents; the text says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Ping:
+    """The host tries whether the hook works."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Nothing is to be built, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A branch of the external repository moved."""
+
+    branch: str
+    commit: str
+    before: str
+    pushed_at: int
+    """Seconds since 1970 as the host says, 0 when it does not."""
+    default_branch: str
+    repository: str
+    user: str
+    author: Person | None
+    committer: Person | None
+    message: str
+
+
+class GitHost(Protocol):
+    """One kind of git host. Pure: everything is in the headers (names in lower case) and the body."""
+
+    @property
+    def name(self) -> str:
+        """Last part of the webhook's address, and the field of the trigger in a BuildConfig."""
+
+    @property
+    def trigger_type(self) -> str:
+        """`type` of the trigger in a BuildConfig."""
+
+    def is_genuine(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
+        """Whether whoever sent this knows one of the secrets. All are tried, so that time does not tell
+        which."""
+
+    def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
+        """What a genuine delivery tells. Raises NotUnderstood."""
