@@ -1,178 +1,279 @@
-"""The command get: objects of any kind, and applications."""
+"""The command get: objects of any kind of the cluster, and applications."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paas.terminal.output import Format, Table, document
+from paas.terminal.output import Format, Table
 from paas.terminal.problem import ExitCode, not_found, usage
-from paas.terminal.session import Output, Session, command
+from paas.terminal.session import Session, command, interrupted
 
 if TYPE_CHECKING:
     from paas.api.resources import Manifest
-    from paas.cli.objects import Named, Type
+    from paas.cli.find import Selection
+    from paas.cli.forms import Form
+    from paas.cli.objects import Named
     from paas.kube.cluster import Cluster
+    from paas.kube.mapper import Served
+    from paas.terminal.jsonpath import Path
 
 
 def register(app: typer.Typer) -> None:
     command(app, "get")(get)
 
 
+@dataclass(frozen=True)
+class _Options:
+    """How to print; `everywhere` is of all projects."""
+
+    form: Form
+    everywhere: bool
+    sort_by: Path | None
+    headings: bool
+    labels: bool
+
+    @property
+    def wide(self) -> bool:
+        return self.form.format is Format.WIDE
+
+
 async def get(
     session: Session,
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KIND[,KIND] [NAME...] | KIND/NAME...]", help="Default: all."),
+        typer.Argument(metavar="[KIND[,KIND] [NAME...] | KIND/NAME...]", help="Default: our five kinds."),
     ] = None,
     *,
-    output: Output = Format.TABLE,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORM",
+            help="table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADING:PATH,…",
+        ),
+    ] = "table",
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all projects.")] = False,
     selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only with these labels.")] = None,
+    fields: Annotated[
+        str | None, typer.Option("--field-selector", help="Only with these fields: status.phase=Running.")
+    ] = None,
+    sort_by: Annotated[
+        str | None, typer.Option("--sort-by", metavar="PATH", help="Field to sort by: .status.startTime.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
+    show_labels: Annotated[bool, typer.Option("--show-labels", help="Labels as the last column.")] = False,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Leave the headings out.")] = False,
 ) -> ExitCode | None:
     """List objects of any kind of the cluster, and applications.
 
+    KIND is what kubectl takes: a plural, a singular or a short name. All options are kubectl's.
+
     Example: paas get builds -o wide
     """
     from paas.api.names import LABEL_PROJECT
+    from paas.cli.find import Selection, kinds_of
+    from paas.cli.forms import form, sort_path
     from paas.cli.objects import PROJECT_WORDS, parse
 
-    project = None if everywhere else await session.project()
+    options = _Options(
+        form(output), everywhere, sort_path(sort_by) if sort_by else None, not no_headers, show_labels
+    )
     arguments = list(what or ())
     if arguments and arguments[0].lower() in PROJECT_WORDS:
-        arguments[0], selector = "ns", ",".join(filter(None, (selector, f"{LABEL_PROJECT}=true")))
+        arguments[0], selector = "namespaces", ",".join(filter(None, (selector, f"{LABEL_PROJECT}=true")))
     named = parse(arguments)
-    if everywhere and any(n.name for n in named):
-        raise usage("a name needs a project", hint="leave -A out and give -n PROJECT")
-    if any(n.type is None for n in named):
-        return await _get_apps(
-            session, project, [n.name for n in named if n.type is None], output, no_headers
-        )
+    _check(named, options, watch=watch, selects=bool(selector or fields))
+    project = None if everywhere else await session.project()
+    if any(n.kind is None for n in named):
+        return await _get_apps(session, project, [n.name for n in named], options.form, no_headers)
     cluster = await session.cluster()
+    kinds = await kinds_of(cluster, named, verb="get")
+    chosen = [
+        Selection(
+            project if kind.resource.namespaced else None,
+            n.name,
+            selector if n.name is None else None,
+            fields,
+        )
+        for n, kind in zip(named, kinds, strict=True)
+    ]
     if watch:
-        return await _get_watch(session, cluster, named, project, selector, output)
-    found = await asyncio.gather(*(find(cluster, n, project, selector) for n in named))
-    objects = [obj for part in found for obj in part]
-    single = len(named) == 1 and named[0].name is not None
-    if output not in (Format.TABLE, Format.WIDE):
-        if output is not Format.NAME or objects:
-            session.print(document(objects, output, single=single))
-        return None
-    groups: dict[Type, list[Manifest]] = {}
-    for n, part in zip(named, found, strict=True):
-        assert n.type is not None
-        groups.setdefault(n.type, []).extend(part)
-    _print_groups(session, groups, output, everywhere=everywhere, headings=not no_headers)
-    if not objects:
-        session.say(f'No resources found in project "{project}".' if project else "No resources found.")
+        return await _watch(session, cluster, kinds[0], chosen[0], options)
+    shown = await (_tables if options.form.is_table else _objects)(session, cluster, kinds, chosen, options)
+    if not shown:
+        await _say_nothing_found(session, cluster, project, kinds)
     return None
 
 
-async def find(cluster: Cluster, named: Named, project: str | None, selector: str | None) -> list[Manifest]:
-    from paas.api.resources import Key
-
-    assert named.type is not None
-    resource = named.type.resource
-    namespace = project if resource.namespaced else None
-    if named.name is None:
-        return await cluster.list(resource, namespace, labels=selector)
-    found = await cluster.get(resource, Key(namespace or "", named.name))
-    if found is None:
-        hint = f"paas get {resource.plural}" + (f" -n {namespace}" if namespace else "")
-        raise not_found(named.type.title, named.name, namespace or "", hint=hint)
-    return [found]
-
-
-def _print_groups(
-    session: Session, groups: dict[Type, list[Manifest]], output: Format, *, everywhere: bool, headings: bool
-) -> None:
-    from paas.terminal.columns import table
-
-    shown = {kind: objects for kind, objects in groups.items() if objects}
-    for i, (kind, objects) in enumerate(shown.items()):
-        prefix = f"{kind.title}/" if len(groups) > 1 else ""
-        objects.sort(key=_order)
-        lines = table(
-            kind.columns, objects,
-            now=datetime.now(UTC), namespaces=everywhere and kind.resource.namespaced, prefix=prefix,
-        ).lines(wide=output is Format.WIDE, headings=headings)  # fmt: skip
-        session.print(("\n" if i else "") + "\n".join(lines))
+def _check(named: Sequence[Named], options: _Options, *, watch: bool, selects: bool) -> None:
+    """What excludes each other, before a cluster is asked. Raises Problem (usage)."""
+    names = [n.name for n in named if n.name]
+    if options.everywhere and names:
+        raise usage("a name needs a project", hint="leave -A out and give -n PROJECT")
+    if selects and names and any(n.kind != "namespaces" for n in named):
+        raise usage("names and selectors exclude each other", hint="leave the name or -l out")
+    if watch and (len(named) != 1 or named[0].kind is None):
+        raise usage("--watch takes one kind", hint="paas get builds -w")
+    if watch and options.sort_by:
+        raise usage("--watch and --sort-by exclude each other", hint="leave --sort-by out")
+    if any(n.kind is None for n in named):
+        if any(n.kind is not None for n in named):
+            raise usage("applications are listed alone", hint="paas get apps")
+        if options.everywhere:
+            raise usage("applications are listed by project", hint="leave -A out, or: paas get dc -A")
+        if selects or options.sort_by or options.labels:
+            raise usage(
+                "applications are no objects and have no labels or fields", hint="paas get dc takes selectors"
+            )
 
 
-def _order(obj: Manifest) -> tuple[str, str, int]:
-    """By namespace and name, with shop-10 after shop-9."""
-    base, _, number = obj["metadata"]["name"].rpartition("-")
-    namespace = obj["metadata"].get("namespace", "")
-    return (
-        (namespace, base, int(number))
-        if base and number.isdigit()
-        else (namespace, obj["metadata"]["name"], -1)
-    )
-
-
-async def _get_watch(
+async def _tables(
     session: Session,
     cluster: Cluster,
-    named: Sequence[Named],
-    project: str | None,
-    selector: str | None,
-    output: Format,
-) -> ExitCode | None:
-    from paas.kube.observe import observe
-    from paas.terminal.columns import table
+    kinds: Sequence[Served],
+    chosen: Sequence[Selection],
+    options: _Options,
+) -> bool:
+    """Print the API server's tables, one a kind; whether there was anything."""
+    from paas.cli.find import table
+    from paas.cli.forms import sort_key
+    from paas.cli.rows import by_name, table_of
 
-    if len(named) != 1:
-        raise usage("--watch takes one kind", hint="paas get builds -w")
-    kind = named[0].type
-    assert kind is not None
-    seen: dict[str, str] = {}
-    first = True
-    namespace = project if kind.resource.namespaced else None
-    async for found in observe(cluster, kind.resource, namespace, name=named[0].name, labels=selector):
-        changed = [
-            o for o in found.values() if seen.get(o["metadata"]["uid"]) != o["metadata"]["resourceVersion"]
-        ]
-        seen = {o["metadata"]["uid"]: o["metadata"]["resourceVersion"] for o in found.values()}
-        changed = [
-            {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind, **o} for o in changed
-        ]
-        if output not in (Format.TABLE, Format.WIDE):
-            for obj in changed:
-                session.print(document([obj], output, single=True))
-            continue
-        shown = table(kind.columns, changed, now=datetime.now(UTC), namespaces=project is None)
-        for line in shown.lines(wide=output is Format.WIDE, headings=first):
+    whole = options.sort_by is not None
+    answers = await asyncio.gather(
+        *(table(cluster, kind, selection, whole=whole) for kind, selection in zip(kinds, chosen, strict=True))
+    )
+    groups: dict[Served, Manifest] = {}
+    for kind, answer in zip(kinds, answers, strict=True):
+        known = groups.setdefault(kind, {**answer, "rows": []})
+        known["rows"].extend(answer["rows"])
+    shown = {kind: found for kind, found in groups.items() if found["rows"]}
+    for i, (kind, found) in enumerate(shown.items()):
+        rows = sorted(found["rows"], key=by_name)
+        if (where := options.sort_by) is not None:
+            rows.sort(key=lambda row: sort_key(where, row["object"]))
+        if i:
+            session.print()
+        made = table_of(
+            found["columnDefinitions"],
+            rows,
+            namespaces=options.everywhere and kind.resource.namespaced,
+            labels=options.labels,
+            prefix=f"{kind.singular}/" if len(groups) > 1 else "",
+        )
+        session.show(made, wide=options.wide, headings=options.headings)
+    return bool(shown)
+
+
+async def _objects(
+    session: Session,
+    cluster: Cluster,
+    kinds: Sequence[Served],
+    chosen: Sequence[Selection],
+    options: _Options,
+) -> bool:
+    """Print the objects themselves in some form; whether there was anything to say."""
+    from paas.cli.find import objects
+    from paas.cli.forms import printed, sort_key
+    from paas.cli.rows import by_name
+
+    found = await asyncio.gather(
+        *(objects(cluster, kind, selection) for kind, selection in zip(kinds, chosen, strict=True))
+    )
+    listed = [obj for part in found for obj in sorted(part, key=lambda each: by_name({"object": each}))]
+    if (where := options.sort_by) is not None:
+        listed.sort(key=lambda obj: sort_key(where, obj))
+    single = len(chosen) == 1 and chosen[0].name is not None
+    text = printed(listed, options.form, single=single, headings=options.headings)
+    if options.form.template is not None:
+        session.write(text)  # a template says itself where lines end
+    elif text:
+        session.print(text)
+    return bool(listed) or options.form.format is not Format.NAME
+
+
+async def _watch(
+    session: Session, cluster: Cluster, kind: Served, selection: Selection, options: _Options
+) -> ExitCode | None:
+    """Print what is there, and every change, until it is interrupted."""
+    from paas.cli.find import TABLE, changes, table
+    from paas.cli.forms import printed
+    from paas.cli.rows import by_name, table_of
+
+    session.goes_on = interrupted()
+    if not options.form.is_table:
+        async for obj in changes(cluster, kind, selection, accept="application/json"):
+            text = printed([obj], options.form, single=True, headings=options.headings)
+            (session.write if options.form.template is not None else session.print)(text)
+        return None
+    first = await table(cluster, kind, selection)
+    columns, widths, headings = first["columnDefinitions"], list[int](), options.headings
+    rows = sorted(first["rows"], key=by_name)
+
+    def show() -> None:
+        made = table_of(
+            columns, rows, namespaces=options.everywhere and kind.resource.namespaced, labels=options.labels
+        )
+        for line in made.lines(
+            wide=options.wide, headings=headings, colours=session.colours(), widths=widths
+        ):
             session.print(line)
-        first = first and not changed
+
+    if rows:
+        show()
+        headings = False
+    async for obj in changes(cluster, kind, selection, accept=TABLE, since=first):
+        rows = obj.get("rows") or []
+        show()
+        headings = False
     return None
+
+
+async def _say_nothing_found(
+    session: Session, cluster: Cluster, project: str | None, kinds: Sequence[Served]
+) -> None:
+    """Say that there is nothing; raises Problem when there is no such project either."""
+    from paas.api.resources import NAMESPACE, Key
+    from paas.kube.errors import ApiError
+
+    if project is None or not any(kind.resource.namespaced for kind in kinds):
+        session.say("No resources found.")
+        return
+    try:
+        exists = await cluster.get(NAMESPACE, Key("", project)) is not None
+    except ApiError:
+        exists = True  # it is not ours to see
+    if not exists:
+        raise not_found("project", project, hint="paas get projects, or: paas new-project " + project)
+    session.say(f'No resources found in project "{project}".')
 
 
 async def _get_apps(
-    session: Session, project: str | None, wanted: Sequence[str | None], output: Format, no_headers: bool
+    session: Session, project: str | None, wanted: Sequence[str | None], form: Form, no_headers: bool
 ) -> ExitCode | None:
     from paas.apps.snapshot import own_objects, snapshot
+    from paas.cli.forms import printed
 
-    if project is None:
-        raise usage("applications are listed by project", hint="leave -A out, or: paas get dc -A")
+    assert project is not None
     cluster = await session.cluster()
     seen = await snapshot(cluster, project)
     apps = [name for name in seen.apps() if wanted[0] is None or name in wanted]
     for name in wanted:
         if name is not None and name not in apps:
             raise not_found("application", name, project, hint=f"paas get apps -n {project}")
-    if output is Format.NAME:
+    if form.format is Format.NAME:
         for app in apps:
             session.print(f"app/{app}")
         return None
-    if output in (Format.JSON, Format.YAML):
+    if not form.is_table:
         objects = [obj for app in apps for obj in await own_objects(cluster, project, app)]
-        session.print(document(objects, output, single=False))
+        session.print(printed(objects, form, single=False, headings=not no_headers))
         return None
     table = Table(["NAME", "REVISION", "READY", "BUILD", "STATUS", "URL"])
     for app in apps:
@@ -194,6 +295,5 @@ async def _get_apps(
     if not apps:
         session.say(f'No applications in project "{project}".')
         return None
-    for line in table.lines(headings=not no_headers):
-        session.print(line)
+    session.show(table, headings=not no_headers)
     return None

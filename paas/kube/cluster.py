@@ -150,8 +150,10 @@ class Cluster(Connection):
         *,
         name: str | None = None,
         labels: str | None = None,
+        fields: str | None = None,
         resource_version: str | None = None,
         timeout: float = 300,
+        accept: str = "application/json",
     ) -> AsyncIterator[tuple[str, Manifest]]:
         """Events (ADDED, MODIFIED, DELETED; the object) until `timeout` seconds or the server's end.
 
@@ -161,12 +163,14 @@ class Cluster(Connection):
         query = {
             "watch": "true",
             "labelSelector": labels,
-            "fieldSelector": f"metadata.name={name}" if name else None,
+            "fieldSelector": f"metadata.name={name}" if name else fields,
             "resourceVersion": resource_version,
             "timeoutSeconds": max(1, int(timeout)),
         }
         limit = aiohttp.ClientTimeout(total=timeout + 10, connect=10)
-        response = await self.open("GET", resource.path(namespace), query, None, "application/json", limit)
+        response = await self.open(
+            "GET", resource.path(namespace), query, None, "application/json", limit, accept
+        )
         try:
             async for line in response.content:
                 event = json.loads(line)

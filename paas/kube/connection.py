@@ -87,11 +87,12 @@ class Connection:
         body: Any,
         content_type: str,
         timeout: aiohttp.ClientTimeout,
+        accept: str = "application/json",
     ) -> aiohttp.ClientResponse:
         """One request whose answer is still to be read and closed. Raises ApiError, ClusterUnreachable."""
         given = {key: value for key, value in (query or {}).items() if value is not None}
         url = path + (f"?{urlencode(given)}" if given else "")
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         try:
             method, url, headers, _, _ = await self._client.param_serialize(
                 method, url, header_params=headers, auth_settings=["BearerToken"]
@@ -118,10 +119,11 @@ class Connection:
         body: Any = None,
         content_type: str = "application/json",
         timeout: float = 30,
+        accept: str = "application/json",
     ) -> Any:
         """One request; the JSON (else the text) of the answer. Raises ApiError, ClusterUnreachable."""
         limit = aiohttp.ClientTimeout(total=timeout, connect=10)
-        response = await self.open(method, path, query, body, content_type, limit)
+        response = await self.open(method, path, query, body, content_type, limit, accept)
         try:
             data = await response.read()
         except (aiohttp.ClientError, TimeoutError) as problem:

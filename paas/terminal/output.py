@@ -37,14 +37,26 @@ class Table:
     rows: list[Sequence[str | None]] = field(default_factory=list)
     wide: frozenset[str] = frozenset()
 
-    def lines(self, *, wide: bool = False, headings: bool = True, colours: bool = False) -> list[str]:
-        """The table with columns three spaces apart and no trailing blanks; names of states in colour."""
+    def lines(
+        self,
+        *,
+        wide: bool = False,
+        headings: bool = True,
+        colours: bool = False,
+        widths: list[int] | None = None,
+    ) -> list[str]:
+        """The table with columns three spaces apart and no trailing blanks; names of states in colour.
+
+        `widths` are those that columns have at least; it is changed to what they got, for rows to come.
+        """
         shown = [i for i, heading in enumerate(self.headings) if wide or heading not in self.wide]
         rows = [[self.headings[i] for i in shown]] if headings else []
         rows += [[_cell(row[i]) for i in shown] for row in self.rows]
         if not rows:
             return []
-        widths = [max(_width(row[i]) for row in rows) for i in range(len(shown))]
+        widths = [] if widths is None else widths
+        least = widths or [0] * len(shown)
+        widths[:] = [max(least[i], *(_width(row[i]) for row in rows)) for i in range(len(shown))]
         named = [self.headings[i] in ("NAME", "NAMESPACE") for i in shown]
         return [
             "   ".join(

@@ -31,9 +31,9 @@ class Problem(Exception):
         self.what, self.why, self.hint, self.code = what, why, hint, code
 
     def lines(self) -> list[str]:
-        """`error: what (why)` and `hint: next`, each on a line of its own."""
+        """`error: what (why)` and `hint: next`, each on a line of its own; none when nothing happened."""
         first = f"error: {self.what}" + (f" ({self.why})" if self.why else "")
-        return [first] + ([f"hint: {self.hint}"] if self.hint else [])
+        return ([first] if self.what else []) + ([f"hint: {self.hint}"] if self.hint else [])
 
 
 def usage(what: str, *, why: str = "", hint: str = "") -> Problem:

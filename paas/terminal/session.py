@@ -75,8 +75,8 @@ class Session:
     namespace: str | None = None
     context: str | None = None
     kubeconfig: Path | None = None
-    goes_on: tuple[str, str] | None = None
-    """What a person who interrupts the command is told: what goes on without it, and what to type next."""
+    goes_on: Problem | None = None
+    """What a person who interrupts the command is told; see `interrupted`."""
     _cluster: Cluster | None = field(default=None, repr=False)
     _platform: Platform | None = field(default=None, repr=False)
 
@@ -136,18 +136,32 @@ class Session:
 
     def print(self, text: str = "") -> None:
         """One line (or several) of data."""
-        sys.stdout.write(text + "\n")
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Data as it is, without the end of a line."""
+        sys.stdout.write(text)
         sys.stdout.flush()
 
     def show(self, table: Table, *, wide: bool = False, headings: bool = True) -> None:
         """A table of data; in colour on a terminal."""
-        for line in table.lines(wide=wide, headings=headings, colours=wanted(sys.stdout, os.environ)):
+        for line in table.lines(wide=wide, headings=headings, colours=self.colours()):
             self.print(line)
+
+    def colours(self) -> bool:
+        """Whether data may be coloured."""
+        return wanted(sys.stdout, os.environ)
 
     def say(self, text: str = "") -> None:
         """One line of progress; it is for people, so it is plain."""
         sys.stderr.write(plain(text) + "\n")
         sys.stderr.flush()
+
+
+def interrupted(what: str = "", hint: str = "") -> Problem:
+    """What a person is told who interrupts a command: `what` goes on without it, and what to type next.
+    Nothing where an interruption is how the command ends."""
+    return Problem("interrupted" if what else "", why=what, hint=hint, code=ExitCode.INTERRUPTED)
 
 
 async def _with_session(session: Session, work: Coroutine[Any, Any, ExitCode | None]) -> ExitCode | None:
@@ -164,8 +178,7 @@ def _run(session: Session, work: Coroutine[Any, Any, ExitCode | None]) -> ExitCo
     except KeyboardInterrupt:
         if session.goes_on is None:
             raise
-        what, hint = session.goes_on
-        raise Problem(what, hint=hint, code=ExitCode.INTERRUPTED) from None
+        raise session.goes_on from None
 
 
 def command(

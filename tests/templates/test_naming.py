@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from paas.api import resources as r
-from paas.cli.objects import parse
 from paas.templates import naming
 from paas.terminal.naming import BUILDCONFIG_WORDS, plain_name
-from paas.terminal.problem import ExitCode, Problem
+from paas.terminal.problem import Problem
 
 
 @pytest.mark.parametrize("name", ["a", "shop", "shop-2", "a" * 52])
@@ -52,41 +50,6 @@ def test_the_last_part_of_a_url(url: str, name: str) -> None:
 )  # fmt: skip
 def test_variables(text: str, pair: tuple[str, str] | None) -> None:
     assert naming.variable(text) == pair
-
-
-@pytest.mark.parametrize(
-    ("arguments", "found"),
-    [
-        (["bc"], [(r.BUILDCONFIG, None)]),
-        (["builds.paas.dev"], [(r.BUILD, None)]),
-        (["bc,dc"], [(r.BUILDCONFIG, None), (r.DEPLOYMENTCONFIG, None)]),
-        (["Build", "shop-1", "shop-2"], [(r.BUILD, "shop-1"), (r.BUILD, "shop-2")]),
-        (["bc/shop", "route.paas.dev/shop"], [(r.BUILDCONFIG, "shop"), (r.ROUTE, "shop")]),
-        (["app", "shop"], [(None, "shop")]),
-        (["app/shop"], [(None, "shop")]),
-        (["po"], [(r.POD, None)]),
-    ],
-)
-def test_how_people_name_objects(
-    arguments: list[str], found: list[tuple[r.Resource | None, str | None]]
-) -> None:
-    assert [(n.type.resource if n.type else None, n.name) for n in parse(arguments)] == found
-
-
-def test_all_is_our_five_kinds() -> None:
-    own = [r.BUILDCONFIG, r.BUILD, r.IMAGESTREAM, r.DEPLOYMENTCONFIG, r.ROUTE]
-    for arguments in ([], ["all"]):
-        assert [n.type.resource for n in parse(arguments) if n.type] == own
-
-
-@pytest.mark.parametrize(
-    "arguments", [["boat"], ["bc/"], ["/shop"], ["bc/a/b"], ["all", "shop"], ["bc/a", "shop"]]
-)
-def test_what_names_nothing_is_a_usage_error(arguments: list[str]) -> None:
-    with pytest.raises(Problem) as raised:
-        parse(arguments)
-    assert raised.value.code == ExitCode.USAGE
-    assert raised.value.hint
 
 
 def test_a_name_with_or_without_its_kind() -> None:

@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from paas.api.base import Column
-from paas.terminal.columns import table, value_at
 from paas.terminal.output import Format, Table, age, document, duration, plain, shorten
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -92,59 +90,3 @@ def test_objects_are_printed_as_they_are_but_for_managed_fields() -> None:
     )
     core = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
     assert document([core], Format.NAME, single=True) == "service/a"
-
-
-WORLD = {
-    "status": {
-        "conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled", "status": "False"}],
-        "list": [{"x": 1}],
-    },
-    "metadata": {"labels": {"paas.dev/app": "shop"}},
-}
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (".status.conditions[?(@.type=='Ready')].status", "True"),
-        ('.status.conditions[?(@.type=="Stalled")].status', "False"),
-        (".status.conditions[?(@.type=='Other')].status", None),
-        (".status.list[0].x", 1),
-        (".status.list[1].x", None),
-        (".status.nothing.at.all", None),
-        (".metadata.labels['paas.dev/app']", "shop"),
-        (".status.list.x", None),
-    ],
-)
-def test_paths_of_columns(path: str, value: object) -> None:
-    assert value_at(WORLD, path) == value
-
-
-def test_a_path_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot read"):
-        value_at(WORLD, ".status[*].x")
-
-
-def test_the_printer_columns_of_our_kinds_can_be_read() -> None:
-    from paas.cli.objects import types
-
-    for kind in set(types().values()):
-        for column in kind.columns:
-            value_at({}, column.path)
-
-
-def test_a_table_of_columns() -> None:
-    columns = [
-        Column("Commit", ".spec.commit"),
-        Column("Age", ".metadata.creationTimestamp", "date"),
-        Column("Image", ".spec.image", priority=1),
-    ]
-    obj = {
-        "metadata": {"name": "shop-7", "namespace": "demo", "creationTimestamp": "2026-03-04T11:59:30Z"},
-        "spec": {"commit": "a" * 40},
-    }
-    made = table(columns, [obj], now=NOW, namespaces=True, prefix="build/")
-    assert made.lines() == [
-        "NAMESPACE   NAME           COMMIT    AGE",
-        "demo        build/shop-7   aaaaaaa   30s",
-    ]

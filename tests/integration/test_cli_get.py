@@ -1,0 +1,185 @@
+"""`paas get` and `delete` of any kind, against a real API server's discovery and tables."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paas.api.resources import NAMESPACE, PERSISTENTVOLUMECLAIM, Key, Manifest
+from tests.support import command_line
+from tests.support.command_line import Person
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(cluster_kubeconfig: Path) -> Path:
+    command_line.install(cluster_kubeconfig, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
+    return cluster_kubeconfig
+
+
+@pytest.fixture
+def person(kubeconfig: Path, tmp_path: Path) -> Person:
+    someone = Person(kubeconfig, tmp_path, f"demo-{uuid.uuid4().hex[:8]}")
+    someone.create(*command_line.project(someone.project))
+    return someone
+
+
+def claim(person: Person, name: str, *, size: str = "none") -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": person.project, "labels": {"size": size}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+
+
+@pytest.fixture
+def claims(person: Person) -> Person:
+    person.create(*(claim(person, f"m-{n}", size=size) for n, size in ((9, "b"), (10, "a"))))
+    return person
+
+
+def left_of(person: Person) -> list[str]:
+    """The claims that nobody has asked to delete; nothing here finishes a deletion."""
+    found = person.cluster(lambda c: c.list(PERSISTENTVOLUMECLAIM, person.project))
+    return [o["metadata"]["name"] for o in found if "deletionTimestamp" not in o["metadata"]]
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_a_kind_of_kubernetes_by_every_word(claims: Person) -> None:
+    plural = "persistentvolumeclaims"
+    for word in ("pvc", "persistentvolumeclaim", plural, "PersistentVolumeClaim", f"{plural}.v1"):
+        rows = words(claims.paas("get", word).ok().out)
+        assert rows[0][:3] == ["NAME", "STATUS", "VOLUME"]
+        assert [row[:2] for row in rows[1:]] == [["m-9", "Pending"], ["m-10", "Pending"]]
+    assert words(claims.paas("get", "pvc/m-9", "--no-headers").ok().out)[0][:2] == ["m-9", "Pending"]
+
+
+def test_kinds_that_paas_has_never_heard_of(person: Person) -> None:
+    for word in ("pvc", "hpa", "nodes", "crd", "quota", "networkpolicies", "priorityclasses", "roles.rbac"):
+        person.paas("get", word).ok()
+    assert person.paas("get", "crd", "-o", "name").ok().out.count(".paas.dev\n") == 5
+    assert "No resources found in project" in person.paas("get", "pvc").ok().err
+    assert person.paas("get", "nodes").ok().err == "No resources found.\n"
+
+
+def test_selectors(claims: Person) -> None:
+    assert claims.paas("get", "pvc", "-l", "size=a", "-o", "name").ok().out == "persistentvolumeclaim/m-10\n"
+    one = claims.paas("get", "pvc", "--field-selector", "metadata.name=m-9", "--no-headers").ok().out
+    assert words(one)[0][0] == "m-9"
+    assert (
+        claims.paas("get", "pvc", "-l", "size=a", "--show-labels").ok().out.splitlines()[1].endswith("size=a")
+    )
+    bad = claims.paas("get", "pvc", "--field-selector", "data.size=a")
+    assert (bad.code, bad.out) == (1, "")
+
+
+def test_all_namespaces(claims: Person) -> None:
+    rows = words(claims.paas("get", "pvc", "-A").ok().out)
+    assert rows[0][:2] == ["NAMESPACE", "NAME"]
+    assert [claims.project, "m-9"] in [row[:2] for row in rows]
+
+
+def test_forms_of_output(claims: Person) -> None:
+    def said(form: str, *what: str) -> str:
+        return claims.paas("get", *(what or ("pvc",)), "-o", form).ok().out
+
+    assert said("jsonpath={.items[*].metadata.name}") == "m-9 m-10"
+    assert (
+        said('jsonpath={range .items[*]}{.metadata.name}={.metadata.labels.size}{"\\n"}{end}')
+        == "m-9=b\nm-10=a\n"
+    )
+    assert said("jsonpath={.metadata.labels.size}", "pvc/m-9") == "b"
+    assert said("custom-columns=NAME:.metadata.name,SIZE:.metadata.labels.size") == (
+        "NAME   SIZE\nm-9    b\nm-10   a\n"
+    )
+    assert json.loads(said("json", "pvc/m-9"))["kind"] == "PersistentVolumeClaim"
+    assert [m["kind"] for m in yaml.safe_load(said("yaml"))["items"]] == [
+        "PersistentVolumeClaim",
+        "PersistentVolumeClaim",
+    ]
+    assert "managedFields" not in said("yaml")
+
+
+def test_sort_by(claims: Person) -> None:
+    def names(*options: str) -> list[str]:
+        return [row[0] for row in words(claims.paas("get", "pvc", "--no-headers", *options).ok().out)]
+
+    assert names() == ["m-9", "m-10"]
+    assert (
+        names("--sort-by", ".metadata.labels.size")
+        == names("--sort-by={.metadata.labels.size}")
+        == ["m-10", "m-9"]
+    )
+    assert claims.paas("get", "pvc", "--sort-by", ".metadata.labels.size", "-o", "name").ok().out.split() == [
+        "persistentvolumeclaim/m-10",
+        "persistentvolumeclaim/m-9",
+    ]
+
+
+def test_many_objects_come_in_pages(person: Person) -> None:
+    person.create(*(claim(person, f"m-{n}") for n in range(510)))
+    assert len(person.paas("get", "pvc", "--no-headers").ok().out.splitlines()) == 510
+
+
+@pytest.mark.parametrize("form", ["table", "jsonpath={.metadata.name}{'\\n'}"])
+def test_watching_prints_changes_until_it_is_interrupted(
+    claims: Person, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[str] = []
+    several = threading.Event()
+
+    def note(session: object, text: str) -> None:
+        printed.append(text)
+        if any("m-9" in line for line in printed) and not several.is_set():
+            several.set()
+            threading.Thread(target=lambda: claims.create(claim(claims, "later"))).start()
+        if "later" in text:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("paas.terminal.session.Session.write", note)
+    done = claims.paas("get", "pvc", "-w", "-o", form)
+    assert (done.code, done.err) == (130, "")
+    names = [line.split()[0] for line in "".join(printed).splitlines()]
+    assert names.count("NAME") == (form == "table")
+    assert sorted(n for n in names if n != "NAME") == ["later", "m-10", "m-9"]
+
+
+def test_what_does_not_exist(person: Person) -> None:
+    gone = person.paas("get", "pvc", "nothing")
+    assert (gone.code, gone.out) == (3, "")
+    assert gone.err.startswith('error: persistentvolumeclaim "nothing" not found')
+    assert person.paas("get", "boats").code == 2
+    person.project = "no-such-project"
+    for what in ([], ["pvc"]):
+        nowhere = person.paas("get", *what)
+        assert (nowhere.code, 'project "no-such-project" not found' in nowhere.err) == (3, True)
+
+
+def test_delete_of_any_kind(claims: Person) -> None:
+    assert claims.paas("delete", "pvc", "-l", "size=a").ok().out == "persistentvolumeclaim/m-10 deleted\n"
+    assert claims.paas("delete", "pvc/m-9").ok().out == "persistentvolumeclaim/m-9 deleted\n"
+    assert left_of(claims) == []
+    assert claims.paas("delete", "pvc", "nothing").code == 3
+    claims.create(claim(claims, "a"), claim(claims, "b"))
+    claims.paas("delete", "pvc", "--all", "-y").ok()
+    assert not left_of(claims)
+
+
+def test_delete_of_a_project_says_what_goes(person: Person) -> None:
+    done = person.paas("delete", "project", person.project).ok()
+    assert done.out == f"namespace/{person.project} deleted\n"
+    assert f"  * Namespace {person.project}: everything else in it" in done.err
+    found = person.cluster(lambda c: c.get(NAMESPACE, Key("", person.project)))
+    assert found is None or found["metadata"]["deletionTimestamp"]
+    refused = person.paas("delete", "project", "default")
+    assert (refused.code, 'namespace "default" is not a project' in refused.err) == (1, True)
