@@ -31,6 +31,7 @@ from paas.fetch import request as contract
 from paas.fetch.extract import Extraction, TooLarge, UnsafePath, log_source, unpack
 from paas.fetch.image_labels import with_image_labels
 from paas.source.detect import Unbuildable, clean
+from paas.terminal import progress_lines
 
 TERMINATION_LOG: Final = Path("/dev/termination-log")
 REPORT_LIMIT: Final = 3500
@@ -72,8 +73,9 @@ def main(
     finally:
         signal.alarm(0)
     if report.message:
-        report = replace(report, message=report.message[:REPORT_LIMIT])
-        print(f" !     {report.message}", flush=True)
+        message = report.message[:REPORT_LIMIT]
+        report = replace(report, message=message)
+        print(progress_lines.problem(message), flush=True)
     termination_log.write_text(report.to_json())
     return 1 if report.reason else 0
 
@@ -158,7 +160,7 @@ def _with_retries(attempt: Callable[[], None], *, seconds: float) -> None:
                     f"the platform's server did not hand out the source: {problem}; see paas doctor, then "
                     "start another build"
                 ) from problem
-            print(f"       waiting for the server: {problem}", flush=True)
+            print(progress_lines.detail(f"waiting for the server: {problem}"), flush=True)
             time.sleep(PAUSES[min(number, len(PAUSES) - 1)])
 
 

@@ -31,6 +31,7 @@ from paas.source import buildpacks
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree
+from paas.terminal.progress_lines import detail
 
 Refs = Mapping[Ref, ObjectID]
 _HEX: Final = frozenset("0123456789abcdef")
@@ -151,7 +152,7 @@ def fetch_external(wanted: FetchRequest, *, inputs: Path, secrets: Path, source:
         )
         checkout.repository.close()
     for line in prepared.found:
-        print(f"       {line}", flush=True)
+        print(detail(line), flush=True)
     return ExternalSource(checkout.commit, prepared.dockerfile, prepared.content_key, prepared.buildpack)
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self, cast
 
+from paas.terminal.progress_lines import step
+
 CHUNK: Final = 1 << 20
 MAX_ENTRIES: Final = 1_000_000
 MAX_DEPTH: Final = 128
@@ -167,10 +169,10 @@ def unpack(stream: IO[bytes], extraction: Extraction) -> None:
 
 def log_source(commit: str, extraction: Extraction) -> None:
     """Say in the build's log what was extracted."""
-    print(
-        f"-----> Source of commit {commit[:7]}: {extraction.files} files, {extraction.written / 1e6:.1f} MB",
-        flush=True,
-    )
+    size = extraction.written
+    amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+    count = f"{extraction.files} file{'' if extraction.files == 1 else 's'}"
+    print(step(f"Source of commit {commit[:7]}: {count}, {amount}"), flush=True)
 
 
 def _parts(path: str) -> tuple[str, ...]:

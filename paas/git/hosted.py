@@ -27,6 +27,7 @@ from paas.source.buildpacks import Buildpack
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree
+from paas.terminal.progress_lines import detail
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Preparer:
             request, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
         )
         found = made.found or ("Builds by its Dockerfile",)
-        lines = (push_messages.detected(found[0]), *map(push_messages.detail, found[1:]))
+        lines = (push_messages.detected(found[0]), *map(detail, found[1:]))
         return Prepared(request, (push_messages.received(request), *lines))
 
 

@@ -1,7 +1,4 @@
-"""What a pusher reads about a push, apart from the story of its Build: pure text.
-
-The form is Heroku's: `-----> ` begins a step, seven spaces a detail, ` !     ` a problem.
-"""
+"""What a pusher reads about a push, before its Build is followed. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +6,7 @@ from collections.abc import Sequence
 
 from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
-
-STEP = "-----> "
-DETAIL = "       "
-PROBLEM = " !     "
+from paas.terminal.progress_lines import detail, problem, step
 
 
 def received(request: BuildRequest) -> str:
@@ -20,57 +14,55 @@ def received(request: BuildRequest) -> str:
     subject = (request.commit_message or "").strip().split("\n", 1)[0][:72]
     user = request.user or (request.author.name if request.author else "") or "unknown"
     title = f' "{subject}"' if subject else ""
-    return f"{STEP}Received {request.ref} {(request.commit or '')[:7]}{title} ({user})"
+    return step(f"Received {request.ref} {(request.commit or '')[:7]}{title} ({user})")
 
 
 def detected(how: str) -> str:
-    return f"{STEP}{how}"
-
-
-def detail(text: str) -> str:
-    return f"{DETAIL}{text}"
+    return step(how)
 
 
 def problem_lines(message: str) -> list[str]:
     """A problem's text, a line each."""
     lines = [line for line in message.splitlines() if line.strip()]
-    return [f"{PROBLEM}{line}" for line in lines]
+    return [problem(line) for line in lines]
 
 
 def stored(branch: str, deploying: str) -> list[str]:
     """Another branch deploys."""
     return [
-        f"{STEP}Stored {branch}; no build, because {branch} does not deploy: {deploying} does",
-        f"{DETAIL}To deploy these commits: git push paas {branch}:{deploying}",
-        f"{DETAIL}To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}",
+        step(f"Stored {branch}; no build, because {branch} does not deploy: {deploying} does"),
+        detail(f"To deploy these commits: git push paas {branch}:{deploying}"),
+        detail(f"To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}"),
     ]
 
 
 def deleted(branch: str, deploying: bool) -> list[str]:
     """A branch was taken away."""
-    lines = [f"{STEP}Deleted {branch}; no build"]
+    lines = [step(f"Deleted {branch}; no build")]
     if deploying:
-        lines.append(f"{DETAIL}What runs goes on running; the next push to {branch} deploys again")
+        lines.append(detail(f"What runs goes on running; the next push to {branch} deploys again"))
     return lines
 
 
 def tagged(tags: Sequence[str]) -> list[str]:
-    return [f"{STEP}Stored tag {tag}; tags do not deploy" for tag in tags[:10]]
+    return [step(f"Stored tag {tag}; tags do not deploy") for tag in tags[:10]]
 
 
 def waiting(key: Key) -> list[str]:
     """The Build cannot be made at the moment."""
     return [
-        f"{PROBLEM}The cluster does not answer at the moment. Your push is stored, and its build is made as "
-        "soon as the cluster answers again",
-        f"{DETAIL}You may leave; look later with: paas status {key.name} -n {key.namespace}",
+        problem(
+            "The cluster does not answer at the moment. Your push is stored, and its build is made as soon "
+            "as the cluster answers again"
+        ),
+        detail(f"You may leave; look later with: paas status {key.name} -n {key.namespace}"),
     ]
 
 
 def still_running(build: str | None, key: Key) -> list[str]:
-    """The story is cut here, not the work."""
+    """Whoever pushed stops here; the work goes on."""
     follow = f"paas logs -f build/{build} -n {key.namespace}" if build else f"paas status -n {key.namespace}"
-    return [f"{STEP}Still running; it goes on without you. Follow it with: {follow}"]
+    return [step(f"Still running; it goes on without you. Follow it with: {follow}")]
 
 
 def gone(key: Key) -> list[str]:
@@ -81,7 +73,7 @@ def gone(key: Key) -> list[str]:
 
 
 def restarting() -> list[str]:
-    return [f"{DETAIL}The server is restarting, so you cannot watch from here any longer"]
+    return [detail("The server is restarting, so you cannot watch from here any longer")]
 
 
 def too_large(limit: int) -> list[str]:
