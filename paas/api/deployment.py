@@ -333,6 +333,8 @@ class Rollout(Model):
     """Why it failed, in one word."""
     message: str | None = None
     """Why it failed, in a sentence."""
+    step: str | None = None
+    """The step of the strategy that the rollout is at, or was at when it was over."""
     problems: list[RolloutProblem] | None = None
     """What the message of a rollout that Failed is made of: the deadline first, then what was seen of
     its pods. If `activeRevision` is another revision, that one runs again."""

@@ -26,9 +26,9 @@ from paas.api.resources import (
     Key,
     Manifest,
 )
-from paas.deployments import revision
-from paas.deployments.plan import Observed, candidate, plan_of, wants_reasons
-from paas.deployments.snapshot import Snapshot, understand
+from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
+from paas.deployments.plan import plan
+from paas.deployments.snapshot import Snapshot, Unreadable, parse
 from paas.kube.errors import ApiError
 from paas.kube.view import View
 from paas.reconcile import meta
@@ -85,7 +85,7 @@ def _target(hpa: Manifest) -> str | None:
     return str(target.get("name"))
 
 
-class DeploymentsController(Controller[Observed]):
+class DeploymentsController(Controller[Snapshot | Unreadable]):
     """Reconciles DeploymentConfigs."""
 
     name: ClassVar[str] = "paas-deployments"
@@ -98,35 +98,35 @@ class DeploymentsController(Controller[Observed]):
         Watch(NAMESPACE, all_of_namespace),
     )
 
-    async def gather(self, key: Key) -> Observed | None:
+    async def gather(self, key: Key) -> Snapshot | Unreadable | None:
         dc = self.view.get(DEPLOYMENTCONFIG, key)
         if dc is None or dc["metadata"].get("deletionTimestamp"):
             return None
         if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
             return None
         streams = {name: self.view.get(IMAGESTREAM, Key(key.namespace, name)) for name in stream_names(dc)}
-        observed = Observed(
-            dc=dc,
+        snapshot = parse(
+            dc,
             deployment=self.view.get(DEPLOYMENT, key) or await self.cluster.get(DEPLOYMENT, key),
             revisions=await self._revisions(key, dc),
             streams={name: stream for name, stream in streams.items() if stream is not None},
-            autoscalers=tuple(hpa for hpa in self.view.list(HPA, key.namespace) if _target(hpa) == key.name),
+            autoscalers=(hpa for hpa in self.view.list(HPA, key.namespace) if _target(hpa) == key.name),
         )
-        now = datetime.now(UTC)
-        snapshot = understand(observed, now=now)
-        if isinstance(snapshot, str):
-            return observed
-        observed = await self._with_name_holder(snapshot)
-        if (number := wants_reasons(observed, now=now)) is not None:
-            selector = f"{names.LABEL_DEPLOYMENTCONFIG}={key.name},{names.LABEL_REVISION}={number}"
-            pods = await self.cluster.list(POD, key.namespace, labels=selector)
-            observed = replace(observed, pods=tuple(pods))
-        if (wanted := candidate(observed, now=now)) is not None:
-            observed = replace(observed, refusal=await self._refusal(wanted, observed.deployment))
-        return observed
+        return snapshot if isinstance(snapshot, Unreadable) else await self._with_live_reads(snapshot)
 
-    def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
-        return plan_of(observed, now=now)
+    def plan(self, observed: Snapshot | Unreadable, *, now: datetime, settings: Settings) -> Plan:
+        return plan(observed, now=now)
+
+    async def _with_live_reads(self, snapshot: Snapshot) -> Snapshot:
+        """With what is read or asked of the API server only when the decision depends on it."""
+        snapshot = replace(snapshot, next_name_taken=await self._next_name_taken(snapshot))
+        if (number := revision_of_pods(snapshot, now=datetime.now(UTC))) is not None:
+            selector = f"{names.LABEL_DEPLOYMENTCONFIG}={snapshot.name},{names.LABEL_REVISION}={number}"
+            pods = await self.cluster.list(POD, snapshot.namespace, labels=selector)
+            snapshot = replace(snapshot, pods=tuple(pods))
+        if (wanted := untested_deployment(snapshot)) is not None:
+            snapshot = replace(snapshot, refusal=await self._refusal(wanted, snapshot.deployment))
+        return snapshot
 
     async def _revisions(self, key: Key, dc: Manifest) -> tuple[Manifest, ...]:
         """The revisions of a DeploymentConfig. When the view lacks the newest that its status tells of,
@@ -140,16 +140,11 @@ class DeploymentsController(Controller[Observed]):
         live = await self.cluster.list(CONTROLLERREVISION, key.namespace, labels=selector)
         return tuple(found for found in live if meta.owned_by(found, uid))
 
-    async def _with_name_holder(self, snapshot: Snapshot) -> Observed:
-        """With whatever has the name of the revision that is due, if one is."""
-        following = snapshot.next_revision
-        if following is None:
-            return snapshot.observed
-        key = Key(snapshot.dc["metadata"]["namespace"], revision.name_of(snapshot.name, following.number))
-        holder = await self.cluster.get(CONTROLLERREVISION, key)
-        if holder is None or meta.owned_by(holder, snapshot.dc["metadata"]["uid"]):
-            return snapshot.observed
-        return replace(snapshot.observed, revisions=(*snapshot.observed.revisions, holder))
+    async def _next_name_taken(self, snapshot: Snapshot) -> bool:
+        """Whether another's ControllerRevision has the name of the revision that is due, if one is."""
+        key = next_name(snapshot)
+        holder = await self.cluster.get(CONTROLLERREVISION, key) if key is not None else None
+        return holder is not None and not meta.owned_by(holder, snapshot.uid)
 
     async def _refusal(self, wanted: Manifest, live: Manifest | None) -> str | None:
         """What the API server says against a Deployment, by a dry run; None when it accepts it."""

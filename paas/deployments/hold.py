@@ -1,11 +1,11 @@
-"""Held rollback: `spec.rollback` pins a revision while the triggers stay armed.
+"""Held rollback: `spec.rollback` holds a revision while the triggers stay armed.
 
     spec.rollback ──adopt──▶ status.hold ──source change above the baseline, edited template,
                                 │           `rollout latest`──▶ status.released (spec stays as it is)
                                 └──spec.rollback removed (unpin)──▶ nothing held
 
-A controller does not write the spec, so a release is recorded in the status: the same request written
-there holds no more. A new request differs from it in `requestedAt`.
+A controller does not write the spec, so a release is recorded in the status: the same request in the spec
+no longer holds. A new request differs from it in `requestedAt`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from paas.api.image import TagEvent
 from paas.api.resources import Manifest
 from paas.deployments import template, triggers
 from paas.deployments.revision import Revision
+from paas.deployments.triggers import Images
 from paas.reconcile.conditions import timestamp
 
 
@@ -32,7 +33,7 @@ def same_as_hold(rollback: Rollback, hold: Hold | None) -> bool:
 
 
 def is_released(rollback: Rollback, released: Released | None) -> bool:
-    """Whether this request has been released and holds no more."""
+    """Whether this request has been released and no longer holds."""
     return released is not None and (released.to_revision, released.baseline, released.requested_at) == (
         rollback.to_revision,
         rollback.baseline,
@@ -53,6 +54,7 @@ def adopt(rollback: Rollback, spec: DeploymentConfigSpec, pods: Manifest, *, now
 
 
 def release(hold: Hold, *, message: str, now: datetime) -> Released:
+    """The end of a hold, as it is recorded."""
     return Released(
         to_revision=hold.revision,
         baseline=hold.baseline,
@@ -67,7 +69,7 @@ def released_by(
     spec: DeploymentConfigSpec,
     pods: Manifest,
     *,
-    streams: Mapping[str, Manifest],
+    images: Images,
     revisions: Collection[Revision],
 ) -> str | None:
     """What ends the hold, in words, or None while it stands."""
@@ -80,7 +82,7 @@ def released_by(
     for trigger in triggers.image_triggers(spec):
         if not trigger.automatic:
             continue
-        history = triggers.history(streams, trigger)
+        history = images.get(trigger.tag, ())
         for event in newer(history, trigger, revisions):
             if _brings_source(event, history, revisions) and _after(event, hold.baseline, revisions):
                 return f"Build {event.build or event.image} brought new source"
@@ -107,12 +109,10 @@ def _brings_source(event: TagEvent, history: tuple[TagEvent, ...], revisions: Co
     return event.commit not in commits
 
 
-def withheld(
-    spec: DeploymentConfigSpec, *, streams: Mapping[str, Manifest], revisions: Collection[Revision]
-) -> int:
+def withheld(spec: DeploymentConfigSpec, *, images: Images, revisions: Collection[Revision]) -> int:
     """How many images the triggers would have rolled out and did not, because of the hold."""
     return sum(
-        len(newer(triggers.history(streams, trigger), trigger, revisions))
+        len(newer(images.get(trigger.tag, ()), trigger, revisions))
         for trigger in triggers.image_triggers(spec)
         if trigger.automatic
     )
@@ -132,11 +132,5 @@ def newer(
 
 def baseline(spec: DeploymentConfigSpec, *, streams: Mapping[str, Manifest]) -> int:
     """For whoever writes `spec.rollback`: the newest Build number in the triggers' tags, 0 when none."""
-    return max(
-        (
-            event.build_number
-            for trigger in triggers.image_triggers(spec)
-            for event in triggers.history(streams, trigger)
-        ),
-        default=0,
-    )
+    images = triggers.images(spec, streams)
+    return max((event.build_number for events in images.values() for event in events), default=0)

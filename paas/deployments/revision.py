@@ -49,6 +49,8 @@ class RevisionData(Model):
 
 @dataclass(frozen=True)
 class Revision:
+    """One revision: its number, and what is frozen in it."""
+
     number: int
     data: RevisionData
     uid: str = ""
@@ -70,12 +72,14 @@ def name_of(dc_name: str, number: int) -> str:
     return f"{dc_name}-{number}"
 
 
-def read(manifests: Iterable[Manifest], *, owner_uid: str) -> tuple[Revision, ...]:
-    """The revisions of this owner, oldest first; what we cannot have written is skipped."""
+def read(manifests: Iterable[Manifest], *, dc: Manifest) -> tuple[Revision, ...]:
+    """The revisions of a DeploymentConfig, oldest first; what we cannot have written is skipped."""
     found = []
     for manifest in manifests:
         number = manifest.get("revision")
-        if not meta.owned_by(manifest, owner_uid) or not isinstance(number, int):
+        if not meta.owned_by(manifest, dc["metadata"]["uid"]) or not isinstance(number, int):
+            continue
+        if manifest["metadata"]["name"] != name_of(dc["metadata"]["name"], number):
             continue
         try:
             data = RevisionData.model_validate(manifest.get("data"))
@@ -122,6 +126,7 @@ def prunable(
 
 
 def find(revisions: Iterable[Revision], number: int | None) -> Revision | None:
+    """The revision of this number, or None."""
     return next((revision for revision in revisions if revision.number == number), None)
 
 

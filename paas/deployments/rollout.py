@@ -1,4 +1,4 @@
-"""Rollouts as data: how one starts, ends and gives way, and which revision the Deployment shall run.
+"""Rollouts as data: how one starts, goes on and ends, and which revision the Deployment must run.
 
 The state is the durable part of the status. A rollout that failed leaves the Deployment to the active
 revision, the last one that was Complete; nothing else is remembered of the way back.
@@ -26,7 +26,7 @@ OVER: Final = frozenset({Phase.COMPLETE, Phase.FAILED})
 
 
 def started(
-    state: DeploymentConfigStatus, revision: Revision, *, now: datetime, why: str
+    state: DeploymentConfigStatus, revision: Revision, *, step: str, now: datetime, why: str
 ) -> DeploymentConfigStatus:
     """The rollout of `revision` takes the place of whatever rollout there is."""
     current = state.rollout
@@ -42,6 +42,7 @@ def started(
         revision=revision.number,
         phase=Phase.NEW,
         message=why[:MESSAGE_LIMIT],
+        step=step,
         started_at=timestamp(now),
         build=revision.build,
     )
@@ -72,14 +73,16 @@ def failed(
 
 def moved(state: DeploymentConfigStatus, phase: Phase, *, message: str) -> DeploymentConfigStatus:
     """The rollout is under way."""
-    if state.rollout is None:
-        return state
-    update = {"phase": str(phase), "message": message[:MESSAGE_LIMIT]}
-    return state.model_copy(update={"rollout": state.rollout.model_copy(update=update)})
+    return _with_rollout(state, phase=str(phase), message=message[:MESSAGE_LIMIT])
+
+
+def at_step(state: DeploymentConfigStatus, step: str) -> DeploymentConfigStatus:
+    """The rollout goes on with this step."""
+    return _with_rollout(state, phase=str(Phase.NEW), step=step)
 
 
 def target(state: DeploymentConfigStatus) -> int | None:
-    """The revision that the Deployment shall run."""
+    """The revision that the Deployment must run."""
     rollout = state.rollout
     if rollout is None:
         return None
@@ -90,6 +93,11 @@ def target(state: DeploymentConfigStatus) -> int | None:
 
 def under_way(state: DeploymentConfigStatus) -> bool:
     return state.rollout is not None and state.rollout.phase not in OVER
+
+
+def is_complete(state: DeploymentConfigStatus) -> bool:
+    """Whether the last rollout went well."""
+    return state.rollout is not None and state.rollout.phase == Phase.COMPLETE
 
 
 def gave_up(state: DeploymentConfigStatus, number: int) -> bool:
@@ -103,7 +111,7 @@ def gave_up(state: DeploymentConfigStatus, number: int) -> bool:
 
 
 def forget(state: DeploymentConfigStatus, kept: Collection[int]) -> DeploymentConfigStatus:
-    """The history without revisions that exist no more."""
+    """The history without revisions that no longer exist."""
     rows = [row for row in state.history or () if row.revision in kept]
     return state.model_copy(update={"history": rows or None})
 
@@ -116,6 +124,12 @@ def seconds(state: DeploymentConfigStatus, *, now: datetime) -> float:
         return max(0.0, (now - parse_time(state.rollout.started_at)).total_seconds())
     except (ValueError, TypeError):
         return 0.0
+
+
+def _with_rollout(state: DeploymentConfigStatus, **changed: str) -> DeploymentConfigStatus:
+    if state.rollout is None:
+        return state
+    return state.model_copy(update={"rollout": state.rollout.model_copy(update=changed)})
 
 
 def _over(

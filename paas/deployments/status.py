@@ -12,17 +12,20 @@ from paas.api.deployment import DeploymentConfigStatus, Details, Phase
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest
 from paas.deployments import hold, revision, rollout, template, workload
-from paas.deployments.snapshot import Blocker, Snapshot, first_blocker, foreign
+from paas.deployments.blockers import Blocker, first_blocker
+from paas.deployments.snapshot import Snapshot, Unreadable
 from paas.deployments.workload import Progress
 from paas.reconcile import conditions
 from paas.reconcile.conditions import Wanted
 
 
-def status(snapshot: Snapshot, state: DeploymentConfigStatus, *, final: bool = True) -> Manifest:
+def status(
+    snapshot: Snapshot, state: DeploymentConfigStatus, *, now: datetime, final: bool = True
+) -> Manifest:
     """The whole status as it is to be stored. Unless it is final, it is still about the generation that
     was observed before: whoever waits for the newest must not take it for the answer."""
     if state.hold is not None:
-        count = hold.withheld(snapshot.spec, streams=snapshot.observed.streams, revisions=snapshot.revisions)
+        count = hold.withheld(snapshot.spec, images=snapshot.images, revisions=snapshot.revisions)
         state = state.model_copy(update={"hold": state.hold.model_copy(update={"withheld": count})})
     state = rollout.forget(state, {r.number for r in snapshot.revisions})
     generation = int(snapshot.dc["metadata"].get("generation") or 0)
@@ -39,17 +42,16 @@ def status(snapshot: Snapshot, state: DeploymentConfigStatus, *, final: bool = T
             "conditions": None,
         }
     ).dump()
-    filled |= workload.counts(
-        None if foreign(snapshot.observed.deployment, snapshot) else snapshot.observed.deployment
-    )
+    filled |= workload.counts(None if snapshot.foreign_deployment else snapshot.deployment)
     wanted = _Outlook(snapshot, state).wanted()
-    filled["conditions"] = _merged(snapshot.dc, wanted, generation=generation, now=snapshot.now)
+    filled["conditions"] = _merged(snapshot.dc, wanted, generation=generation, now=now)
     return filled
 
 
-def unreadable(dc: Manifest, problem: str, *, now: datetime) -> Manifest:
+def unreadable(observed: Unreadable, *, now: datetime) -> Manifest:
     """The status of an object whose spec cannot be read: as it was, but Stalled."""
-    message = f"{problem}; correct it with: kubectl edit dc {dc['metadata']['name']}"
+    dc = observed.dc
+    message = f"{observed.problem}; correct it with: kubectl edit dc {dc['metadata']['name']}"
     kept = {key: value for key, value in (dc.get("status") or {}).items() if key != "conditions"}
     wanted = [
         Wanted(Condition.READY, "False", Reason.INVALID_SPEC, message),
@@ -80,13 +82,13 @@ def _image(snapshot: Snapshot, state: DeploymentConfigStatus) -> str | None:
 
 def under_way(snapshot: Snapshot, state: DeploymentConfigStatus) -> str:
     """One line about a rollout that is not over, and what keeps it."""
-    live = snapshot.observed.deployment
+    live = snapshot.deployment
     numbers, replicas = workload.counts(live), snapshot.spec.replicas
     text = (
         f"revision {rollout.target(state)}: {numbers['updatedReplicas']} of {replicas} pods updated,"
         f" {numbers['availableReplicas']} available"
     )
-    problem = workload.problem(live, snapshot.observed.pods)
+    problem = workload.problem(live, snapshot.pods)
     return f"{text}; {problem.message}; see: paas logs {snapshot.name}" if problem else text
 
 
@@ -98,10 +100,10 @@ class _Outlook:
         self.name = snapshot.name
         self.progress = snapshot.progress(state)
         self.blocker: Blocker | None = first_blocker(snapshot, state)
-        live = None if foreign(snapshot.observed.deployment, snapshot) else snapshot.observed.deployment
+        live = None if snapshot.foreign_deployment else snapshot.deployment
         self.live = live
         self.numbers = workload.counts(live)
-        self.problem = workload.problem(live, snapshot.observed.pods)
+        self.problem = workload.problem(live, snapshot.pods)
 
     def wanted(self) -> list[Wanted]:
         stalled = self._stalled()
@@ -128,7 +130,7 @@ class _Outlook:
         if current is None:
             why = self.blocker or Blocker(Reason.IN_PROGRESS, "the first rollout is about to start")
             return Wanted(Condition.PROGRESSING, "False", why.reason, why.message)
-        if current.phase == Phase.COMPLETE:
+        if rollout.is_complete(self.state):
             text = f"revision {current.revision} is rolled out"
             return Wanted(Condition.PROGRESSING, "True", Reason.ROLLOUT_COMPLETE, text)
         if current.phase == Phase.FAILED:
@@ -143,8 +145,8 @@ class _Outlook:
         current = self.state.rollout
         if current is not None and current.phase == Phase.FAILED:
             return Wanted(Condition.STALLED, "True", Reason.ROLLOUT_FAILED, str(current.message))
-        if self.snapshot.observed.autoscalers:
-            hpa = self.snapshot.observed.autoscalers[0]["metadata"]["name"]
+        if self.snapshot.autoscalers:
+            hpa = self.snapshot.autoscalers[0]["metadata"]["name"]
             text = (
                 f"HorizontalPodAutoscaler {hpa} scales the Deployment, whose replicas follow this"
                 " DeploymentConfig, so that it has no effect; point it here: kubectl patch hpa"
@@ -184,9 +186,7 @@ class _Outlook:
         number = current.revision if current else 0
         text = f"revision {number} runs: {self._pods()}"
         if self.state.hold is not None:
-            count = hold.withheld(
-                self.snapshot.spec, streams=self.snapshot.observed.streams, revisions=self.snapshot.revisions
-            )
+            count = self.state.hold.withheld
             text += (
                 f"; held there by a rollback, {count} newer image{'' if count == 1 else 's'} withheld;"
                 f" let go with: paas unpin {self.name}"

@@ -112,12 +112,21 @@ def problem(spec: DeploymentConfigSpec, pods: Manifest, *, namespace: str) -> st
     return None
 
 
-def history(streams: Mapping[str, Manifest], trigger: ImageTrigger) -> tuple[TagEvent, ...]:
-    """The images of the trigger's tag, newest first; empty when stream or tag is absent or unreadable."""
-    status = (streams.get(trigger.stream) or {}).get("status") or {}
-    wanted = trigger.tag.partition(":")[2]
+Images = Mapping[str, tuple[TagEvent, ...]]
+"""The images of tags, newest first, by `<stream>:<tag>`."""
+
+
+def images(spec: DeploymentConfigSpec, streams: Mapping[str, Manifest]) -> Images:
+    """The images of all tags that triggers name; none for a stream or tag that is absent or unreadable."""
+    return {
+        trigger.tag: _of_tag(streams.get(trigger.stream), trigger.tag) for trigger in image_triggers(spec)
+    }
+
+
+def _of_tag(stream: Manifest | None, name: str) -> tuple[TagEvent, ...]:
+    status = (stream or {}).get("status") or {}
     for tag in status.get("tags") or ():
-        if tag.get("tag") == wanted:
+        if tag.get("tag") == name.partition(":")[2]:
             try:
                 return tuple(TagHistory.model_validate(tag).items)
             except ValidationError:
@@ -129,7 +138,7 @@ def due(
     spec: DeploymentConfigSpec,
     pods: Manifest,
     *,
-    streams: Mapping[str, Manifest],
+    images: Images,
     newest: Revision | None,
 ) -> Verdict:
     """Whether a revision is to be made after `newest`; `pods` is spec.template as it was written."""
@@ -148,7 +157,7 @@ def due(
     by_hand = True
     for trigger in image_triggers(spec):
         known = newest.image_of(trigger.container, trigger.tag) if newest else None
-        current = _resolved(trigger, history(streams, trigger))
+        current = _resolved(trigger, images.get(trigger.tag, ()))
         before = known or _running(newest, trigger)
         if trigger.automatic and current is not None and (before is None or before.image != current.image):
             causes.append(_image_cause(trigger, before, current))

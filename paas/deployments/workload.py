@@ -1,4 +1,4 @@
-"""The apps/v1 Deployment of a DeploymentConfig: what it shall be, and what it says of itself.
+"""The apps/v1 Deployment of a DeploymentConfig: what it must be, and what it says of itself.
 
 It is named like the DeploymentConfig and follows its replicas. Nothing unseen goes into the pods but two
 labels: which DeploymentConfig and which revision they are of.
@@ -26,7 +26,7 @@ DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
 class Progress(StrEnum):
     """How far the Deployment is with a revision."""
 
-    ABSENT = "Absent"  # it does not have this revision, or not as it shall be
+    ABSENT = "Absent"  # it does not have this revision, or not as it must be
     UNOBSERVED = "Unobserved"  # it has, and its controller has not reported on it yet
     RUNNING = "Running"
     COMPLETE = "Complete"  # all pods are of this revision and available
@@ -39,12 +39,12 @@ def selector(dc: Manifest, spec: DeploymentConfigSpec) -> dict[str, str]:
 
 
 def deployment(dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> Manifest:
-    """The Deployment that runs this revision, without the note that `meta.desired` adds."""
+    """The Deployment that runs this revision, without what the strategy adds, and without the note that
+    `meta.desired` adds."""
     name = dc["metadata"]["name"]
     own = {names.LABEL_DEPLOYMENTCONFIG: name, names.LABEL_REVISION: str(revision.number)}
     frozen = revision.data.template
     pod_meta = frozen.get("metadata") or {}
-    rolling = spec.strategy.rolling_params
     return {
         "apiVersion": DEPLOYMENT.api_version,
         "kind": DEPLOYMENT.kind,
@@ -64,13 +64,8 @@ def deployment(dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> 
                 "metadata": {**pod_meta, "labels": {**(pod_meta.get("labels") or {}), **own}},
                 "spec": frozen.get("spec") or {},
             },
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": rolling.max_surge, "maxUnavailable": rolling.max_unavailable},
-            },
             "minReadySeconds": spec.min_ready_seconds,
             "revisionHistoryLimit": spec.revision_history_limit,
-            "progressDeadlineSeconds": rolling.timeout_seconds,
             "paused": spec.paused,
         },
     }

@@ -3,19 +3,26 @@ the kubelet make of it. Whatever must never be done, such as applying a blank im
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from paas.api import names
-from paas.api.deployment import DeploymentConfigStatus
+from paas.api.deployment import DeploymentConfigSpec, DeploymentConfigStatus, StrategyType
 from paas.api.resources import Manifest
-from paas.deployments.plan import Observed, candidate, plan, wants_reasons
+from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
+from paas.deployments.plan import plan
+from paas.deployments.revision import Revision
+from paas.deployments.snapshot import Snapshot, Unreadable, parse
+from paas.deployments.strategies import STRATEGIES, Step
+from paas.deployments.strategies.rolling import Rolling
 from paas.reconcile import meta
 from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Plan, Requeue, Status
-from paas.settings import Settings
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 NAME, NAMESPACE = "shop", "demo"
@@ -40,6 +47,25 @@ CONFIG_CHANGE: Manifest = {"type": "ConfigChange"}
 def template(*, image: str = " ", env: str = "1", **more: Any) -> Manifest:
     container = {"name": "web", "image": image, "env": [{"name": "LEVEL", "value": env}], "resources": {}}
     return {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container], **more}}
+
+
+class TwoSteps:
+    """A strategy of this test: the pods come one by one first, and the surge is as written after that."""
+
+    FIRST = "OneByOne"
+
+    def steps(self, dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> Sequence[Step]:
+        (last,) = Rolling().steps(dc, spec, revision)
+        deployment = copy.deepcopy(last.deployment)
+        deployment["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": 1, "maxUnavailable": 0}
+        return Step(self.FIRST, deployment, last.timeout_seconds), last
+
+
+@contextlib.contextmanager
+def two_steps() -> Iterator[Manifest]:
+    """For the time of a test, a `spec.strategy` whose rollouts have two steps."""
+    with patch.dict(STRATEGIES, {StrategyType.RECREATE: TwoSteps()}):
+        yield {"type": "Recreate"}
 
 
 class FakeCluster:
@@ -189,28 +215,44 @@ class FakeCluster:
         stored["conditions"] = [*others, {"type": type_, "status": status, "reason": reason}]
 
     # -- the operator -----------------------------------------------------------------------------------
-    def observe(self) -> Observed:
+    @property
+    def streams(self) -> dict[str, Manifest]:
+        """The ImageStreams, by name."""
+        if not self.items:
+            return {}
+        return {"shop": {"status": {"tags": [{"tag": "latest", "items": self.items}]}}}
+
+    def observe(self) -> Snapshot | Unreadable:
         """As the controller gathers: pods and the answer to a dry run only when somebody asks."""
-        streams = {}
-        if self.items:
-            streams["shop"] = {"status": {"tags": [{"tag": "latest", "items": self.items}]}}
-        observed = Observed(
-            dc=self.dc,
-            deployment=self.deployment,
-            revisions=tuple(self.revisions.values()),
-            streams=streams,
-            autoscalers=tuple(self.autoscalers),
+        observed = parse(
+            copy.deepcopy(self.dc),
+            deployment=copy.deepcopy(self.deployment),
+            revisions=copy.deepcopy(list(self.revisions.values())),
+            streams=copy.deepcopy(self.streams),
+            autoscalers=copy.deepcopy(self.autoscalers),
         )
-        if wants_reasons(observed, now=self.now) is not None:
-            observed = replace(observed, pods=tuple(self.pods))
-        if candidate(observed, now=self.now) is not None:
+        if isinstance(observed, Unreadable):
+            return observed
+        if (key := next_name(observed)) is not None:
+            holder = self.revisions.get(key.name)
+            taken = holder is not None and not meta.owned_by(holder, observed.uid)
+            observed = replace(observed, next_name_taken=taken)
+        if revision_of_pods(observed, now=self.now) is not None:
+            observed = replace(observed, pods=tuple(copy.deepcopy(self.pods)))
+        if untested_deployment(observed) is not None:
             observed = replace(observed, refusal=self.refusal)
-        return copy.deepcopy(observed)
+        return observed
+
+    def snapshot(self) -> Snapshot:
+        """What is observed when the spec can be read."""
+        observed = self.observe()
+        assert isinstance(observed, Snapshot)
+        return observed
 
     def plan(self) -> Plan:
         observed = self.observe()
-        made = plan(observed, now=self.now, settings=Settings())
-        assert made == plan(observed, now=self.now, settings=Settings()), "the same input, the same plan"
+        made = plan(observed, now=self.now)
+        assert made == plan(observed, now=self.now), "the same input, the same plan"
         return made
 
     def step(self, *, actions: int | None = None) -> Plan:

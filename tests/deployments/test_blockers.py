@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from paas.api.resources import Manifest
-from paas.deployments import plan, revision, snapshot
-from paas.deployments.plan import candidate, wants_reasons
+from paas.deployments import blockers, plan, revision
+from paas.deployments.live_reads import revision_of_pods, untested_deployment
+from paas.deployments.snapshot import Unreadable
 from paas.reconcile.plan import Requeue
 from tests.deployments.fake_cluster import FakeCluster, complete, digest, template
 
@@ -22,11 +23,7 @@ def pauses(cluster: FakeCluster) -> list[float]:
 
 
 @pytest.mark.guard(plan, "if blocker is not None and blocker.reason == Reason.NAME_TAKEN:", "if False:")
-@pytest.mark.guard(
-    snapshot,
-    "for rule in (_name_taken, _bad_triggers, _paused, _pinned_to_nothing):",
-    "for rule in (_bad_triggers, _paused, _pinned_to_nothing):",
-)
+@pytest.mark.guard(blockers, "if not snapshot.foreign_deployment:", "if True:")
 def test_a_foreign_deployment_is_never_touched() -> None:
     cluster = FakeCluster().image("a")
     cluster.deployment = dict(FOREIGN)
@@ -44,7 +41,7 @@ def test_a_foreign_deployment_is_never_touched() -> None:
 
 @pytest.mark.guard(
     revision,
-    "if not meta.owned_by(manifest, owner_uid) or not isinstance(number, int):",
+    'if not meta.owned_by(manifest, dc["metadata"]["uid"]) or not isinstance(number, int):',
     "if not isinstance(number, int):",
 )
 def test_a_foreign_revision_name_is_never_taken_over() -> None:
@@ -74,14 +71,12 @@ def test_an_autoscaler_on_the_deployment_is_told_and_has_no_effect() -> None:
     assert cluster.rollout == (1, "Complete")
 
 
-@pytest.mark.guard(
-    snapshot, "if snapshot.next_revision is None or not snapshot.observed.refusal:", "if True:"
-)
+@pytest.mark.guard(blockers, "if snapshot.next_revision is None or not snapshot.refusal:", "if True:")
 def test_a_template_that_the_cluster_refuses_never_becomes_a_revision() -> None:
     cluster = complete("a")
     bad = template(env="2")
     cluster.edit(template=bad)
-    wanted = candidate(cluster.observe(), now=cluster.now)
+    wanted = untested_deployment(cluster.snapshot())
     assert wanted is not None
     assert wanted["spec"]["template"]["spec"]["containers"][0]["image"].endswith(digest("a"))
     cluster.refusal = 'spec.template.spec.containers[0].resources.limits[cpu]: Invalid value: "x"'
@@ -96,36 +91,35 @@ def test_a_template_that_the_cluster_refuses_never_becomes_a_revision() -> None:
 
 def test_what_needs_no_dry_run() -> None:
     cluster = complete("a")
-    assert candidate(cluster.observe(), now=cluster.now) is None, "nothing is due"
+    assert untested_deployment(cluster.snapshot()) is None, "nothing is due"
     cluster.image("b")
-    assert candidate(cluster.observe(), now=cluster.now) is None, "only the image differs"
+    assert untested_deployment(cluster.snapshot()) is None, "only the image differs"
     cluster.edit(template=template(env="2"))
-    assert candidate(cluster.observe(), now=cluster.now) is not None
+    assert untested_deployment(cluster.snapshot()) is not None
     cluster.pin(1).step()
-    assert candidate(cluster.observe(), now=cluster.now) is None, "held"
+    assert untested_deployment(cluster.snapshot()) is None, "held"
     cluster.edit(paused=True)
-    assert candidate(cluster.observe(), now=cluster.now) is None, "paused"
+    assert untested_deployment(cluster.snapshot()) is None, "paused"
     cluster.dc["spec"]["replicas"] = "many"
-    assert candidate(cluster.observe(), now=cluster.now) is None, "unreadable"
-    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+    assert isinstance(cluster.observe(), Unreadable), "nothing is asked"
 
 
 def test_pods_are_read_only_when_it_takes_long() -> None:
     cluster = FakeCluster()
-    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+    assert revision_of_pods(cluster.snapshot(), now=cluster.now) is None
     cluster.image("a").settle().roll().settle()
-    assert wants_reasons(cluster.observe(), now=cluster.now) is None
-    assert wants_reasons(cluster.sleep(2).observe(), now=cluster.now) == 1
+    assert revision_of_pods(cluster.snapshot(), now=cluster.now) is None
+    assert revision_of_pods(cluster.sleep(2).snapshot(), now=cluster.now) == 1
     assert pauses(cluster) == [2.0]
     cluster.sleep(20).settle()
     assert pauses(cluster) == [11.0]
     cluster.sleep(200).settle()
     assert pauses(cluster) == [30.0]
     cluster.ready().settle()
-    assert wants_reasons(cluster.observe(), now=cluster.now) is None
+    assert revision_of_pods(cluster.snapshot(), now=cluster.now) is None
     assert pauses(cluster) == []
     cluster.unavailable().settle()
-    assert wants_reasons(cluster.observe(), now=cluster.now) == 1
+    assert revision_of_pods(cluster.snapshot(), now=cluster.now) == 1
     assert pauses(cluster) == [30.0]
 
 
@@ -133,7 +127,7 @@ def test_a_timed_out_rollout_is_asked_about_at_once() -> None:
     cluster = complete("a").image("b").settle()
     cluster.broken = {2}
     cluster.time_out()
-    assert wants_reasons(cluster.observe(), now=cluster.now) == 2
+    assert revision_of_pods(cluster.snapshot(), now=cluster.now) == 2
 
 
 def test_a_spec_that_cannot_be_read_keeps_the_rest_of_the_status() -> None:

@@ -41,13 +41,13 @@ def test_it_brings_back_image_and_template() -> None:
 
 
 @pytest.mark.parametrize("cause", ["ImageChange", "Manual", "ConfigChange"])
-@pytest.mark.guard(plan, "if state.hold is not None or snapshot.pin_in_force:", "if False:")
+@pytest.mark.guard(plan, "if state.hold is not None or snapshot.hold_requested:", "if False:")
 @pytest.mark.guard(hold, "if event.cause in SOURCE_CHANGES:", "if event.cause:")
 def test_an_image_without_new_source_is_withheld_and_counted(cause: str) -> None:
     withheld_and_counted(cause)
 
 
-@pytest.mark.guard(plan, "if state.hold is not None or snapshot.pin_in_force:", "if False:")
+@pytest.mark.guard(plan, "if state.hold is not None or snapshot.hold_requested:", "if False:")
 def test_an_image_without_a_known_cause_is_withheld_and_counted() -> None:
     withheld_and_counted("")
 
@@ -265,7 +265,9 @@ def test_a_revision_that_does_not_exist_stops_everything_and_says_so() -> None:
     assert cluster.running[1] == digest("c")
 
 
-@pytest.mark.guard(plan, "if state.hold is not None or snapshot.pin_in_force:", "if state.hold is not None:")
+@pytest.mark.guard(
+    plan, "if state.hold is not None or snapshot.hold_requested:", "if state.hold is not None:"
+)
 def test_not_even_an_unrecorded_revision_is_rolled_out_under_a_pin_to_nothing() -> None:
     cluster = complete("a").image("b")
     cluster.step(actions=1)  # shop-2 exists; nothing says so yet
@@ -322,7 +324,7 @@ def test_an_unrecorded_revision_waits_while_one_is_held() -> None:
 def test_what_the_cli_writes() -> None:
     cluster = complete("a", "b").image("c", number=7)
     spec = DeploymentConfigSpec.model_validate(cluster.dc["spec"])
-    streams = dict(cluster.observe().streams)
+    streams = cluster.streams
     assert hold.baseline(spec, streams=streams) == 7
     assert hold.baseline(spec, streams={}) == 0
     written = rollback_patch(to_revision=1, baseline=7, requested_at="t")

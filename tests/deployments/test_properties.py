@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from paas.api.build import SOURCE_CHANGES
 from paas.deployments import plan
 from paas.reconcile.plan import Apply, Status
-from tests.deployments.fake_cluster import CONFIG_CHANGE, FakeCluster, image_trigger, template
+from tests.deployments.fake_cluster import CONFIG_CHANGE, FakeCluster, image_trigger, template, two_steps
 from tests.support.branches import every_branch
 
 TRIGGERS: list[list[dict[str, Any]]] = [
@@ -45,11 +45,23 @@ class Everything(RuleBasedStateMachine):
         replicas=st.integers(0, 3),
         limit=st.integers(1, 3),
         past=st.sampled_from(["abc", "ab", "a", ""]),
+        strategy=st.sampled_from(["Rolling", "Rolling", "Recreate"]),
     )
-    def begin(self, triggers: list[dict[str, Any]], replicas: int, limit: int, past: str) -> None:
+    def begin(
+        self,
+        triggers: list[dict[str, Any]],
+        replicas: int,
+        limit: int,
+        past: str,
+        strategy: str = "Rolling",
+    ) -> None:
         pods = template(image=" " if triggers in TRIGGERS[:3] else "nginx:1")
         self.cluster = FakeCluster(
-            triggers=triggers, replicas=replicas, revisionHistoryLimit=limit, template=pods
+            triggers=triggers,
+            replicas=replicas,
+            revisionHistoryLimit=limit,
+            template=pods,
+            strategy={"type": strategy},  # the one of two steps has the name of Recreate
         )
         for text in past:
             self.cluster.image(text).go()
@@ -260,10 +272,14 @@ class Everything(RuleBasedStateMachine):
                     if item["cause"] in SOURCE_CHANGES and item["buildNumber"] > status["hold"]["baseline"]
                 ], "new source above the baseline releases"
         if cluster.ready_reason() == "True/Reconciled":
-            was = cluster.running
-            del cluster.dc["status"]  # it is made anew from the revisions, and nothing else changes
-            if not cluster.dc["spec"].get("rollback"):  # whether it had been released is not known any more
-                assert cluster.go().running == was
+            was, latest = cluster.running, status["latestVersion"]
+            del cluster.dc["status"]  # it is made again from the revisions, and nothing else changes
+            if not cluster.dc["spec"].get("rollback"):  # whether it had been released is no longer known
+                cluster.go()
+                if rollout["revision"] == latest:
+                    assert cluster.running == was
+                else:  # that the newest revision had failed is no longer known either: it is tried again
+                    assert cluster.running[0] == latest
 
 
 def _verdict(before: dict[str, Any], after: dict[str, Any]) -> bool:
@@ -303,6 +319,7 @@ WALKS: dict[str, Walk] = {
         ("a_build_completes", "c", "Push"), ("it_comes_to_rest",), ("a_revision_is_broken", 0),
         ("the_deadline_passes",), ("it_comes_to_rest",), ("time_passes", 601), ("it_comes_to_rest",),
     ],
+    "c": [("something_odd_happens", "crash"), ("a_rollout_fails", "d"), ("it_comes_to_rest",)],
     "abc": [("edits_something_else", TRIGGERS[0], 2, 0, 2), ("it_works",), ("it_is_killed", 1)],
 }  # fmt: skip
 """Walks to the far corners, from a past of these images; the random ones go everywhere else."""
@@ -319,7 +336,7 @@ def walk(past: str, steps: Walk) -> None:
 
 
 def test_plans_come_to_rest_and_every_branch_of_plan_is_reached() -> None:
-    with every_branch(plan) as missing:
+    with two_steps(), every_branch(plan) as missing:
         for past, steps in WALKS.items():
             walk(past, steps)
         run_state_machine_as_test(  # type: ignore[no-untyped-call]

@@ -127,7 +127,7 @@ def test_a_newer_trigger_overtakes_a_running_rollout() -> None:
 
 @pytest.mark.guard(
     plan,
-    "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(snapshot):",
+    "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(snapshot, step, now):",
     "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED:",
 )
 def test_a_verdict_left_from_the_rollout_before_is_not_believed() -> None:
@@ -143,7 +143,7 @@ def test_a_verdict_left_from_the_rollout_before_is_not_believed() -> None:
 
 @pytest.mark.guard(
     plan,
-    "return current.phase == Phase.RUNNING or _remaining(snapshot) <= 0",
+    "return current.phase == Phase.RUNNING or _remaining(snapshot, step, now) <= 0",
     "return current.phase == Phase.RUNNING",
 )
 def test_a_verdict_reached_while_nobody_looked_is_believed_after_its_time() -> None:

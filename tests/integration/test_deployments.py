@@ -24,6 +24,7 @@ from paas.api.resources import (
     Manifest,
 )
 from paas.deployments.controller import DeploymentsController
+from paas.deployments.snapshot import Snapshot
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError
 from paas.kube.view import View
@@ -493,6 +494,6 @@ async def test_a_view_that_is_behind_does_not_look_like_a_lost_history(
     view.put(NAMESPACE, namespace)
     controller = DeploymentsController(cluster=project.api, view=view, settings=Settings())
     observed = await controller.gather(project.key)
-    assert observed is not None
-    assert [found["metadata"]["name"] for found in observed.revisions] == ["shop-1"]
+    assert isinstance(observed, Snapshot)
+    assert [found.number for found in observed.revisions] == [1]
     assert observed.deployment is not None

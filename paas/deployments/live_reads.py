@@ -1,0 +1,49 @@
+"""What the decision wants to know beyond what is watched; the controller asks the API server for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from paas.api.deployment import Phase
+from paas.api.resources import Key, Manifest
+from paas.deployments import revision, rollout, triggers
+from paas.deployments.blockers import first_blocker
+from paas.deployments.snapshot import Snapshot
+from paas.deployments.workload import Progress
+from paas.reconcile import meta
+
+FIRST_LOOK: Final = 2.0
+"""Seconds for which nobody asks why a rollout takes its time."""
+
+
+def next_name(snapshot: Snapshot) -> Key | None:
+    """The name of the revision that is due, which somebody else's ControllerRevision may have."""
+    following = snapshot.next_revision
+    if following is None:
+        return None
+    return Key(snapshot.namespace, revision.name_of(snapshot.name, following.number))
+
+
+def revision_of_pods(snapshot: Snapshot, *, now: datetime) -> int | None:
+    """The revision whose pods are read, because somebody wants to know what keeps them; None while all goes
+    well, so that a rollout that takes two seconds costs no read."""
+    current = snapshot.state.rollout
+    if current is None or current.phase == Phase.FAILED:
+        return None
+    progress = snapshot.progress(snapshot.state)
+    if progress not in (Progress.RUNNING, Progress.TIMED_OUT):
+        return None
+    fresh = rollout.under_way(snapshot.state) and rollout.seconds(snapshot.state, now=now) < FIRST_LOOK
+    return None if fresh and progress != Progress.TIMED_OUT else current.revision
+
+
+def untested_deployment(snapshot: Snapshot) -> Manifest | None:
+    """The Deployment of the revision that is due, when the API server has not accepted its template yet: a
+    dry run asks it, so that what it refuses never becomes a revision."""
+    if first_blocker(snapshot, snapshot.state) is not None or snapshot.state.hold is not None:
+        return None
+    following = snapshot.next_revision
+    if following is None or (isinstance(snapshot.due, triggers.Due) and snapshot.due.same_template):
+        return None
+    return meta.desired(snapshot.steps(following)[0].deployment)
