@@ -1,7 +1,7 @@
 """DeploymentConfig: what a person writes, and what the controller answers.
 
 The fields are OpenShift's. Two of them are intents that OpenShift expresses by rewriting the object:
-`spec.rollback` pins a revision, and `spec.rollout.latest` asks for one rollout of the newest template
+`spec.rollback` holds a revision, and `spec.rollout.latest` asks for one rollout of the newest template
 and images. Only people and the CLI write a spec; the controller answers in the status alone, so the
 image that a trigger resolved is never seen in the spec: it is in the revision and in the Deployment.
 """
@@ -235,7 +235,7 @@ class PodTemplate(Model):
 
 
 class Rollback(Model):
-    """Pin `toRevision`. A Build made from a source change whose number is above `baseline`, or an
+    """Hold `toRevision`. A Build made from a source change whose number is above `baseline`, or an
     edited template, releases it; base-image rebuilds and older builds are withheld."""
 
     to_revision: Positive
@@ -366,7 +366,7 @@ class Hold(Model):
 
 
 class Released(Model):
-    """A rollback still written in spec that holds no more."""
+    """A rollback still written in spec that no longer holds."""
 
     to_revision: int
     """The revision that was held."""
@@ -581,8 +581,8 @@ def latest_patch(token: str) -> dict[str, Any]:
 
 
 def rollback_patch(*, to_revision: int, baseline: int, requested_at: str) -> dict[str, Any]:
-    """Merge patch that pins a revision; `baseline` is the newest Build number of the image triggers'
-    tags (`pin.baseline`), 0 when there is none; `requested_at` any text not used before."""
+    """Merge patch that holds a revision; `baseline` is the newest Build number of the image triggers'
+    tags (`hold.baseline`), 0 when there is none; `requested_at` any text not used before."""
     return {
         "spec": {"rollback": {"toRevision": to_revision, "baseline": baseline, "requestedAt": requested_at}}
     }

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
+from paas.deployments.environment import change_of, changed_env, listed
+from paas.deployments.history import history_table, target_revision, verdict
 from paas.terminal.group import group
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
-from paas.terminal.output import Format, Table, age, document
-from paas.terminal.problem import ExitCode, Problem, not_found, usage
+from paas.terminal.output import Format, document
+from paas.terminal.problem import ExitCode, Problem, not_found
 from paas.terminal.session import MANAGER, Output, Session, command
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="DeploymentConfig: shop or dc/shop.")]
@@ -98,40 +98,12 @@ async def status(
     return None
 
 
-def verdict(config: Mapping[str, Any]) -> tuple[str, ExitCode | None]:
-    """One line about the current rollout, and the exit code once it is over (None: not yet)."""
-    state = config.get("status") or {}
-    name, rollout, wanted = (
-        config["metadata"]["name"],
-        state.get("rollout"),
-        config["spec"].get("replicas", 1),
-    )
-    ready = next((c for c in state.get("conditions") or () if c["type"] == "Ready"), None)
-    message = str((ready or {}).get("message") or "")
-    behind = state.get("observedGeneration", 0) < config["metadata"].get("generation", 0)
-    if not rollout:
-        return f"{name}: no rollout yet" + (f": {message}" if message else ""), None
-    what = f"{name} revision {rollout['revision']}: {rollout['phase']}"
-    counts = (
-        f"{state.get('updatedReplicas') or 0} of {wanted} updated, {state.get('readyReplicas') or 0} ready"
-    )
-    if behind:
-        return f"{name}: the latest change has not been seen yet", None
-    if rollout["phase"] == "Complete":
-        return f"{what}, {counts}", ExitCode.OK
-    if rollout["phase"] == "Failed":
-        problems = "; ".join(problem["message"] for problem in rollout.get("problems") or ())
-        why = problems or str(rollout.get("message") or rollout.get("reason") or message)
-        return f"{what}: {why}" if why else what, ExitCode.FAILED
-    return f"{what}, {counts}", None
-
-
 def _after(session: Session, key: Key, config: Manifest, code: ExitCode | None) -> ExitCode | None:
     state = config.get("status") or {}
     if hold := state.get("hold"):
         session.say(
             f"held at revision {hold['revision']} ({hold.get('withheld') or 0} newer images withheld); "
-            f"let it go on: paas unpin {key.name} -n {key.namespace}"
+            f"end the hold: paas unpin {key.name} -n {key.namespace}"
         )
     if code is ExitCode.FAILED:
         active = state.get("activeRevision")
@@ -175,37 +147,6 @@ async def _revisions(session: Session, key: Key, config: Manifest) -> list[Manif
     return sorted(own, key=lambda r: int(r.get("revision") or 0))
 
 
-def history_table(config: Mapping[str, Any], revisions: Sequence[Manifest], now: datetime) -> Table:
-    """REVISION, STATUS, BUILD, COMMIT, CAUSE, AGE; the serving one is marked."""
-    from paas.deployments.revision import history_row
-
-    state = config.get("status") or {}
-    ended = {
-        run["revision"]: run for run in (*(state.get("history") or ()), state.get("rollout") or {}) if run
-    }
-    table = Table(
-        ["REVISION", "STATUS", "BUILD", "COMMIT", "CAUSE", "AGE", "IMAGE"], wide=frozenset({"IMAGE"})
-    )
-    for manifest in revisions:
-        row = history_row(manifest)
-        number = row["revision"]
-        phase = (ended.get(number) or {}).get("phase") or "-"
-        marks = ["serving"] if number == state.get("activeRevision") else []
-        marks += ["held"] if number == (state.get("hold") or {}).get("revision") else []
-        table.rows.append(
-            [
-                str(number),
-                phase + (f" ({', '.join(marks)})" if marks else ""),
-                row["build"],
-                (row["commit"] or "")[:7],
-                row["causes"],
-                age(row["created"], now),
-                ", ".join(row["images"].values()),
-            ]
-        )
-    return table
-
-
 async def undo(
     session: Session,
     name: Name,
@@ -230,40 +171,14 @@ async def undo(
     patch = rollback_patch(to_revision=target, baseline=newest, requested_at=_token())
     await cluster.patch(DEPLOYMENTCONFIG, key, patch, manager=MANAGER)
     session.print(f'deploymentconfig "{key.name}" goes back to revision {target} and is held there')
-    session.say("a push of new source, or an edited template, lets it go on; other new images are withheld")
+    session.say("a push of new source, or an edited template, ends the hold; other new images are withheld")
     session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
-    session.say(f"      paas unpin {key.name} -n {key.namespace}   (let go by hand)")
+    session.say(f"      paas unpin {key.name} -n {key.namespace}   (ends it by hand)")
     return None
 
 
-def target_revision(
-    config: Mapping[str, Any], revisions: Sequence[Manifest], wanted: int | None, key: Key
-) -> int:
-    """The revision to go back to: `wanted`, else the newest before the serving one that was Complete.
-
-    Raises Problem when there is none.
-    """
-    state = config.get("status") or {}
-    numbers = [int(r["revision"]) for r in revisions]
-    hint = f"paas rollout history {key.name} -n {key.namespace}"
-    if wanted is not None:
-        if wanted not in numbers:
-            raise not_found("revision", str(wanted), key.namespace, hint=hint)
-        return wanted
-    active = state.get("activeRevision")
-    if active is None:
-        raise Problem(
-            f'"{key.name}" has no revision to go back to', why="none has been complete yet", hint=hint
-        )
-    phases = {run["revision"]: run.get("phase") for run in state.get("history") or ()}
-    before = [n for n in numbers if n < active and phases.get(n, "Complete") == "Complete"]
-    if not before:
-        raise Problem(f'"{key.name}" has no complete revision before {active}', hint=hint)
-    return max(before)
-
-
 async def unpin(session: Session, name: Name) -> ExitCode | None:
-    """Let go of a rollback: triggers roll out again what was withheld.
+    """End the hold of a rollback: triggers roll out again what was withheld.
 
     Example: paas unpin shop
     """
@@ -274,7 +189,7 @@ async def unpin(session: Session, name: Name) -> ExitCode | None:
         session.print(f'deploymentconfig "{key.name}" is not held')
         return None
     await (await session.cluster()).patch(DEPLOYMENTCONFIG, key, unpin_patch(), manager=MANAGER)
-    session.print(f'deploymentconfig "{key.name}" is let go')
+    session.print(f'deploymentconfig "{key.name}" is no longer held')
     session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
     return None
 
@@ -308,7 +223,7 @@ async def set_env(
                 "container", container or "", hint=f"one of: {', '.join(c['name'] for c in containers)}"
             )
         if list_ or not wanted:
-            for line in _listed(chosen):
+            for line in listed(chosen):
                 session.print(line)
             return None
         changed = [
@@ -334,34 +249,3 @@ async def set_env(
         session.say(f"next: paas rollout {follow} {key.name} -n {key.namespace}")
         return None
     return None
-
-
-def change_of(text: str) -> tuple[str, str | None]:
-    """`NAME=value` as (name, value), `NAME-` as (name, None). Raises Problem (usage)."""
-    match = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_.-]*?)(?:=(.*)|(-))", text, re.DOTALL)
-    if match is None:
-        raise usage(f'"{text}" changes no variable', hint="NAME=VALUE sets one, NAME- removes one")
-    return match[1], None if match[3] else match[2]
-
-
-def changed_env(env: Sequence[Mapping[str, Any]], changes: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """`env` with the changes: known names keep their place, new ones come last."""
-    result = []
-    left = dict(changes)
-    for entry in env:
-        if entry["name"] not in changes:
-            result.append(dict(entry))
-        elif (value := left.pop(entry["name"], None)) is not None:
-            result.append({"name": entry["name"], "value": value})
-    return result + [{"name": name, "value": value} for name, value in left.items() if value is not None]
-
-
-def _listed(containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = []
-    for container in containers:
-        if len(containers) > 1:
-            lines.append(f"# container {container['name']}")
-        for entry in container.get("env") or ():
-            value = entry.get("value", "") if "valueFrom" not in entry else "(from a reference)"
-            lines.append(f"{entry['name']}={value}")
-    return lines

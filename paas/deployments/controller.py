@@ -129,7 +129,7 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
         return snapshot
 
     async def _revisions(self, key: Key, dc: Manifest) -> tuple[Manifest, ...]:
-        """The revisions of a DeploymentConfig. When the view lacks the newest that its status tells of,
+        """The revisions of a DeploymentConfig. When the view lacks the newest that its status names,
         they are read live: a view that is behind must not look like a history that was taken away."""
         uid = dc["metadata"]["uid"]
         seen = self.view.list(CONTROLLERREVISION, key.namespace, owner_uid=uid)

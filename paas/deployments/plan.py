@@ -237,7 +237,7 @@ def _settled(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Plan
 
 
 def _seen(snapshot: Snapshot, state: DeploymentConfigStatus) -> DeploymentConfigStatus:
-    """The rollout's phase as the Deployment tells it. A TimedOut that is not believed leaves it as it is:
+    """The rollout's phase as the Deployment shows it. A TimedOut that is not believed leaves it as it is:
     Running would make it believed."""
     if not rollout.under_way(state) or snapshot.spec.paused:
         return state

@@ -189,7 +189,7 @@ class _Outlook:
             count = self.state.hold.withheld
             text += (
                 f"; held there by a rollback, {count} newer image{'' if count == 1 else 's'} withheld;"
-                f" let go with: paas unpin {self.name}"
+                f" end the hold with: paas unpin {self.name}"
             )
             return Wanted(Condition.READY, "True", Reason.ROLLBACK_HELD, text)
         if self.snapshot.edited_in_vain:

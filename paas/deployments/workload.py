@@ -102,8 +102,8 @@ def revision_of(live: Mapping[str, Any] | None) -> int | None:
 def progress(live: Manifest | None, wanted: Manifest) -> Progress:
     """How far `live` is with `wanted` (as made by `deployment`).
 
-    Whether it has been applied is told by the note on it, not by comparing the whole: a value that the
-    API server writes in another form must not keep a rollout from ever being judged.
+    Whether it has been applied is read from the note on it, not found by comparing the whole: a value that
+    the API server writes in another form must not keep a rollout from ever being judged.
     """
     if live is None:
         return Progress.ABSENT

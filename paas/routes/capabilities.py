@@ -1,4 +1,7 @@
-"""What a Route may ask for that not every dialect can do: a Route is told so, and not served by halves."""
+"""What a Route may ask for that not every dialect can do.
+
+A Route that needs something its dialect cannot do is refused with the reason, and nothing of it is published.
+"""
 
 from __future__ import annotations
 
@@ -67,5 +70,5 @@ def unsupported(intent: Intent, capabilities: Collection[Feature]) -> tuple[Feat
 
 
 def refusal(lacking: Collection[Feature]) -> str:
-    """What a Route is told that needs these."""
+    """The message to a Route that needs these."""
     return "; ".join(f"{feature} is not supported yet; {INSTEAD[feature]}" for feature in lacking)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from paas.api.resources import Key
-from paas.deployments.cli import change_of, changed_env, history_table, target_revision, verdict
+from paas.deployments.environment import change_of, changed_env
+from paas.deployments.history import history_table, target_revision, verdict
 from paas.terminal.problem import ExitCode, Problem
 
 KEY = Key("demo", "shop")
