@@ -1,1 +1,1 @@
-"""What spans the rooms: all kinds, the installation of the platform, and new applications."""
+"""An application across kinds: its summary, what happens to a Build until it is live, and logs."""

@@ -31,7 +31,7 @@ async def status(
     Example: paas status shop
     """
     from paas.apps.snapshot import snapshots
-    from paas.apps.summary import summarize
+    from paas.apps.summarize import summarize
     from paas.apps.summary_text import text
 
     project = await session.project()

@@ -124,7 +124,7 @@ def _before_the_log(
     if not said & {Queued, Running} and not builds.is_over(build):
         events.append(progress.queued(build, others))
     if Detected not in said and build["spec"]["source"]["type"] == "External":
-        # a push is told how its source is built before its Build is made; of other source `fetch` finds out
+        # a push says it before its Build is made; of an external source only `fetch` finds it out
         found = progress.detected(build)
         if found is not None and builds.phase_of(build) != Phase.NEW:
             events.append(found)

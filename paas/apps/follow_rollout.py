@@ -117,7 +117,7 @@ async def _follow_one(
 
 
 class _Seen:
-    """What was told already: each count, each reason of a pod, and the log of one crash."""
+    """What was said already: each count, each reason of a pod, and the log of one crash."""
 
     def __init__(self) -> None:
         self._progress: set[RolloutProgress] = set()
@@ -125,7 +125,7 @@ class _Seen:
         self.crash = False
 
     def first(self, event: RolloutProgress) -> bool:
-        """Whether this was not told before; from now on it was."""
+        """Whether this was not said before; from now on it was."""
         known = event in self._progress
         self._progress.add(event)
         return not known
@@ -152,7 +152,7 @@ async def _crash_log(cluster: Cluster, pod: Manifest, problem: PodProblem, seen:
         async for line in cluster.logs(key, tail=CRASH_LINES, previous=restarted):
             lines.append(line)
     except (ApiError, ClusterUnreachable):
-        pass  # the pod has gone; its reason is told
+        pass  # the pod has gone; its reason is said
     return tuple(lines)
 
 
@@ -172,7 +172,7 @@ async def _addresses(
                 if _decided(routes):
                     break
         except TimeoutError:
-            pass  # what is known is told
+            pass  # what is known by then is said
     if not routes:
         yield NoRoute(builds.name_of(config), build, state.revision)
     for route in routes:

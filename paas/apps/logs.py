@@ -49,7 +49,7 @@ async def follow_pods(
     tail: int | None = None,
 ) -> AsyncIterator[tuple[str, str]]:
     """(pod/container, line) of all matching pods, also of those that come later; without end. `tail` is
-    how many lines of each pod's past are told."""
+    how many lines of each pod's past come first."""
     known: set[tuple[str, str, str]] = set()
     async with Merge() as merge:
         merge.add("pods", observe(cluster, POD, namespace, name=name, labels=labels))

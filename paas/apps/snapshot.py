@@ -17,7 +17,7 @@ from paas.api.resources import (
     Manifest,
     Resource,
 )
-from paas.apps.summary import AppSnapshot
+from paas.apps.app_snapshot import AppSnapshot
 from paas.kube.cluster import Cluster
 
 OWN: tuple[Resource, ...] = (ROUTE, SERVICE, DEPLOYMENTCONFIG, BUILDCONFIG, IMAGESTREAM, SECRET)

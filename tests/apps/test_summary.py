@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from paas.apps.summary import AppSnapshot, AppSummary, summarize
+from paas.apps.app_snapshot import AppSnapshot
+from paas.apps.summarize import summarize
+from paas.apps.summary import AppSummary
 from paas.apps.summary_text import text
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
