@@ -340,8 +340,6 @@ class BuildConfigStatus(Status):
     """Highest number that any Build of this BuildConfig ever had."""
     repository: Annotated[str, Field(max_length=2048)] | None = None
     """Where to push, when the source is hosted here."""
-    branch: Text | None = None
-    """The branch that deploys, once known."""
     last_build: LastBuild | None = None
     """The Build with the highest number."""
     triggers: list[TriggerRecord] | None = Field(default=None, max_length=TRIGGERS_KEPT)

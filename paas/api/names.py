@@ -10,7 +10,6 @@ from typing import Final
 
 GROUP: Final = "paas.dev"
 VERSION: Final = "v1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 SYSTEM_NAMESPACE: Final = "paas-system"
 """Where operator, server and registry live."""

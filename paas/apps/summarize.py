@@ -37,7 +37,7 @@ def summarize(snapshot: AppSnapshot, app: str) -> AppSummary:
         project=own.project,
         name=app,
         urls=[route.url for route in routes if route.url],
-        sources=[_source(config) for config in own.build_configs],
+        sources=[_source(config, own.builds) for config in own.build_configs],
         builds=_builds(own),
         image_streams=[_image_stream(stream) for stream in own.streams],
         rollouts=[_rollout(config, own) for config in own.deployment_configs],
@@ -47,17 +47,25 @@ def summarize(snapshot: AppSnapshot, app: str) -> AppSummary:
     return summary.model_copy(update={"next": steps})
 
 
-def _source(config: Manifest) -> SourceSummary:
+def _source(config: Manifest, made: Iterable[Manifest]) -> SourceSummary:
     source, status = config["spec"].get("source") or {}, config.get("status") or {}
     git = source.get("git") or {}
     return SourceSummary(
         build_config=builds.name_of(config),
         git=git.get("uri"),
         repository=status.get("repository") if not git.get("uri") else None,
-        branch=git.get("ref") or status.get("branch"),
+        branch=git.get("ref") or (None if git.get("uri") else _deploying_branch(config, made)),
         context_dir=source.get("contextDir"),
         stalled=_stalled(config),
     )
+
+
+def _deploying_branch(config: Manifest, made: Iterable[Manifest]) -> str | None:
+    """The branch of a repository hosted here that becomes Builds: it is not in the spec when it is the one
+    that was pushed first."""
+    own = [build for build in made if build["spec"].get("buildConfig") == builds.name_of(config)]
+    newest = sorted(own, key=lambda build: int(build["spec"]["number"]), reverse=True)
+    return next((ref for build in newest if (ref := builds.ref_of(build))), None)
 
 
 def _builds(own: AppSnapshot) -> list[BuildSummary]:

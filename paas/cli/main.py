@@ -121,7 +121,7 @@ def application() -> typer.Typer:
     return app
 
 
-def install_embedded(installation: Installation, *, say: object) -> None:
+def install_embedded(installation: Installation) -> None:
     """What `paas up` does after its cluster is up: the installation of `paas install`."""
     import asyncio
 

@@ -6,13 +6,12 @@ import codecs
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 
 from paas.api.resources import (
     POD,
-    SERVICEACCOUNT,
     SUBJECTACCESSREVIEW,
     TOKENREVIEW,
     Key,
@@ -115,13 +114,11 @@ class Cluster(Connection):
         *,
         manager: str,
         subresource: str | None = None,
-        kind: Literal["merge", "json"] = "merge",
     ) -> Manifest:
-        """JSON merge patch (RFC 7386) or JSON patch (RFC 6902); the object as stored."""
-        content_type = MERGE_PATCH if kind == "merge" else "application/json-patch+json"
+        """JSON merge patch (RFC 7386); the object as stored."""
         path = resource.path(key.namespace, key.name, subresource)
         query = {"fieldManager": manager}
-        patched = await self.request("PATCH", path, query=query, body=patch, content_type=content_type)
+        patched = await self.request("PATCH", path, query=query, body=patch, content_type=MERGE_PATCH)
         return _complete(resource, patched)
 
     async def delete(
@@ -264,20 +261,6 @@ class Cluster(Connection):
         body = {"apiVersion": SUBJECTACCESSREVIEW.api_version, "kind": SUBJECTACCESSREVIEW.kind, "spec": spec}
         answer = await self.request("POST", SUBJECTACCESSREVIEW.path(), body=body)
         return bool((answer.get("status") or {}).get("allowed"))
-
-    async def request_token(
-        self, namespace: str, service_account: str, *, audience: str, seconds: int
-    ) -> str:
-        """A bound token of a ServiceAccount (TokenRequest), valid for `seconds` (at least 600)."""
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"audiences": [audience], "expirationSeconds": seconds},
-        }
-        answer = await self.request(
-            "POST", SERVICEACCOUNT.path(namespace, service_account, "token"), body=body
-        )
-        return str(answer["status"]["token"])
 
 
 def _complete(resource: Resource, obj: Manifest) -> Manifest:

@@ -36,7 +36,6 @@ class Entry:
     stage: str
     at: str  # RFC 3339, microseconds
     uri: str
-    user_agent: str
     decision: str = ""  # of the authorizers: "allow" or "forbid"; admission may refuse what they allow
 
 
@@ -61,6 +60,5 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
             stage=event.get("stage", ""),
             at=event.get("stageTimestamp", ""),
             uri=event.get("requestURI", ""),
-            user_agent=event.get("userAgent", ""),
             decision=(event.get("annotations") or {}).get("authorization.k8s.io/decision", ""),
         )

@@ -79,7 +79,7 @@ def up(options: UpOptions, *, install: platform.Install | None, progress: Progre
         if options.bare or install is None:
             platform.write_installation(spec, installation)
         else:
-            install(installation, say=progress)
+            install(installation)
     return spec
 
 

@@ -54,10 +54,8 @@ class Installation:
     registry_token_key: str
 
 
-class Install(Protocol):
-    """Applies the platform's manifests and waits for its processes."""
-
-    def __call__(self, installation: Installation, *, say: Callable[[str], None]) -> None: ...
+Install = Callable[[Installation], None]
+"""Applies the platform's manifests and waits for its processes."""
 
 
 class Kubectl(Protocol):

@@ -60,11 +60,6 @@ def find(obj: Mapping[str, Any] | None, type_: Condition) -> Mapping[str, Any] |
     return None
 
 
-def is_true(obj: Mapping[str, Any] | None, type_: Condition) -> bool:
-    condition = find(obj, type_)
-    return condition is not None and condition.get("status") == "True"
-
-
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds, as Kubernetes writes times."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -50,7 +50,6 @@ class Document:
     """A manifest or configuration as the registry stores it."""
 
     digest: str
-    media_type: str
     data: dict[str, Any]
 
 
@@ -121,7 +120,6 @@ class RegistryClient:
             raise RegistryUnreachable(f"{self.address} answered with JSON that is no object")
         return Document(
             digest=found.headers.get("Docker-Content-Digest") or fallback,
-            media_type=found.headers.get("Content-Type", ""),
             data=data,
         )
 

@@ -32,7 +32,7 @@ def obj(
 CONFIG = obj(
     "BuildConfig",
     spec={"source": {"git": {}}},
-    status={"repository": "https://paas.example/git/demo/shop.git", "branch": "main"},
+    status={"repository": "https://paas.example/git/demo/shop.git"},
 )
 ROUTE = obj(
     "Route",
@@ -62,7 +62,8 @@ def pod(revision: int, *, ready: bool = True, **status: Any) -> Any:
 
 
 def test_a_new_application_wants_a_push() -> None:
-    lines = describe(AppSnapshot("demo", build_configs=[CONFIG], services=[obj("Service")]), "shop", now=NOW)
+    config = {**CONFIG, "spec": {"source": {"git": {"ref": "main"}}}}
+    lines = describe(AppSnapshot("demo", build_configs=[config], services=[obj("Service")]), "shop", now=NOW)
     assert lines == [
         "shop",
         "  source   pushed here, https://paas.example/git/demo/shop.git, branch main",

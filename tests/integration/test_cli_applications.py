@@ -13,6 +13,7 @@ import yaml
 from paas.api.resources import BUILDCONFIG, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
 from tests.support import command_line
 from tests.support.command_line import URL, Person
+from tests.support.rooms import token_of
 
 pytestmark = pytest.mark.integration
 
@@ -346,11 +347,7 @@ def visitor(person: Person, folder: Path, *, resources: list[str]) -> Person:
             {**rbac, "kind": "RoleBinding", "metadata": where, "roleRef": role_ref, "subjects": subjects},
             *readers,
         )
-    token = person.cluster(
-        lambda c: c.request_token(
-            person.project, "visitor", audience="https://kubernetes.default.svc", seconds=600
-        )
-    )
+    token = person.cluster(lambda c: token_of(c, person.project, "visitor"))
     config = yaml.safe_load(person.kubeconfig.read_text())
     for user in config["users"]:
         user["user"] = {"token": token}

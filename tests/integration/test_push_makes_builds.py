@@ -33,6 +33,7 @@ from paas.server.cluster import needs_of
 from paas.settings import BuildSettings, Settings
 from paas.web.serving import serving
 from tests.support.git_server import Clone, new_clone, wait_for
+from tests.support.rooms import token_of
 
 pytestmark = pytest.mark.integration
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class Platform:
         return self.do(work)
 
     def token(self, project: str, name: str, *, audience: str = names.TOKEN_AUDIENCE) -> str:
-        return self.do(lambda cluster: cluster.request_token(project, name, audience=audience, seconds=600))
+        return self.do(lambda cluster: token_of(cluster, project, name, audience=audience))
 
     def project(self) -> str:
         name = f"push-{secrets.token_hex(3)}"
@@ -119,9 +120,7 @@ class Platform:
             builds=BuildSettings(stop_wait_seconds=1),
         )
         async with await Cluster.connect(self.kubeconfig) as admin:
-            token = await admin.request_token(
-                names.SYSTEM_NAMESPACE, "server", audience="https://kubernetes.default.svc", seconds=3600
-            )
+            token = await token_of(admin, names.SYSTEM_NAMESPACE, "server", seconds=3600)
         async with await Cluster.connect(self.kubeconfig, token=token) as cluster:
             server = Server(needs_of(cluster, settings))
             uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host="127.0.0.1", port=0)

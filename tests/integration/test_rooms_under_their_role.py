@@ -25,7 +25,7 @@ from paas.settings import Settings
 from tests.support.authority import new_authority
 from tests.support.images import make_build, stream
 from tests.support.operating import operating
-from tests.support.rooms import KEY, condition, connect, eventually, make_project, set_status
+from tests.support.rooms import KEY, condition, connect, eventually, make_project, set_status, token_of
 
 pytestmark = pytest.mark.integration
 OPERATOR = "system:serviceaccount:paas-system:operator"
@@ -47,9 +47,7 @@ async def operator_kubeconfig(api: Cluster, cluster: ApiServer, tmp_path: Path) 
                 await api.create(manifest, manager="test")
             except AlreadyExists:
                 await api.apply(manifest, manager="test")
-    token = await api.request_token(
-        "paas-system", "operator", audience="https://kubernetes.default.svc", seconds=3600
-    )
+    token = await token_of(api, "paas-system", "operator", seconds=3600)
     config = {
         "apiVersion": "v1",
         "kind": "Config",

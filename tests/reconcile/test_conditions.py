@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from paas.api.names import Condition, Reason
-from paas.reconcile.conditions import Wanted, find, is_true, merge, parse_time, timestamp
+from paas.reconcile.conditions import Wanted, find, merge, parse_time, timestamp
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -41,5 +41,7 @@ def test_a_condition_that_is_no_longer_wanted_goes() -> None:
 
 def test_reading_conditions_of_an_object_without_status() -> None:
     assert find({"metadata": {}}, Condition.READY) is None
-    assert not is_true(None, Condition.READY)
-    assert is_true({"status": {"conditions": merge([], [ready()], generation=1, now=T0)}}, Condition.READY)
+    assert find(None, Condition.READY) is None
+    found = find({"status": {"conditions": merge([], [ready()], generation=1, now=T0)}}, Condition.READY)
+    assert found is not None
+    assert found["status"] == "True"

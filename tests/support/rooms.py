@@ -9,12 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 from paas.api.names import LABEL_PROJECT
-from paas.api.resources import Key, Manifest, Resource
+from paas.api.resources import SERVICEACCOUNT, Key, Manifest, Resource
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
 
 KEY = "0123456789abcdef0123456789abcdef"
 """The credentials key of the tests."""
+API_SERVER = "https://kubernetes.default.svc"
+"""Audience of tokens for the API server itself."""
 
 
 async def connect(kubeconfig: Path) -> Cluster:
@@ -58,6 +60,19 @@ async def condition(api: Cluster, resource: Resource, key: Key, type_: str) -> t
         if found["type"] == type_:
             return found["status"], found["reason"]
     return "", ""
+
+
+async def token_of(
+    api: Cluster, namespace: str, account: str, *, audience: str = API_SERVER, seconds: int = 600
+) -> str:
+    """A bound token of a ServiceAccount (TokenRequest), valid for `seconds` (at least 600)."""
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": [audience], "expirationSeconds": seconds},
+    }
+    answer = await api.request("POST", SERVICEACCOUNT.path(namespace, account, "token"), body=body)
+    return str(answer["status"]["token"])
 
 
 async def set_status(api: Cluster, obj: Manifest, status: Manifest, *, manager: str = "test") -> Manifest:
