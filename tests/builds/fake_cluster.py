@@ -30,6 +30,7 @@ from paas.reconcile import meta
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.plan import Action, Create, Delete, Event, Plan, Requeue, Status
 from paas.settings import Settings
+from tests.support import documented
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 NAMESPACE, NAME = "demo", "shop"
@@ -263,6 +264,7 @@ class FakeCluster:
             case Create(manifest=manifest):
                 self._create(manifest)
             case Status(resource=resource, key=key, uid=uid, status=status):
+                documented.check(resource.kind, status)
                 self._status(resource, key, uid, status)
             case Delete(resource=resource, key=key, uid=uid):
                 self._delete(resource, key, uid)

@@ -23,6 +23,7 @@ from paas.deployments.strategies import STRATEGIES, Step
 from paas.deployments.strategies.rolling import Rolling
 from paas.reconcile import meta
 from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Plan, Requeue, Status
+from tests.support import documented
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 NAME, NAMESPACE = "shop", "demo"
@@ -297,6 +298,7 @@ class FakeCluster:
                 del self.revisions[key.name]
             case Status(status=status):
                 DeploymentConfigStatus.model_validate(status)
+                documented.check("DeploymentConfig", status)
                 self.dc["status"] = copy.deepcopy(status)
             case Event(reason=reason, message=message):
                 self.events.append((reason, message))

@@ -11,6 +11,7 @@ from paas.api.resources import Manifest
 from paas.images.plan import Observed, plan
 from paas.reconcile.plan import Event, Plan, Status
 from paas.settings import Settings
+from tests.support import documented
 from tests.support.completed_builds import build
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -26,6 +27,7 @@ def applied(result: Plan, to: Manifest) -> Manifest:
     for action in result.actions:
         match action:
             case Status():
+                documented.check("ImageStream", action.status)
                 to = {**to, "status": action.status}
             case Event():
                 pass

@@ -16,6 +16,7 @@ from paas.routes.plan import IssueCertificate, plan
 from paas.routes.snapshot import HostSnapshot, RouteSnapshot
 from paas.routes.tls import LIFETIME, Certificate
 from paas.settings import Settings
+from tests.support import documented
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(domain="apps.test", http_port=8080, https_port=8443)
@@ -136,6 +137,7 @@ def applied(result: Plan, *snapshots: RouteSnapshot, now: datetime = NOW) -> tup
                 left = {other: live for other, live in after[at].children.items() if other != child}
                 after[at] = replace(after[at], children=left)
             case Status(_, key, _, status):
+                documented.check("Route", status)
                 at = index(key.namespace, lambda w, k=key: w.route["metadata"]["name"] == k.name)
                 after[at] = with_route(after[at], {**after[at].route, "status": status})
             case IssueCertificate(key, _, _, hosts, _):
