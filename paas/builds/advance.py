@@ -27,8 +27,9 @@ from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
 """Seconds between questions to a registry that does not answer."""
-OBSTACLE_RECHECK: Final = 15.0
-"""Seconds between looks at an obstacle whose removal wakes nobody (a foreign object, a missing Secret)."""
+WAIT_RECHECK: Final = 15.0
+"""Seconds after which to look again while something that is not watched is in the way (a foreign object, a
+missing Secret)."""
 RETRIABLE: Final = frozenset({Reason.BUILD_POD_DELETED, Reason.BUILD_POD_EVICTED})
 """Reasons of phase Error after which a Build is run again, once."""
 _FIELDS: Final = frozenset(info.alias or name for name, info in BuildStatus.model_fields.items())
@@ -148,17 +149,17 @@ def advance(
                 f"{seen.taken} exists and is not of this build; rename or delete it and the build starts",
                 now,
             ),
-            Requeue(OBSTACLE_RECHECK),
+            Requeue(WAIT_RECHECK),
         ]
     if inputs.key is None:
         return [
             *_waits(
                 seen,
                 Reason.CANNOT_CREATE_BUILD_POD,
-                "the platform's key of credentials cannot be read; mend it with: paas up, or paas install",
+                "the platform's key for credentials cannot be read; fix it with: paas up, or paas install",
                 now,
             ),
-            Requeue(OBSTACLE_RECHECK),
+            Requeue(WAIT_RECHECK),
         ]
     return _start(seen, spec, inputs, inputs.key, repository_url, now, settings)
 

@@ -287,7 +287,7 @@ def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str,
         image = log.base_image(text) or "of the Dockerfile"
         exist = f" (the platform has {', '.join(runtimes)})" if runtimes else ""
         return Reason.BASE_IMAGE_NOT_FOUND, (
-            f"the base image {image} cannot be had: {short}; start FROM one that this cluster can "
+            f"the base image {image} cannot be pulled: {short}; start FROM one that this cluster can "
             f"reach{exist} and push again"
         )
     if error:

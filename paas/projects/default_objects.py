@@ -1,4 +1,4 @@
-"""What a project is given, as manifests: identities, the right to pull, limits and isolation."""
+"""The objects of every project, as manifests: identities, the right to pull, limits and isolation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES: Final[tuple[tuple[Resource, str], ...]] = (
     (NETWORKPOLICY, ISOLATION),
     (NETWORKPOLICY, BUILD_ISOLATION),
 )
-"""Resource and name of everything that `gifts` makes, in its order."""
+"""Resource and name of everything that `default_objects` makes, in its order."""
 
 PRIVATE_NETWORKS: Final = (
     "10.0.0.0/8",
@@ -47,7 +47,7 @@ PRIVATE_NETWORKS: Final = (
 PRIVATE_NETWORKS_V6: Final = ("::1/128", "fc00::/7", "fe80::/10")
 
 
-def gifts(namespace: Manifest, *, pull_password: str, settings: Settings) -> list[Manifest]:
+def default_objects(namespace: Manifest, *, pull_password: str, settings: Settings) -> list[Manifest]:
     """The manifests of `NAMES`, owned by the Namespace. `pull_password` belongs to this project's pods."""
     project = namespace["metadata"]["name"]
     specs: list[dict[str, Any]] = [
@@ -139,15 +139,15 @@ def _isolation(settings: Settings) -> Manifest:
 
 
 def _build_isolation(settings: Settings) -> Manifest:
-    """Nobody reaches a build; it reaches DNS, the platform, what the settings add, and the world."""
+    """Nobody reaches a build; it reaches DNS, the platform, what the settings add, and public addresses."""
     dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     extra = [{"ipBlock": {"cidr": cidr}} for cidr in settings.build_networks]
-    world = [
+    public = [
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_NETWORKS)}},
         {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_NETWORKS_V6)}},
     ]
     return {
         "podSelector": _builds("Exists"),
         "policyTypes": ["Ingress", "Egress"],
-        "egress": [{"ports": dns}, {"to": [_namespaces(settings), *extra, *world]}],
+        "egress": [{"ports": dns}, {"to": [_namespaces(settings), *extra, *public]}],
     }

@@ -11,7 +11,7 @@ from paas.api import names
 from paas.api.names import Reason
 from paas.api.project import ANNOTATION_STATUS, READY, is_project, status_of
 from paas.api.resources import NAMESPACE, Manifest, Resource, key_of, resource_of
-from paas.projects.default_objects import gifts
+from paas.projects.default_objects import default_objects
 from paas.reconcile.meta import apply_if_needed, desired, owned_by
 from paas.reconcile.plan import Action, Apply, Effect, Event, Plan
 from paas.settings import Settings
@@ -30,7 +30,7 @@ class GrantPull(Effect):
 
 @dataclass(frozen=True)
 class Observed:
-    """The Namespace with the project label; what exists under the names of the gifts, whoever made it."""
+    """The Namespace with the project label, and what has the names of its default objects."""
 
     namespace: Manifest
     pull_password: str = field(repr=False)
@@ -48,7 +48,7 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return _said(namespace, status, Reason.INVALID_SPEC)
     actions: list[Action] = []
     taken: list[str] = []
-    wanted = gifts(namespace, pull_password=observed.pull_password, settings=settings)
+    wanted = default_objects(namespace, pull_password=observed.pull_password, settings=settings)
     for manifest in wanted:
         resource, name = resource_of(manifest), manifest["metadata"]["name"]
         live = observed.children.get((resource, name))

@@ -36,7 +36,7 @@ class Authority:
         return Authority(x509.load_pem_x509_certificate(certificate_pem), key)
 
 
-def mint(authority: Authority, hosts: Sequence[str], *, now: datetime) -> tuple[bytes, bytes]:
+def issue(authority: Authority, hosts: Sequence[str], *, now: datetime) -> tuple[bytes, bytes]:
     """A new certificate (with the authority's after it) and its key, both PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.certificate

@@ -27,7 +27,7 @@ from paas.reconcile.meta import labels, part_of
 from paas.reconcile.plan import Effect, Plan
 from paas.routes.backend import service_names
 from paas.routes.capabilities import unsupported
-from paas.routes.certificates import Authority, mint, read
+from paas.routes.certificates import Authority, issue, read
 from paas.routes.claims import host_of
 from paas.routes.dialects import DEFAULT, Child
 from paas.routes.intent import intent_of
@@ -171,7 +171,7 @@ class RoutesController(Controller[HostSnapshot]):
         route = self.view.get(ROUTE, effect.route)
         if route is None or route["metadata"]["uid"] != effect.route_uid:
             raise PlanOutdated(f"Route {effect.route} is gone")
-        certificate, key = mint(self._authority, effect.hosts, now=datetime.now(UTC))
+        certificate, key = issue(self._authority, effect.hosts, now=datetime.now(UTC))
         data = {"tls.crt": certificate, "tls.key": key}
         metadata = {
             "namespace": effect.route.namespace,

@@ -21,7 +21,7 @@ class Source(StrEnum):
     """Where a host's certificate comes from."""
 
     DEFAULT = "Default"  # the ingress controller's wildcard
-    OWN = "Own"  # a Secret of the Route, minted by the platform's authority
+    OWN = "Own"  # a Secret of the Route, issued by the platform's authority
     UNAVAILABLE = "Unavailable"  # nobody here may sign for it
     NONE = "None"  # plain http
 

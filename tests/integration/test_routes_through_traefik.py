@@ -25,7 +25,7 @@ from paas.api.resources import INGRESSCLASS, ROUTE, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.view import View
 from paas.node import build as components
-from paas.routes.certificates import Authority, mint
+from paas.routes.certificates import Authority, issue
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
 from tests.support.authority import new_authority
@@ -89,7 +89,7 @@ def edge(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("traefik")
     now = datetime.now(UTC)
     ca, ca_key = new_authority([DOMAIN], now=now)
-    certificate, key = mint(Authority.load(ca, ca_key), [f"*.{DOMAIN}"], now=now)
+    certificate, key = issue(Authority.load(ca, ca_key), [f"*.{DOMAIN}"], now=now)
     for name, content in (("ca.crt", ca), ("ca.key", ca_key), ("tls.crt", certificate), ("tls.key", key)):
         (folder / name).write_bytes(content)
     backend = ThreadingHTTPServer(("127.0.0.1", 0), Echo)

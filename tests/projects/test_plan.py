@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import paas.projects.default_objects as gifts_module
+import paas.projects.default_objects as default_objects_module
 import paas.projects.plan as plan_module
 from paas.api.names import ANNOTATION_DESIRED, PULL_SECRET
 from paas.api.project import ANNOTATION_STATUS, is_project, is_reserved, status_of
@@ -227,7 +227,7 @@ def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, n
     assert planned(after) == Plan()
 
 
-@pytest.mark.parametrize("module", [plan_module, gifts_module], ids=["plan", "gifts"])
+@pytest.mark.parametrize("module", [plan_module, default_objects_module], ids=["plan", "default_objects"])
 def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached(module):
     with every_branch(module) as missed:
         a_plan_after_its_plan_was_applied_is_empty()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from paas.routes.certificates import Authority, mint, read
+from paas.routes.certificates import Authority, issue, read
 from tests.support.authority import new_authority
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -34,8 +34,8 @@ def secret(certificate: bytes, key: bytes) -> dict:
     }
 
 
-def test_what_was_minted_is_read_back():
-    found = read(secret(*mint(AUTHORITY, [HOST], now=NOW)), AUTHORITY.certificate)
+def test_what_was_issued_is_read_back():
+    found = read(secret(*issue(AUTHORITY, [HOST], now=NOW)), AUTHORITY.certificate)
     assert found is not None
     assert (found.hosts, found.trusted) == ({HOST}, True)
     assert found.not_after == NOW + timedelta(days=90)
@@ -43,20 +43,20 @@ def test_what_was_minted_is_read_back():
 
 def test_no_certificate_outlives_its_authority():
     late = NOW + timedelta(days=300)
-    found = read(secret(*mint(AUTHORITY, [HOST], now=late)), AUTHORITY.certificate)
+    found = read(secret(*issue(AUTHORITY, [HOST], now=late)), AUTHORITY.certificate)
     assert found is not None
     assert found.not_after == AUTHORITY.certificate.not_valid_after_utc
 
 
 def test_t11_another_authoritys_certificate_is_not_trusted():
-    found = read(secret(*mint(authority(), [HOST], now=NOW)), AUTHORITY.certificate)
+    found = read(secret(*issue(authority(), [HOST], now=NOW)), AUTHORITY.certificate)
     assert found is not None
     assert not found.trusted
 
 
 def test_t11_a_key_of_another_certificate_is_not_trusted():
-    certificate, _ = mint(AUTHORITY, [HOST], now=NOW)
-    _, key = mint(AUTHORITY, [HOST], now=NOW)
+    certificate, _ = issue(AUTHORITY, [HOST], now=NOW)
+    _, key = issue(AUTHORITY, [HOST], now=NOW)
     found = read(secret(certificate, key), AUTHORITY.certificate)
     assert found is not None
     assert not found.trusted
@@ -69,7 +69,7 @@ def test_t11_a_key_of_another_certificate_is_not_trusted():
         {"data": None},
         {"data": {"tls.crt": "!", "tls.key": "!"}},
         secret(b"nonsense", b"nonsense"),
-        {"data": {"tls.crt": secret(*mint(AUTHORITY, [HOST], now=NOW))["data"]["tls.crt"]}},
+        {"data": {"tls.crt": secret(*issue(AUTHORITY, [HOST], now=NOW))["data"]["tls.crt"]}},
     ],
 )
 def test_what_is_no_certificate_and_key_reads_as_none(broken):
@@ -78,7 +78,7 @@ def test_what_is_no_certificate_and_key_reads_as_none(broken):
 
 @pytest.mark.parametrize(("host", "accepted"), [(HOST, True), ("other.b.apps.test", False)])
 def test_a_client_that_trusts_the_authority_accepts_it_for_its_host_only(tmp_path, host, accepted):
-    certificate, key = mint(AUTHORITY, [HOST], now=NOW)
+    certificate, key = issue(AUTHORITY, [HOST], now=NOW)
     (tmp_path / "chain.pem").write_bytes(certificate + key)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "chain.pem")

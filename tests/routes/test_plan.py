@@ -154,9 +154,9 @@ def test_a_foreign_ingress_under_a_name_is_left_alone_and_said(name):
 def test_a_deeper_host_gets_a_certificate_of_its_own():
     snapshot = observed(route(tls=EDGE, host=DEEP), service=service())
     result = planned(snapshot, host=DEEP)
-    (mint,) = [action for action in result.actions if isinstance(action, IssueCertificate)]
-    assert (mint.secret, mint.hosts, mint.secret_uid) == ("shop.route-tls", (DEEP,), None)
-    (before,) = applied(Plan(tuple(a for a in result.actions if a is not mint)), snapshot)
+    (issue,) = [action for action in result.actions if isinstance(action, IssueCertificate)]
+    assert (issue.secret, issue.hosts, issue.secret_uid) == ("shop.route-tls", (DEEP,), None)
+    (before,) = applied(Plan(tuple(a for a in result.actions if a is not issue)), snapshot)
     assert conditions(before)["CertificateReady"] == ("False", "CertificatePending")
     snapshot = published(snapshot, host=DEEP)
     assert conditions(snapshot)["CertificateReady"] == ("True", "CertificateIssued")
@@ -176,14 +176,14 @@ CERTIFICATES = {
 }
 
 
-@pytest.mark.parametrize(("found", "minted", "ready"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
-def test_t11_when_a_certificate_is_made_anew(found, minted, ready):
+@pytest.mark.parametrize(("found", "issued", "ready"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
+def test_t11_when_a_certificate_is_made_again(found, issued, ready):
     snapshot = observed(route(tls=EDGE, host=DEEP), service=service())
     snapshot = replace(snapshot, secret=secret_of(snapshot), certificate=found)
     result = planned(snapshot, host=DEEP)
-    mints = [action for action in result.actions if isinstance(action, IssueCertificate)]
-    assert [mint.secret_uid for mint in mints] == (["secret-uid"] if minted else [])
-    without = Plan(tuple(action for action in result.actions if action not in mints))
+    issues = [action for action in result.actions if isinstance(action, IssueCertificate)]
+    assert [issue.secret_uid for issue in issues] == (["secret-uid"] if issued else [])
+    without = Plan(tuple(action for action in result.actions if action not in issues))
     (after,) = applied(without, snapshot)
     assert conditions(after)["CertificateReady"][0] == ready
     assert "tls" in ingresses_of(after)["shop"]["spec"]  # what is there keeps serving

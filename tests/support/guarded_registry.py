@@ -34,7 +34,7 @@ from paas.api.resources import BUILD, NAMESPACE, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.registry.http import TokenDependencies, token_router
 from paas.registry.signer import Signer
-from paas.routes.certificates import Authority, mint
+from paas.routes.certificates import Authority, issue
 from tests.support.authority import new_authority
 
 SERVICE = "registry.test"
@@ -94,7 +94,7 @@ def serving(folder: Path, *, binaries: Path, kubeconfig: Path, credential_key: b
     """A registry and its token endpoint, until the block ends."""
     now = datetime.now(UTC)
     ca, ca_key = new_authority(["localhost"], now=now)
-    certificate, key = mint(Authority.load(ca, ca_key), ["localhost"], now=now)
+    certificate, key = issue(Authority.load(ca, ca_key), ["localhost"], now=now)
     for name, content in (("ca.crt", ca), ("tls.crt", certificate), ("tls.key", key)):
         (folder / name).write_bytes(content)
     signer = Signer(new_signing_key())
