@@ -16,13 +16,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from paas.api.base import first_problem
-from paas.api.build import TERMINAL, BuildOutputStatus, BuildOutputTo, BuildSpec, BuildStatus, Phase
+from paas.api.build import KIND, TERMINAL, BuildOutputStatus, BuildOutputTo, BuildSpec, BuildStatus, Phase
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, JOB, Manifest, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.reconcile import conditions, meta
-from paas.reconcile.plan import Action, Delete, Event, Requeue, Status
+from paas.reconcile.plan import Action, Delete, Event, Requeue
+from paas.reconcile.status import ConditionTable
 from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
@@ -32,7 +33,7 @@ WAIT_RECHECK: Final = 15.0
 missing Secret)."""
 RETRIABLE: Final = frozenset({Reason.BUILD_POD_DELETED, Reason.BUILD_POD_EVICTED})
 """Reasons of phase Error after which a Build is run again, once."""
-_FIELDS: Final = frozenset(info.alias or name for name, info in BuildStatus.model_fields.items())
+TABLE: Final = ConditionTable(KIND, summary=Condition.SUCCEEDED)
 
 
 @dataclass(frozen=True)
@@ -336,13 +337,7 @@ def _status(seen: ObservedBuild, now: datetime, **changes: Any) -> list[Action]:
     wanted = conditions.Wanted(
         Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), after.message or ""
     )
-    status = after.dump()
-    status["conditions"] = conditions.merge(
-        stored.get("conditions") or (), [wanted], generation=build["metadata"].get("generation", 1), now=now
-    )
-    if status == {name: value for name, value in stored.items() if name in _FIELDS}:
-        return []
-    return [Status(BUILD, key_of(build), build["metadata"]["uid"], status)]
+    return TABLE.write(build, {**after.dump(), "conditions": TABLE.conditions(build, [wanted], now=now)})
 
 
 def _pod_start(seen: ObservedBuild) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from paas.api.build import Phase, TriggerType
 from paas.api.build_request import BuildRequest
 from paas.api.buildconfig import (
     ANNOTATION_PAUSED,
+    KIND,
     TRIGGERS_KEPT,
     BuildConfigSpec,
     BuildConfigStatus,
@@ -26,13 +28,16 @@ from paas.api.buildconfig import (
     TriggerRecord,
 )
 from paas.api.names import Condition, Reason
-from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest, key_of
+from paas.api.resources import BUILD, Key, Manifest, key_of
 from paas.builds import prune, run_policy
 from paas.builds.advance import RETRIABLE, JobInputs, ObservedBuild, advance, phase_of, started
 from paas.fetch.request import repository_path
-from paas.reconcile import conditions
-from paas.reconcile.plan import Action, Delete, Effect, Plan, Status
+from paas.reconcile.conditions import Wanted
+from paas.reconcile.plan import Action, Delete, Effect, Plan
+from paas.reconcile.status import Blocker, ConditionTable, generation_of
 from paas.settings import Settings
+
+TABLE: Final = ConditionTable(KIND)
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,8 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     try:
         spec = BuildConfigSpec.model_validate(config["spec"])
     except ValidationError as problem:
-        wanted = [
-            _stalled(Condition.READY, "False", f"{first_problem(problem)}; correct it with: kubectl edit bc"),
-            _stalled(Condition.STALLED, "True", first_problem(problem)),
-        ]
-        return Plan.of([*actions, *_config_status(observed, seen, wanted, None, now)])
+        blocker = Blocker(Reason.INVALID_SPEC, f"{first_problem(problem)}; correct it with: kubectl edit bc")
+        return Plan.of([*actions, *_config_status(observed, seen, _summary(blocker), None, now)])
     url = repository_url(observed.key, settings) if spec.source.kind is SourceType.HOSTED else None
     actions += _config_status(observed, seen, _conditions(observed, spec), url, now)
     again = _to_repeat(config, seen)
@@ -127,42 +129,36 @@ def _stream_of(build: Manifest) -> str:
     return str(build["spec"]["output"]["to"]["name"].partition(":")[0])
 
 
-def _conditions(observed: Observed, spec: BuildConfigSpec) -> list[conditions.Wanted]:
+def _conditions(observed: Observed, spec: BuildConfigSpec) -> list[Wanted]:
+    resolved, blocker = _source_resolved(observed, spec), None
+    to = spec.output.to
+    if resolved.status == "False":
+        blocker = Blocker(resolved.reason, resolved.message, stalled=False)
+    elif to.stream not in observed.streams:
+        text = f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it"
+        blocker = Blocker(Reason.INVALID_OUTPUT_REFERENCE, text, stalled=False)
+    return [resolved, *_summary(blocker)]
+
+
+def _source_resolved(observed: Observed, spec: BuildConfigSpec) -> Wanted:
+    type_ = Condition.SOURCE_RESOLVED
     if observed.source_secret_missing:
         name = spec.source.source_secret.name if spec.source.source_secret else ""
         text = f"there is no Secret {name!r}; create it with the keys username and password"
-        resolved = conditions.Wanted(Condition.SOURCE_RESOLVED, "False", Reason.FETCH_SOURCE_FAILED, text)
-    elif spec.source.kind is SourceType.HOSTED:
-        resolved = conditions.Wanted(
-            Condition.SOURCE_RESOLVED, "True", Reason.HOSTED, "the source is the repository hosted here"
-        )
-    else:
-        resolved = conditions.Wanted(
-            Condition.SOURCE_RESOLVED, "True", Reason.EXTERNAL, f"the source is {spec.source.git.uri}"
-        )
-    to = spec.output.to
-    if resolved.status == "False":
-        ready = conditions.Wanted(Condition.READY, "False", resolved.reason, resolved.message)
-    elif to.stream not in observed.streams:
-        ready = conditions.Wanted(
-            Condition.READY,
-            "False",
-            Reason.INVALID_OUTPUT_REFERENCE,
-            f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it",
-        )
-    else:
-        ready = conditions.Wanted(Condition.READY, "True", Reason.RECONCILED, "builds can start")
-    return [resolved, ready]
+        return Wanted(type_, "False", Reason.FETCH_SOURCE_FAILED, text)
+    if spec.source.kind is SourceType.HOSTED:
+        return Wanted(type_, "True", Reason.HOSTED, "the source is the repository hosted here")
+    return Wanted(type_, "True", Reason.EXTERNAL, f"the source is {spec.source.git.uri}")
 
 
-def _stalled(type_: Condition, truth: conditions.Truth, text: str) -> conditions.Wanted:
-    return conditions.Wanted(type_, truth, Reason.INVALID_SPEC, text)
+def _summary(blocker: Blocker | None) -> list[Wanted]:
+    return TABLE.summarised(blocker, Wanted(Condition.READY, "True", Reason.RECONCILED, "builds can start"))
 
 
 def _config_status(
     observed: Observed,
     seen: list[ObservedBuild],
-    wanted: list[conditions.Wanted],
+    wanted: list[Wanted],
     url: str | None,
     now: datetime,
 ) -> list[Action]:
@@ -172,22 +168,15 @@ def _config_status(
     own = [each.build for each in seen]
     last = own[-1] if own else None
     numbers = [int(build["spec"]["number"]) for build in own]
-    generation = config["metadata"].get("generation", 1)
     last_build = _last_build(last) if last is not None else stored.get("lastBuild")
     status = BuildConfigStatus(
-        observed_generation=generation,
+        observed_generation=generation_of(config),
         last_version=max([int(stored.get("lastVersion") or 0), *numbers]),
         repository=url,
         last_build=LastBuild.model_validate(last_build) if last_build else None,
         triggers=_triggers(stored, own) or None,
     ).dump()
-    status["conditions"] = conditions.merge(
-        stored.get("conditions") or (), wanted, generation=generation, now=now
-    )
-    mine = {"observedGeneration", "lastVersion", "repository", "lastBuild", "triggers", "conditions"}
-    if status == {name: value for name, value in stored.items() if name in mine}:
-        return []
-    return [Status(BUILDCONFIG, observed.key, config["metadata"]["uid"], status)]
+    return TABLE.write(config, {**status, "conditions": TABLE.conditions(config, wanted, now=now)})
 
 
 def _last_build(build: Manifest) -> dict[str, str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from pydantic import ValidationError
 
-from paas.api.image import ImageStreamStatus, TagHistory
+from paas.api.image import KIND, ImageStreamStatus, TagHistory
 from paas.api.names import Condition, Reason
 from paas.api.resources import IMAGESTREAM, Manifest, key_of
 from paas.images.history import merge
-from paas.reconcile import conditions
 from paas.reconcile.conditions import Wanted
-from paas.reconcile.plan import Action, Event, Plan, Status
+from paas.reconcile.plan import Event, Plan
+from paas.reconcile.status import Blocker, ConditionTable, generation_of
 from paas.registry.reference import stream_repository
 from paas.settings import Settings
+
+TABLE: Final = ConditionTable(KIND)
 
 
 @dataclass(frozen=True)
@@ -30,28 +33,21 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     """Merge what is new; write the status only when it differs; tell of each tag that moved."""
     stream = observed.stream
     metadata = stream["metadata"]
-    key, generation = key_of(stream), int(metadata.get("generation") or 0)
+    key, generation = key_of(stream), generation_of(stream)
     stored = _stored(stream)
     repository = f"{settings.registry_pull}/{stream_repository(key.namespace, key.name)}"
     tags = merge(stored.tags, observed.builds, repository=repository, generation=generation)
-    wanted = ImageStreamStatus(
+    status = ImageStreamStatus(
         observed_generation=generation,
         docker_image_repository=repository,
         tags=tags,
         tag_names=_names(tags),
         updated=max((history.items[0].created for history in tags if history.items), default=None),
-        conditions=tuple(
-            conditions.merge(
-                [condition.dump() for condition in stored.conditions or ()],
-                [_ready(tags, repository)],
-                generation=generation,
-                now=now,
-            )
-        ),
-    )
-    if wanted == stored:
+    ).dump()
+    status["conditions"] = TABLE.conditions(stream, _conditions(tags, repository), now=now)
+    actions = TABLE.write(stream, status)
+    if not actions:
         return Plan()
-    actions: list[Action] = [Status(IMAGESTREAM, key, metadata["uid"], wanted.dump())]
     before = {history.tag: history for history in stored.tags}
     for history in tags:
         known = before.get(history.tag)
@@ -82,15 +78,16 @@ def _names(tags: tuple[TagHistory, ...]) -> str:
     return text if len(text) <= 1024 else f"{text[:1020]}..."
 
 
-def _ready(tags: tuple[TagHistory, ...], repository: str) -> Wanted:
+def _conditions(tags: tuple[TagHistory, ...], repository: str) -> list[Wanted]:
     current = [history for history in tags if history.items]
-    if current:
-        names = ", ".join(f"{history.tag} from {history.items[0].build}" for history in current[:5])
-        more = f" and {len(current) - 5} more" if len(current) > 5 else ""
-        return Wanted(Condition.READY, "True", Reason.RECONCILED, f"holds {names}{more}")
-    return Wanted(
-        Condition.READY,
-        "False",
-        Reason.NO_IMAGES,
-        f"no build has pushed to {repository} yet; push a commit, or run `paas start-build` to make one",
+    blocker = None
+    if not current:
+        text = (
+            f"no build has pushed to {repository} yet; push a commit, or run `paas start-build` to make one"
+        )
+        blocker = Blocker(Reason.NO_IMAGES, text, stalled=False)
+    names = ", ".join(f"{history.tag} from {history.items[0].build}" for history in current[:5])
+    more = f" and {len(current) - 5} more" if len(current) > 5 else ""
+    return TABLE.summarised(
+        blocker, Wanted(Condition.READY, "True", Reason.RECONCILED, f"holds {names}{more}")
     )

@@ -14,6 +14,7 @@ from paas.api.resources import NAMESPACE, Manifest, Resource, key_of, resource_o
 from paas.projects.default_objects import default_objects
 from paas.reconcile.meta import apply_if_needed, desired, owned_by
 from paas.reconcile.plan import Action, Apply, Effect, Event, Plan
+from paas.reconcile.status import Blocker
 from paas.settings import Settings
 
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
@@ -44,8 +45,8 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     namespace = observed.namespace
     if not is_project(namespace):
         name = namespace["metadata"]["name"]
-        status = f"stalled: the name {name} is reserved; make a project of another name"
-        return _said(namespace, status, Reason.INVALID_SPEC)
+        text = f"the name {name} is reserved; make a project of another name"
+        return Plan.of(_said(namespace, Blocker(Reason.INVALID_SPEC, text)))
     actions: list[Action] = []
     taken: list[str] = []
     wanted = default_objects(namespace, pull_password=observed.pull_password, settings=settings)
@@ -59,34 +60,40 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     account = observed.default_account
     if account is not None and not _pulls(account):
         actions.append(GrantPull(namespace["metadata"]["name"], "default"))
+    blocker = None
     if taken:
-        status = (
-            f"stalled: {', '.join(taken)} exist but were not made by the platform; "
+        text = (
+            f"{', '.join(taken)} exist but were not made by the platform; "
             f"delete them, and the platform makes its own"
         )
+        blocker = Blocker(Reason.NAME_TAKEN, text)
     elif account is None:
-        status = "preparing: ServiceAccount default does not exist yet"
-    else:
-        status = READY
-    return Plan((*actions, *_said(namespace, status, Reason.NAME_TAKEN if taken else None).actions))
+        text = "ServiceAccount default does not exist yet"
+        blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)
+    return Plan.of([*actions, *_said(namespace, blocker)])
 
 
 def _pulls(account: Manifest) -> bool:
     return any(ref.get("name") == names.PULL_SECRET for ref in account.get("imagePullSecrets") or ())
 
 
-def _said(namespace: Manifest, status: str, problem: Reason | None = None) -> Plan:
-    """The Namespace with our part of it: the status, and the pod security level unless an administrator
-    chose another. A problem is also told as an Event."""
+def _said(namespace: Manifest, blocker: Blocker | None) -> list[Action]:
+    """The Namespace with our part of it: the status in an annotation, as a Namespace has no conditions, and
+    the pod security level unless an administrator chose another. What stalls is also told by an Event."""
     metadata = namespace["metadata"]
+    status = READY
+    if blocker is not None:
+        status = f"{'stalled' if blocker.stalled else 'preparing'}: {blocker.message}"
     level = (metadata.get("labels") or {}).get(POD_SECURITY)
     secured = level is not None or not is_project(namespace)
     if status_of(namespace) == status and secured:
-        return Plan()
+        return []
     ours: Manifest = {"name": metadata["name"], "annotations": {ANNOTATION_STATUS: status}}
     if level in (None, BASELINE) and is_project(namespace):
         ours["labels"] = {POD_SECURITY: BASELINE}
-    apply = Apply(desired({"apiVersion": "v1", "kind": "Namespace", "metadata": ours}), uid=metadata["uid"])
-    if problem is None:
-        return Plan((apply,))
-    return Plan((apply, Event(NAMESPACE, key_of(namespace), metadata["uid"], problem, status, "Warning")))
+    manifest = desired({"apiVersion": "v1", "kind": "Namespace", "metadata": ours})
+    actions: list[Action] = [Apply(manifest, uid=metadata["uid"])]
+    if blocker is not None and blocker.stalled:
+        about = NAMESPACE, key_of(namespace), metadata["uid"]
+        actions.append(Event(*about, blocker.reason, status, "Warning"))
+    return actions

@@ -1,0 +1,99 @@
+"""One way to write a status: a table a kind says what its conditions are, and what differs is written. Pure.
+
+    Blocker ──▶ summarised ──▶ conditions ──▶ write ──▶ Status, and an Event when there is something to tell
+
+A status that is stored already gives no action, so that a steady object sees no write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from paas.api.base import Kind
+from paas.api.names import Condition, Reason
+from paas.api.resources import Manifest, key_of
+from paas.reconcile.conditions import Wanted, find, merge
+from paas.reconcile.plan import Action, Event, Status
+
+ABNORMAL: Final = frozenset({Condition.STALLED, Condition.RECONCILING})
+"""Conditions that are present only while they are True, as kstatus wants them."""
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """Why an object is not as its spec asks; the message ends with what to do. `stalled`: nothing goes on
+    without a person, else it is only waited for."""
+
+    reason: Reason
+    message: str
+    stalled: bool = True
+
+
+@dataclass(frozen=True)
+class ConditionTable:
+    """What a controller says about the objects of one kind. Which conditions they have, and which fields
+    of the status are the controller's, is the kind's."""
+
+    kind: Kind
+    summary: Condition = Condition.READY
+    """The condition that is always there: whether all that the object promises is so."""
+    announced: Mapping[Condition, Container[Reason]] = field(default_factory=dict)
+    """Reasons that are told by an Event too, when a condition comes to have them."""
+
+    @property
+    def types(self) -> frozenset[Condition]:
+        return frozenset(condition.type for condition in self.kind.conditions)
+
+    def summarised(self, blocker: Blocker | None, well: Wanted) -> list[Wanted]:
+        """The summary and what is abnormal: `well` when nothing blocks, else the blocker's words."""
+        if blocker is None:
+            return [well]
+        wanted = [Wanted(self.summary, "False", blocker.reason, blocker.message)]
+        abnormal = Condition.STALLED if blocker.stalled else Condition.RECONCILING
+        if abnormal in self.types:
+            wanted.append(Wanted(abnormal, "True", blocker.reason, blocker.message))
+        return wanted
+
+    def conditions(
+        self, obj: Manifest, wanted: Iterable[Wanted], *, now: datetime, generation: int | None = None
+    ) -> list[Manifest]:
+        """The condition list to store: exactly the wanted ones. `generation` is the one that they are
+        about, when that is not the object's own."""
+        chosen = list(wanted)
+        for condition in chosen:
+            assert condition.type in self.types, f"{self.kind.singular} has no condition {condition.type}"
+            if condition.type in ABNORMAL:
+                assert condition.status == "True", f"{condition.type} is absent when it is not True"
+        before = (obj.get("status") or {}).get("conditions") or ()
+        number = generation_of(obj) if generation is None else generation
+        return merge(before, chosen, generation=number, now=now)
+
+    def write(self, obj: Manifest, status: Manifest) -> list[Action]:
+        """The write of this status (conditions and all) and what is told about it; nothing when it is
+        stored already."""
+        stored = obj.get("status") or {}
+        fields = {info.alias or name for name, info in self.kind.status.model_fields.items()}
+        if status == {name: value for name, value in stored.items() if name in fields}:
+            return []
+        uid = obj["metadata"]["uid"]
+        return [Status(self.kind.resource, key_of(obj), uid, status), *self._events(obj, status)]
+
+    def _events(self, obj: Manifest, status: Manifest) -> list[Event]:
+        events = []
+        for condition, reasons in self.announced.items():
+            before, after = find(obj, condition) or {}, find({"status": status}, condition) or {}
+            reason = after.get("reason")
+            if reason is None or reason == before.get("reason") or Reason(reason) not in reasons:
+                continue
+            about = self.kind.resource, key_of(obj), obj["metadata"]["uid"]
+            type: Literal["Normal", "Warning"] = "Normal" if after["status"] == "True" else "Warning"
+            events.append(Event(*about, reason, after["message"], type))
+        return events
+
+
+def generation_of(obj: Manifest) -> int:
+    """metadata.generation; 0 when the API server has not numbered the object."""
+    return int(obj["metadata"].get("generation") or 0)
