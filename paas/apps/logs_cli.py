@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from paas.terminal.naming import APP_WORDS
 from paas.terminal.output import plain
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
-from paas.terminal.session import Session
+from paas.terminal.session import Session, interrupted
 
 if TYPE_CHECKING:
     from paas.api.resources import Key, Manifest, Resource
     from paas.kube.cluster import Cluster
+
+
+_BUILD: Final = ("build", "builds")
+_BUILDCONFIG: Final = ("bc", "buildconfig", "buildconfigs")
+_DEPLOYMENTCONFIG: Final = ("dc", "deploymentconfig", "deploymentconfigs")
+_POD: Final = ("pod", "pods", "po")
 
 
 async def logs(
@@ -37,18 +44,20 @@ async def logs(
     from paas.api import resources as r
     from paas.api.resources import Key
 
-    project = await session.project()
     word, _, name = what.rpartition("/")
     word = word.lower().partition(".")[0]
     if follow and previous:
         raise usage("--follow and --previous exclude each other", hint="leave --follow out")
+    if word not in ("", *_BUILD, *_BUILDCONFIG, *_POD, *_DEPLOYMENTCONFIG, *APP_WORDS):
+        raise usage(f'"{what}" has no log', hint=f"paas logs {name}, or build/…, bc/…, dc/…, pod/…")
     options = _LogOptions(follow, tail, timestamps, previous, container)
-    cluster = await session.cluster()
-    if word in ("build", "builds"):
+    project, cluster = await session.project(), await session.cluster()
+    session.goes_on = interrupted()
+    if word in _BUILD:
         return await _build_logs(
             session, cluster, await _required(cluster, r.BUILD, Key(project, name)), options
         )
-    if word in ("bc", "buildconfig", "buildconfigs"):
+    if word in _BUILDCONFIG:
         await _required(cluster, r.BUILDCONFIG, Key(project, name))
         newest = await _newest_build(cluster, project, name)
         if newest is None:
@@ -56,12 +65,10 @@ async def logs(
                 f'"{name}" has no builds yet', hint=f"git push paas HEAD, or paas start-build {name}"
             )
         return await _build_logs(session, cluster, newest, options)
-    if word in ("pod", "pods", "po"):
+    if word in _POD:
         await _required(cluster, r.POD, Key(project, name))
         return await _pod_logs(session, cluster, project, name, None, options)
-    if word not in ("", "dc", "deploymentconfig", "deploymentconfigs", "app", "apps"):
-        raise usage(f'"{what}" has no log', hint=f"paas logs {name}, or build/…, bc/…, dc/…, pod/…")
-    if word in ("dc", "deploymentconfig", "deploymentconfigs"):
+    if word in _DEPLOYMENTCONFIG:
         config = await _required(cluster, r.DEPLOYMENTCONFIG, Key(project, name))
     else:
         config = await _application(cluster, Key(project, name))
@@ -119,6 +126,7 @@ async def _build_logs(
 
     name, project = builds.name_of(build), build["metadata"]["namespace"]
     if options.follow and not builds.is_over(build):
+        session.goes_on = interrupted(f'build "{name}" goes on', f"paas logs -f build/{name} -n {project}")
         said = False
         pods = ""
         async for found in observe(cluster, BUILD, project, name=name):

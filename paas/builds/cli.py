@@ -13,7 +13,7 @@ from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
-from paas.terminal.session import MANAGER, Output, Session, command
+from paas.terminal.session import MANAGER, Output, Session, command, interrupted
 
 if TYPE_CHECKING:
     from paas.api.build import BuildSpec
@@ -54,8 +54,9 @@ def register(app: typer.Typer, follow: Follow) -> None:
 
         if follow_ and wait:
             raise usage("--follow and --wait exclude each other", hint="--follow also waits")
+        wanted = plain_name(name, BUILDCONFIG_WORDS)
         cluster, project = await session.cluster(), await session.project()
-        key = Key(project, plain_name(name, BUILDCONFIG_WORDS))
+        key = Key(project, wanted)
         request = await _request(session, key, commit, no_cache=no_cache)
         try:
             build = (await instantiate(cluster, key, request, manager=MANAGER)).build
@@ -67,6 +68,9 @@ def register(app: typer.Typer, follow: Follow) -> None:
         else:
             session.print(document([build], output, single=True))
         if follow_ or wait:
+            session.goes_on = interrupted(
+                f'build "{started}" goes on', f"paas logs -f build/{started} -n {project}"
+            )
             return await follow(session, build, follow_, timeout)
         session.say(f"next: paas logs -f build/{started} -n {project}")
         return None
@@ -85,9 +89,10 @@ async def cancel_build(
     """
     from paas.api.build import TERMINAL
 
+    names = [plain_name(given, BUILD_WORDS) for given in builds]
     cluster, project = await session.cluster(), await session.project()
     code = ExitCode.OK
-    for name in [plain_name(given, BUILD_WORDS) for given in builds]:
+    for name in names:
         build = await cluster.get(BUILD, Key(project, name))
         if build is None:
             raise not_found("build", name, project, hint=f"paas get builds -n {project}")

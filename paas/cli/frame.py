@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from paas.cli import elsewhere
+from paas.cli import completion, elsewhere
 from paas.terminal.group import Group
 from paas.terminal.problem import usage
 from paas.terminal.session import CONNECTION, Context, Kubeconfig, Namespace
@@ -75,6 +75,7 @@ def complete(root: Any) -> Any:
     root.headings, root.elsewhere = HEADINGS, elsewhere.WORDS
     root.commands["rollout"].elsewhere = elsewhere.IN_ROLLOUT
     root.commands["set"].elsewhere = elsewhere.IN_SET
+    completion.attach(root)
     return root
 
 

@@ -59,14 +59,32 @@ def tell(problem: BaseException) -> int:
     from paas.terminal.colour import BOLD_RED, painted, wanted
     from paas.terminal.output import plain
     from paas.terminal.problem import explain
+    from paas.terminal.rest import NoKubeconfig
 
     said = _of_command_line(problem) or explain(problem)
+    if isinstance(said, NoKubeconfig) and (line := _kubeconfig_of_this_machine()):
+        said.hint = line
     for i, line in enumerate(said.lines()):
         line = plain(line)
         if i == 0 and line.startswith("error:") and wanted(sys.stderr, os.environ):
             line = painted("error:", BOLD_RED) + line.removeprefix("error:")
         sys.stderr.write(line + "\n")
     return int(said.code)
+
+
+def _kubeconfig_of_this_machine() -> str | None:
+    """The line to type for the cluster that runs here, if one does."""
+    from paas.node import instance
+
+    try:
+        known = [each for name in instance.names() if (each := instance.load(name)) is not None]
+        running = [each.name for each in known if instance.alive(each) is not None]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # its record is somebody else's to read
+    if not running:
+        return None
+    flag = "" if "default" in running else f" --name {running[0]}"
+    return f"export KUBECONFIG=$(paas kubeconfig{flag})"
 
 
 def _of_command_line(problem: BaseException) -> Problem | None:  # type: ignore[name-defined]  # noqa: F821

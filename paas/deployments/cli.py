@@ -15,7 +15,7 @@ from paas.terminal.group import group
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
 from paas.terminal.problem import ExitCode, Problem, not_found
-from paas.terminal.session import MANAGER, Output, Session, command
+from paas.terminal.session import MANAGER, Output, Session, command, interrupted
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="DeploymentConfig: shop or dc/shop.")]
 ATTEMPTS = 5
@@ -33,7 +33,8 @@ def register(app: typer.Typer) -> None:
 
 
 async def _get(session: Session, given: str) -> tuple[Key, Manifest]:
-    key = Key(await session.project(), plain_name(given, DEPLOYMENTCONFIG_WORDS))
+    name = plain_name(given, DEPLOYMENTCONFIG_WORDS)
+    key = Key(await session.project(), name)
     found = await (await session.cluster()).get(DEPLOYMENTCONFIG, key)
     if found is None:
         raise not_found("deploymentconfig", key.name, key.namespace, hint=f"paas get dc -n {key.namespace}")
@@ -73,6 +74,10 @@ async def status(
     from paas.kube.observe import observe
 
     key, config = await _get(session, name)
+    if watch:
+        session.goes_on = interrupted(
+            f'the rollout of "{key.name}" goes on', f"paas rollout status {key.name} -n {key.namespace}"
+        )
     said = ""
     try:
         async with asyncio.timeout(timeout):

@@ -34,7 +34,8 @@ async def git_remote(
 
     Example: git clone … && cd shop && paas git-remote shop
     """
-    key = Key(await session.project(), plain_name(name, BUILDCONFIG_WORDS))
+    wanted = plain_name(name, BUILDCONFIG_WORDS)
+    key = Key(await session.project(), wanted)
     found = await (await session.cluster()).get(BUILDCONFIG, key)
     if found is None:
         raise not_found("buildconfig", key.name, key.namespace, hint="paas new-app")

@@ -80,9 +80,9 @@ def read(path: Path) -> tuple[Settings, Keys]:
 async def install_on(kubeconfig: Path | None, settings: Settings, keys: Keys) -> None:
     """Install on the cluster of this kubeconfig (None: the current one). Raises Problem."""
     from paas.install.apply import InstallFailed, install
-    from paas.kube.cluster import Cluster
+    from paas.terminal.rest import connect
 
-    async with await Cluster.connect(kubeconfig) as cluster:
+    async with await connect(kubeconfig) as cluster:
         try:
             await install(cluster, settings, keys, say=_say)
         except InstallFailed as problem:
@@ -91,9 +91,9 @@ async def install_on(kubeconfig: Path | None, settings: Settings, keys: Keys) ->
 
 async def _uninstall() -> None:
     from paas.install.apply import InstallFailed, uninstall
-    from paas.kube.cluster import Cluster
+    from paas.terminal.rest import connect
 
-    async with await Cluster.connect() as cluster:
+    async with await connect(None) as cluster:
         try:
             await uninstall(cluster, say=_say)
         except InstallFailed as problem:

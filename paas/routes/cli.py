@@ -31,8 +31,8 @@ async def open_(
 
     Example: paas open shop
     """
-    project, cluster = await session.project(), await session.cluster()
     wanted = plain_name(name, ("route", "routes", "rt", "app"))
+    project, cluster = await session.project(), await session.cluster()
     found = [r for r in await cluster.list(ROUTE, project) if wanted in (_app(r), r["metadata"]["name"])]
     if not found:
         raise not_found("route", wanted, project, hint=f"paas expose {wanted} -n {project}")
@@ -68,8 +68,8 @@ async def expose(
 
     Example: paas expose shop --hostname shop.example.com
     """
-    project, cluster = await session.project(), await session.cluster()
     target = plain_name(service, ("svc", "services", "service"))
+    project, cluster = await session.project(), await session.cluster()
     found = await cluster.get(SERVICE, Key(project, target))
     if found is None:
         raise not_found("service", target, project, hint=f"paas get svc -n {project}")

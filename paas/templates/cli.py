@@ -57,8 +57,9 @@ async def new_app(
         raise usage(
             f'there is no strategy "{strategy}"', hint="leave --strategy out; docker is the one there is"
         )
-    project = await session.project()
     wanted = create.Wanted(source, name, ref, context_dir, tuple(env or ()), port, remote)
+    create.variables(wanted.env)
+    project = await session.project()
     found = await create.look(wanted, project)
     for line in create.explanation(found):
         session.say(line)

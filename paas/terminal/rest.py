@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paas.terminal.kubeconfig import KubeconfigError, Login, load, paths
+from paas.terminal.problem import Problem
 
 if TYPE_CHECKING:
     import aiohttp
@@ -95,16 +96,30 @@ class LeanClient:
             await self._session.close()
 
 
-async def connect(kubeconfig: Path | None, *, context: str | None) -> Cluster:
-    """A connection as `Cluster.connect` makes it. Raises ClusterUnreachable."""
+class NoKubeconfig(Problem):
+    """Nothing says which cluster to work on."""
+
+    def __init__(self, looked: str) -> None:
+        super().__init__(
+            "there is no kubeconfig, so no cluster to work on",
+            why=f"no file {looked}",
+            hint="export KUBECONFIG=FILE, or start a cluster on this machine: paas up",
+        )
+
+
+async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Cluster:
+    """A connection as `Cluster.connect` makes it. Raises ClusterUnreachable, NoKubeconfig."""
     from paas.kube.cluster import Cluster
     from paas.kube.errors import ClusterUnreachable
 
-    if any(path.is_file() for path in paths(kubeconfig, os.environ)):
+    files = paths(kubeconfig, os.environ)
+    if any(path.is_file() for path in files):
         try:
             login = load(kubeconfig, context=context)
         except KubeconfigError as problem:
             raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
         if not login.proxied and (login.token is not None or login.certificate is not None):
             return Cluster(LeanClient(login), namespace=login.namespace, context=login.context)
+    elif kubeconfig or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" not in os.environ:
+        raise NoKubeconfig(", ".join(str(path) for path in files))
     return await Cluster.connect(kubeconfig, context=context)

@@ -176,9 +176,8 @@ def _run(session: Session, work: Coroutine[Any, Any, ExitCode | None]) -> ExitCo
     try:
         return asyncio.run(_with_session(session, work))
     except KeyboardInterrupt:
-        if session.goes_on is None:
-            raise
-        raise session.goes_on from None
+        # typer would end the process without a word
+        raise session.goes_on or Problem("interrupted", code=ExitCode.INTERRUPTED) from None
 
 
 def command(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -183,3 +186,46 @@ def test_delete_of_a_project_says_what_goes(person: Person) -> None:
     assert found is None or found["metadata"]["deletionTimestamp"]
     refused = person.paas("delete", "project", "default")
     assert (refused.code, 'namespace "default" is not a project' in refused.err) == (1, True)
+
+
+def completed(person: Person, *words: str) -> list[str]:
+    """What bash would offer after `paas WORDS`, whose last one is incomplete."""
+    environment = {
+        **os.environ, "HOME": str(person.home), "XDG_CACHE_HOME": str(person.home / "cache"),
+        "KUBECONFIG": str(person.kubeconfig), "_PAAS_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(("paas", *words)), "COMP_CWORD": str(len(words)),
+    }  # fmt: skip
+    script = (
+        "import sys; sys.argv[0] = 'paas'; from paas.cli import completion, main; "
+        "completion.WITHIN = 60; main.main()"  # a busy machine is no reason to fail
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_the_shell_completes_kinds_names_and_projects(claims: Person) -> None:
+    project = claims.project
+    assert completed(claims, "get", "persistentvolumec") == ["persistentvolumeclaims"]
+    assert {"all", "apps", "builds", "events", "events.events.k8s.io"} <= set(completed(claims, "get", "''"))
+    assert completed(claims, "-n", project, "get", "pvc", "m-1") == ["m-10"]
+    assert completed(claims, "get", "-n", project, "pvc/m-1") == ["pvc/m-10"]
+    assert project in completed(claims, "status", "-n", "demo-")
+    assert completed(claims, "project", project) == [project]
+    assert completed(claims, "get", "pods", "-o", "js") == ["json", "jsonpath="]
+    build_config = {
+        "apiVersion": "paas.dev/v1", "kind": "BuildConfig",
+        "metadata": {"name": "shop", "namespace": project},
+        "spec": {"output": {"to": {"kind": "ImageStreamTag", "name": "shop:latest"}}},
+    }  # fmt: skip
+    claims.create(build_config)
+    assert completed(claims, "-n", project, "start-build", "s") == ["shop"]
+    assert completed(claims, "-n", project, "logs", "bc/") == ["bc/shop"]
+
+
+def test_completion_is_silent_when_the_cluster_does_not_answer(claims: Person, tmp_path: Path) -> None:
+    config = yaml.safe_load(claims.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (tmp_path / "nobody").write_text(yaml.safe_dump(config))
+    for kubeconfig in (tmp_path / "nobody", tmp_path / "nothing"):
+        assert completed(Person(kubeconfig, tmp_path, "demo"), "get", "pvc", "m") == []
