@@ -19,7 +19,6 @@ from paas.api.build_request import BuildRefused, BuildRequest, InstantiateError
 from paas.api.buildconfig import BuildConfigSpec
 from paas.api.names import Reason
 from paas.api.resources import Manifest
-from paas.git import push_messages
 from paas.git.objects import Objects, reading
 from paas.git.repositories import Repository
 from paas.git.worker import Prepared
@@ -27,7 +26,6 @@ from paas.source.buildpacks import Buildpack
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree
-from paas.terminal.progress_lines import detail
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +93,7 @@ class Preparer:
         request = replace(
             request, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
         )
-        found = made.found or ("Builds by its Dockerfile",)
-        lines = (push_messages.detected(found[0]), *map(detail, found[1:]))
-        return Prepared(request, (push_messages.received(request), *lines))
+        return Prepared(request, made.found)
 
 
 def _short(request: BuildRequest) -> str:
@@ -106,8 +102,7 @@ def _short(request: BuildRequest) -> str:
 
 def _invalid(request: BuildRequest, problem: Unbuildable) -> Prepared:
     invalid = InvalidSource(reason=problem.reason, message=problem.message[:LONGEST_MESSAGE])
-    lines = (push_messages.received(request), *push_messages.problem_lines(problem.message))
-    return Prepared(replace(request, invalid=invalid), lines)
+    return Prepared(replace(request, invalid=invalid))
 
 
 def person(identity: bytes) -> Person:

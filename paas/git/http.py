@@ -20,7 +20,8 @@ from typing import Final
 from paas.api.resources import Key
 from paas.git import protocol, push_messages, serve
 from paas.git.access import NAME, Access, NoRepository, NotAllowed, Service, Unknown
-from paas.git.receive import Push, PushSession, Receiver
+from paas.git.push_session import Push, PushSession
+from paas.git.receive import Receiver
 from paas.git.refs import refusals
 from paas.git.repositories import Repository
 from paas.kube.cluster import UserInfo

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from paas.api.build_request import BuildRequest, InstantiateError
 from paas.api.resources import Key, Manifest
 
 ZERO: Final = "0" * 40
@@ -34,24 +34,48 @@ class Command:
         return self.ref.removeprefix(BRANCHES) if self.ref.startswith(BRANCHES) else None
 
 
-class OutcomeKind(StrEnum):
-    """What became of one branch update that was stored."""
+@dataclass(frozen=True)
+class Unchanged:
+    """The branch is where it was, or was deleted: there is nothing to build."""
 
-    BUILD = "build"  # a Build was made (or found, after a crash)
-    STORED = "stored"  # another branch deploys
-    REFUSED = "refused"  # the deploying branch, but no Build can be made
-    GONE = "gone"  # the BuildConfig was deleted meanwhile
+    branch: str
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one branch update; `lines` tell the pusher."""
+class Stored:
+    """The commits are stored; another branch deploys."""
 
     branch: str
-    kind: OutcomeKind
-    lines: tuple[str, ...]
-    build: Manifest | None = None
+    deploying: str
 
+
+@dataclass(frozen=True)
+class Built:
+    """A Build was made, or found after a crash. `found` says how the source is built."""
+
+    branch: str
+    request: BuildRequest
+    found: tuple[str, ...]
+    build: Manifest
+
+
+@dataclass(frozen=True)
+class NotBuilt:
+    """The branch deploys, but no Build can be made."""
+
+    branch: str
+    problem: InstantiateError
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The BuildConfig was deleted meanwhile."""
+
+    branch: str
+
+
+Outcome = Unchanged | Stored | Built | NotBuilt | Gone
+"""What became of one branch update that git accepted."""
 
 FindConfig = Callable[[Key], Awaitable[Manifest | None]]
 """The live BuildConfig or Build of that key."""

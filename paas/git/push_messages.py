@@ -1,4 +1,5 @@
-"""What a pusher reads about a push, before its Build is followed. Pure."""
+"""What a pusher reads about a push, before its Build is followed: the only place of the receive path that
+makes words. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +7,38 @@ from collections.abc import Sequence
 
 from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
+from paas.git.push import Built, Gone, NotBuilt, Outcome, Stored, Unchanged
 from paas.terminal.progress_lines import detail, problem, step
 
 
-def received(request: BuildRequest) -> str:
+def outcome(key: Key, what: Outcome) -> list[str]:
+    """What became of one branch of a push to the repository of `key`."""
+    match what:
+        case Unchanged():
+            return []
+        case Stored(branch, deploying):
+            return [
+                step(f"Stored {branch}; no build, because {branch} does not deploy: {deploying} does"),
+                detail(f"To deploy these commits: git push paas {branch}:{deploying}"),
+                detail(
+                    f"To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}"
+                ),
+            ]
+        case Built(_, request, found):
+            if request.invalid is not None:
+                return [_received(request), *problem_lines(request.invalid.message)]
+            how = found or ("Builds by its Dockerfile",)
+            return [_received(request), step(how[0]), *map(detail, how[1:])]
+        case NotBuilt(_, refusal):
+            return problem_lines(str(refusal))
+        case Gone():
+            return problem_lines(
+                f"BuildConfig {key.name} was deleted from project {key.namespace} meanwhile; no build was "
+                "made. Create it again with: paas new-app"
+            )
+
+
+def _received(request: BuildRequest) -> str:
     """The first line: what came and from whom."""
     subject = (request.commit_message or "").strip().split("\n", 1)[0][:72]
     user = request.user or (request.author.name if request.author else "") or "unknown"
@@ -17,23 +46,10 @@ def received(request: BuildRequest) -> str:
     return step(f"Received {request.ref} {(request.commit or '')[:7]}{title} ({user})")
 
 
-def detected(how: str) -> str:
-    return step(how)
-
-
 def problem_lines(message: str) -> list[str]:
     """A problem's text, a line each."""
     lines = [line for line in message.splitlines() if line.strip()]
     return [problem(line) for line in lines]
-
-
-def stored(branch: str, deploying: str) -> list[str]:
-    """Another branch deploys."""
-    return [
-        step(f"Stored {branch}; no build, because {branch} does not deploy: {deploying} does"),
-        detail(f"To deploy these commits: git push paas {branch}:{deploying}"),
-        detail(f"To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}"),
-    ]
 
 
 def deleted(branch: str, deploying: bool) -> list[str]:
@@ -63,13 +79,6 @@ def still_running(build: str | None, key: Key) -> list[str]:
     """Whoever pushed stops here; the work goes on."""
     follow = f"paas logs -f build/{build} -n {key.namespace}" if build else f"paas status -n {key.namespace}"
     return [step(f"Still running; it goes on without you. Follow it with: {follow}")]
-
-
-def gone(key: Key) -> list[str]:
-    return problem_lines(
-        f"BuildConfig {key.name} was deleted from project {key.namespace} meanwhile; no build was made. "
-        f"Create it again with: paas new-app"
-    )
 
 
 def restarting() -> list[str]:

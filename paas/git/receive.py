@@ -3,7 +3,7 @@
     request ──feed──▶ [queue] ──▶ git receive-pack ──▶ band 2 at once, report held back
                                         │ ends
                                         ▼
-                        worker handles the reflog ──▶ Outcome ──▶ story of the Build, line by line
+                        worker handles the reflog ──▶ Outcome ──▶ progress of the Build, line by line
                                         ▼
                                 report, flush ──▶ [frames] ──▶ response
 
@@ -16,119 +16,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Final
 
-from dulwich.errors import GitProtocolError
-
-from paas.api.resources import Key, Manifest
-from paas.git import process, protocol, push_messages
-from paas.git.push import TAGS, Command, Follow, Outcome
-from paas.git.reflog import committer
-from paas.git.repositories import Repository
+from paas.api.resources import Manifest
+from paas.git import protocol, push_messages
+from paas.git.push import TAGS, Built, Command, Follow, Outcome
+from paas.git.push_session import Push, PushSession
+from paas.git.receive_pack import receive_pack
 from paas.git.worker import OutcomeWaiter, Workers
 
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 32
 """git children that take in pushes at the same time; more wait for their turn."""
-LARGEST_REPORT: Final = 4 * 2**20
 PATIENCE: Final = 10.0
 """Seconds without an Outcome after which the pusher is told why it takes long."""
 DRAIN_SECONDS: Final = 30.0
 
 
-@dataclass
-class Push:
-    """What is known of a push before its pack arrives."""
-
-    repository: Repository
-    user: str
-    commands: list[Command]
-    capabilities: frozenset[str]
-    header: bytes
-    """The command list for the child."""
-    id: str = field(default_factory=lambda: secrets.token_hex(12))
-
-    @property
-    def key(self) -> Key:
-        return self.repository.key
-
-    @property
-    def side_band(self) -> bool:
-        return "side-band-64k" in self.capabilities
-
-    @property
-    def reports(self) -> bool:
-        return bool(self.capabilities & {"report-status", "report-status-v2"})
-
-
-class PushSession:
-    """A push under way. `feed`, then `finish` or `abandon`; meanwhile and after, iterate `frames`."""
-
-    def __init__(self, push: Push) -> None:
-        self.push = push
-        self.result = "unknown"
-        self._input: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
-        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._left = False
-        self._refusal: str | None = None
-
-    async def feed(self, data: bytes) -> None:
-        await self._input.put(data)
-
-    async def finish(self) -> None:
-        await self._input.put(None)
-
-    async def abandon(self, reason: str) -> None:
-        """The pack will not be complete: git gets its end of input and stores nothing."""
-        self._refusal = reason
-        await self._input.put(None)
-
-    def leave(self) -> None:
-        """Nobody reads the frames any more."""
-        self._left = True
-
-    async def frames(self, *, keep_alive: float) -> AsyncIterator[bytes]:
-        """The response's body; an empty packet when nothing came for `keep_alive` seconds."""
-        while True:
-            try:
-                async with asyncio.timeout(keep_alive):
-                    frame = await self._frames.get()
-            except TimeoutError:
-                if self.push.side_band:
-                    yield protocol.KEEP_ALIVE
-                continue
-            if frame is None:
-                return
-            yield frame
-
-    def say(self, lines: list[str] | tuple[str, ...]) -> None:
-        if self.push.side_band:
-            self.put(b"".join(protocol.told(line) for line in lines))
-
-    def put(self, frame: bytes) -> None:
-        if not self._left and frame:
-            self._frames.put_nowait(frame)
-
-
 class Receiver:
-    """Runs pushes. `story` tells how a Build goes on; `stop` ends the telling, not the pushes."""
+    """Runs pushes. `follow` says how a Build goes on; `stop_following` ends that, not the pushes."""
 
     def __init__(
         self,
         workers: Workers,
         *,
-        story: Follow,
+        follow: Follow,
         limit: int,
-        story_seconds: float = 900,
+        follow_seconds: float = 900,
         patience: float = PATIENCE,
     ) -> None:
-        self._workers, self._story, self._limit = workers, story, limit
-        self._story_seconds, self._patience = story_seconds, patience
+        self._workers, self._follow, self._limit = workers, follow, limit
+        self._follow_seconds, self._patience = follow_seconds, patience
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._sessions: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -144,8 +64,8 @@ class Receiver:
     def active(self) -> int:
         return len(self._sessions)
 
-    def stop_telling(self) -> None:
-        """From now on stories end with the line that says how to go on following."""
+    def stop_following(self) -> None:
+        """From now on a pusher reads how to go on following, and no more."""
         self._stopping.set()
 
     async def wait(self, *, timeout: float) -> None:
@@ -163,7 +83,7 @@ class Receiver:
                 session.result = "accepted" if accepted else "refused"
                 log.info("push %s to %s by %s: %s", push.id, push.key, push.user, session.result)
                 self._workers.wake(push.repository)
-                await self._tell(session, waiter, [c for c in push.commands if c.ref in accepted])
+                await self._report_progress(session, waiter, [c for c in push.commands if c.ref in accepted])
             if push.reports:
                 session.put(protocol.reported(report, side_band=push.side_band))
         except Exception:
@@ -173,27 +93,27 @@ class Receiver:
                 push_messages.problem_lines("The server failed. See with git fetch whether it was stored")
             )
         finally:
-            session._frames.put_nowait(None)
-            await _discard(session._input)
+            session.end()
+            await session.discard()
 
     # -- taking the pack in ----------------------------------------------------------------------------
 
     async def _store(self, session: PushSession) -> bytes:
-        """Run receive-pack; the report it made, or one of ours in its stead."""
+        """Run receive-pack; the report it made, or one of ours in its place."""
         push = session.push
         if any(command.deletes for command in push.commands) and not await self._workers.drain(
             push.repository, timeout=DRAIN_SECONDS
         ):
             # the log goes with its branch, so what is in it must have been handled; a push that comes
             # in between moves the branch, and then git finds that `old` no longer holds
-            await _discard(session._input)
+            await session.discard()
             reason = "earlier pushes are not handled yet; try again in a minute"
             return protocol.refused_report(push.commands, {}, otherwise=reason)
         async with self._slots:
-            report = await self._receive_pack(session)
-        if session._refusal is not None and protocol.parse_report(report) is None:
+            report = await receive_pack(session, limit=self._limit)
+        if session.aborted is not None and protocol.parse_report(report) is None:
             return protocol.refused_report(
-                push.commands, {}, unpack=session._refusal, otherwise="unpacker error"
+                push.commands, {}, unpack=session.aborted, otherwise="unpacker error"
             )
         if protocol.parse_report(report) is None:
             return protocol.refused_report(
@@ -201,48 +121,12 @@ class Receiver:
             )
         return report
 
-    async def _receive_pack(self, session: PushSession) -> bytes:
-        push = session.push
-        child = await process.start(
-            ["receive-pack", "--stateless-rpc", str(push.repository.path)],
-            config={"receive.maxInputSize": str(self._limit)},
-            extra=committer(push.user, push.id),
-        )
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stderr is not None
-        feeding = asyncio.create_task(_feed(session, child.stdin))
-        errors = asyncio.create_task(process.tail(child.stderr))
-        report = bytearray()
-        bands = protocol.Demultiplexer()
-        try:
-            while data := await child.stdout.read(2**16):
-                if not push.side_band:
-                    report += data
-                    continue
-                for channel, payload in bands.feed(data):
-                    if channel == 1:
-                        report += payload
-                    else:
-                        session.put(protocol.band(2, payload))
-                        if b"exceeds maximum allowed size" in payload:
-                            session.say(push_messages.too_large(self._limit))
-                if len(report) > LARGEST_REPORT:
-                    break
-            await child.wait()
-        except GitProtocolError:
-            log.warning("push %s: output of receive-pack cannot be read", push.id)
-        finally:
-            await process.stop(child)
-            feeding.cancel()
-            text = await errors
-            if text or child.returncode:
-                log.info("push %s: receive-pack ended with %s: %s", push.id, child.returncode, text[-500:])
-        return bytes(report)
+    # -- what the pusher reads ----------------------------------------------------------------------------
 
-    # -- telling the pusher ----------------------------------------------------------------------------
-
-    async def _tell(self, session: PushSession, waiter: OutcomeWaiter, accepted: list[Command]) -> None:
+    async def _report_progress(
+        self, session: PushSession, waiter: OutcomeWaiter, accepted: list[Command]
+    ) -> None:
+        """Say what becomes of the accepted commands, until the end of their Builds and rollouts."""
         push = session.push
         for command in accepted:
             if command.deletes and command.branch:
@@ -253,22 +137,22 @@ class Receiver:
             )
         )
         awaited = {c.branch for c in accepted if c.branch and not c.deletes and c.old != c.new}
-        until = time.monotonic() + self._story_seconds
+        until = time.monotonic() + self._follow_seconds
         builds: list[Manifest] = []
         while awaited:
             outcome = await self._outcome(session, waiter, until)
             if outcome is None:
                 return
             awaited.discard(outcome.branch)
-            session.say(outcome.lines)
-            if outcome.build is not None:
+            session.say(push_messages.outcome(push.key, outcome))
+            if isinstance(outcome, Built):
                 builds.append(outcome.build)
         for build in builds:
-            await self._tell_story(session, build, until)
+            await self._follow_build(session, build, until)
 
     async def _outcome(self, session: PushSession, waiter: OutcomeWaiter, until: float) -> Outcome | None:
         """The next Outcome; None when it is not worth waiting any longer."""
-        told = False
+        said = False
         getting = asyncio.ensure_future(waiter.next())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -278,75 +162,45 @@ class Receiver:
                 )
                 if getting.done():
                     return getting.result()
-                if self._stopping.is_set() or session._left or time.monotonic() > until:
+                if self._stopping.is_set() or session.left or time.monotonic() > until:
                     session.say(push_messages.still_running(None, session.push.key))
                     return None
-                if self._workers.stuck(session.push.repository) and not told:
-                    told = True
+                if self._workers.stuck(session.push.repository) and not said:
+                    said = True
                     session.say(push_messages.waiting(session.push.key))
         finally:
             getting.cancel()
             stopping.cancel()
 
-    async def _tell_story(self, session: PushSession, build: Manifest, until: float) -> None:
+    async def _follow_build(self, session: PushSession, build: Manifest, until: float) -> None:
         name = str(build["metadata"]["name"])
         stopping = asyncio.ensure_future(self._stopping.wait())
-        telling = asyncio.ensure_future(self._each_line(session, build))
+        following = asyncio.ensure_future(self._each_line(session, build))
         try:
             await asyncio.wait(
-                {telling, stopping},
+                {following, stopping},
                 timeout=max(0.0, until - time.monotonic()),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if not telling.done():
+            if not following.done():
                 if self._stopping.is_set():
                     session.say(push_messages.restarting())
                 session.say(push_messages.still_running(name, session.push.key))
         finally:
-            telling.cancel()
+            following.cancel()
             stopping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await telling
+                await following
 
     async def _each_line(self, session: PushSession, build: Manifest) -> None:
         try:
-            async with contextlib.aclosing(self._story(build)) as lines:
+            async with contextlib.aclosing(self._follow(build)) as lines:
                 async for line in lines:
-                    if session._left:
+                    if session.left:
                         return
                     session.say([line])
         except asyncio.CancelledError:
             raise
         except Exception as problem:
-            log.warning("the story of %s broke off: %s", build["metadata"]["name"], problem)
+            log.warning("following build %s broke off: %s", build["metadata"]["name"], problem)
             session.say(push_messages.still_running(str(build["metadata"]["name"]), session.push.key))
-
-
-async def _feed(session: PushSession, stdin: asyncio.StreamWriter) -> None:
-    """Pass the request on to the child; what it does not want any more is read and dropped, since a
-    client wants to be rid of its pack before it listens."""
-    deaf = False
-    try:
-        await _write(stdin, session.push.header)
-    except (BrokenPipeError, ConnectionResetError):
-        deaf = True
-    while (data := await session._input.get()) is not None:
-        if deaf:
-            continue
-        try:
-            await _write(stdin, data)
-        except (BrokenPipeError, ConnectionResetError):
-            deaf = True
-    session._input.put_nowait(None)  # for whoever discards the rest
-    stdin.close()
-
-
-async def _write(stdin: asyncio.StreamWriter, data: bytes) -> None:
-    stdin.write(data)
-    await stdin.drain()
-
-
-async def _discard(queue: asyncio.Queue[bytes | None]) -> None:
-    """Read up to the end, so that nobody is held up who still writes."""
-    while await queue.get() is not None:
-        pass

@@ -6,7 +6,7 @@
 It alone makes Builds of pushes. The mark moves after the Build exists, and the Build's trigger id comes
 from the reflog line; so a crash anywhere leads to the same Build once. Whatever wakes a worker (a push,
 the start of the server, the sweep that looks for pushes of a child that outlived its server) only says
-that there may be work; what the work is stands in the repository.
+that there may be work; what there is to do is read from the repository.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from dataclasses import dataclass, field
 from paas.api.build import TriggerType
 from paas.api.build_request import BuildRequest, Instantiate, InstantiateError
 from paas.api.resources import Manifest
-from paas.git import push_messages
-from paas.git.push import BRANCHES, FindConfig, Outcome, OutcomeKind
+from paas.git.push import BRANCHES, Built, FindConfig, Gone, NotBuilt, Outcome, Stored, Unchanged
 from paas.git.reflog import Entry, Handled, pending, trigger_id
 from paas.git.refs import deploying_branch, is_update
 from paas.git.repositories import Repositories, Repository
@@ -33,10 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The request of a push with everything about its commit filled in, and what the pusher is told of it."""
+    """The request of a push with everything about its commit filled in. `found` says how it is built."""
 
     request: BuildRequest
-    lines: tuple[str, ...]
+    found: tuple[str, ...] = ()
 
 
 Prepare = Callable[[Repository, Manifest, BuildRequest], Awaitable[Prepared]]
@@ -216,32 +215,31 @@ class Workers:
             await repository.set_head(preferred[0])
 
     async def _handle(self, repository: Repository, branch: str, entry: Entry) -> None:
-        outcome, pin = await self._decide(repository, branch, entry)
+        outcome, number = await self._decide(repository, branch, entry)
         # the pusher need not wait for the mark: without it the same Build is found again
         for waiter in self._waiting.get((repository.uid, entry.push), ()):
             waiter.put(outcome)
         if repository.path.is_dir():
-            await repository.mark(branch, entry, pin=pin)
+            await repository.mark(branch, entry, pin=number)
 
     async def _decide(self, repository: Repository, branch: str, entry: Entry) -> tuple[Outcome, int | None]:
+        """What becomes of this move of a branch, and the number of its Build."""
         if not is_update(entry.old, entry.new):
-            return Outcome(branch, OutcomeKind.STORED, ()), None
+            return Unchanged(branch), None
         config = await self._find(repository.key)
         if config is None or config["metadata"]["uid"] != repository.uid:
-            return Outcome(branch, OutcomeKind.GONE, tuple(push_messages.gone(repository.key))), None
+            return Gone(branch), None
         git_source = (config["spec"].get("source") or {}).get("git") or {}
         deploying = deploying_branch(git_source.get("ref"), repository.head())
         if branch != deploying:
-            return Outcome(branch, OutcomeKind.STORED, tuple(push_messages.stored(branch, deploying))), None
+            return Stored(branch, deploying), None
         try:
             prepared = await self._prepare(repository, config, self._request(repository, branch, entry))
             made = await self._instantiate(repository.key, prepared.request)
         except InstantiateError as problem:
-            return Outcome(
-                branch, OutcomeKind.REFUSED, tuple(push_messages.problem_lines(str(problem)))
-            ), None
+            return NotBuilt(branch, problem), None
         log.info("push %s to %s %s: build %s", entry.push, repository.key, branch, made.name)
-        return Outcome(branch, OutcomeKind.BUILD, prepared.lines, made.build), made.number
+        return Built(branch, prepared.request, prepared.found, made.build), made.number
 
     def _request(self, repository: Repository, branch: str, entry: Entry) -> BuildRequest:
         return BuildRequest(

@@ -13,7 +13,7 @@ from paas.kube import logs
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ClusterUnreachable
 from paas.server.app import Server
-from paas.server.cluster import needs_of
+from paas.server.cluster import dependencies_of
 from paas.settings import parse, settings_file
 from paas.web.serving import serving
 
@@ -24,8 +24,8 @@ async def serve(*, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = parse(settings_file(os.environ).read_text())
     async with await Cluster.connect() as cluster:
-        server = Server(needs_of(cluster, settings))
-        uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host=host, port=port)
+        server = Server(dependencies_of(cluster, settings))
+        uvicorn = serving(server.app, on_stop=server.receiver.stop_following, host=host, port=port)
         log.info("serving on %s port %d, repositories in %s", host, port, settings.repositories)
         await uvicorn.serve()
         if not uvicorn.started:

@@ -73,13 +73,13 @@ class Dependencies:
     """Numbers of the Builds of a BuildConfig."""
     instantiate: Instantiate
     prepare: Prepare
-    story: Follow
+    follow: Follow
     ready: Callable[[], Awaitable[bool]]
     """Whether the cluster answers."""
     credential_key: bytes
     routers: tuple[APIRouter, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    story_seconds: float = 900
+    follow_seconds: float = 900
     patience_seconds: float = 10
     scan_seconds: float = SCAN_SECONDS
 
@@ -99,9 +99,9 @@ class Server:
         )
         self.receiver = Receiver(
             self.workers,
-            story=needs.story,
+            follow=needs.follow,
             limit=needs.limits.push_bytes,
-            story_seconds=needs.story_seconds,
+            follow_seconds=needs.follow_seconds,
             patience=needs.patience_seconds,
         )
         access_to_repositories = Access(
@@ -168,7 +168,7 @@ class Server:
             finally:
                 for task in beside:
                     task.cancel()
-                self.receiver.stop_telling()
+                self.receiver.stop_following()
                 await self.receiver.wait(timeout=8)  # in all below the pod's grace period of 30 s
                 await self.workers.stop()
 

@@ -1,4 +1,4 @@
-"""What the server needs of a real cluster: the rooms' wishes as calls of the API server."""
+"""What the server needs of a real cluster: what the rooms ask for, as calls of the API server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from paas.source import buildpacks
 MANAGER = "paas-server"
 
 
-def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
+def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
     """Everything that the server is made of. Raises OSError when a key is not mounted."""
     auth = Auth(cluster)
     credential_key = credentials.key_of(settings.credentials_key_file.read_text())
@@ -47,7 +47,7 @@ def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
         build_numbers=functools.partial(build_numbers, cluster),
         instantiate=functools.partial(start_build, cluster),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
-        story=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),
+        follow=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),
         ready=functools.partial(is_ready, cluster),
         credential_key=credential_key,
         routers=(token_router(tokens),),
@@ -55,7 +55,7 @@ def needs_of(cluster: Cluster, settings: Settings) -> Dependencies:
             push_bytes=settings.sources.push_limit_bytes,
             total_seconds=settings.sources.request_timeout_seconds,
         ),
-        story_seconds=settings.builds.stop_wait_seconds + 30,
+        follow_seconds=settings.builds.stop_wait_seconds + 30,
     )
 
 

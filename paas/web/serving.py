@@ -1,5 +1,6 @@
 """uvicorn, with what it lacks for a server on the open net: a time-out for request heads, and word of a
-SIGTERM before it waits for connections, so that stories end instead of holding the process up."""
+SIGTERM before it waits for connections, so that answers that last as long as a build end early.
+"""
 
 from __future__ import annotations
 

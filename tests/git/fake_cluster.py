@@ -77,7 +77,7 @@ class FakeCluster:
         self._write(self.root / "builds" / _file(key), build)
 
     def switch(self, name: str, on: bool = True, text: str = "") -> None:
-        """Turn a behaviour on or off: `unreachable`, `refuse`, `story`, `endless-story`."""
+        """Turn a behaviour on or off: `unreachable`, `refuse`, `endless-story`."""
         path = self.root / name
         path.write_text(text) if on else path.unlink(missing_ok=True)
 
@@ -147,7 +147,7 @@ class FakeCluster:
         self._write(self.root / "builds" / _file(Key(key.namespace, f"{key.name}-{number}")), build, new=True)
         return Instantiated(build, created=True)
 
-    async def story(self, build: Manifest) -> AsyncIterator[str]:
+    async def follow(self, build: Manifest) -> AsyncIterator[str]:
         name = build["metadata"]["name"]
         yield f"-----> Build {name} queued"
         while self.is_on("endless-story"):

@@ -29,7 +29,7 @@ from paas.auth import credentials
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
 from paas.server.app import Server
-from paas.server.cluster import needs_of
+from paas.server.cluster import dependencies_of
 from paas.settings import BuildSettings, Settings
 from paas.web.serving import serving
 from tests.support.git_server import Clone, new_clone, wait_for
@@ -122,8 +122,8 @@ class Platform:
         async with await Cluster.connect(self.kubeconfig) as admin:
             token = await token_of(admin, names.SYSTEM_NAMESPACE, "server", seconds=3600)
         async with await Cluster.connect(self.kubeconfig, token=token) as cluster:
-            server = Server(needs_of(cluster, settings))
-            uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host="127.0.0.1", port=0)
+            server = Server(dependencies_of(cluster, settings))
+            uvicorn = serving(server.app, on_stop=server.receiver.stop_following, host="127.0.0.1", port=0)
             running = asyncio.create_task(uvicorn.serve())
             while not uvicorn.started:
                 await asyncio.sleep(0.01)

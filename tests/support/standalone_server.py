@@ -33,7 +33,7 @@ POINTS = (
     "prepared",  # before the Build is made
     "build-made",  # the Build exists, the mark does not
     "marked",
-    "telling",  # in the middle of the story
+    "telling",  # while a Build is followed
 )
 
 
@@ -86,12 +86,12 @@ def arm(point: str, needs: dict[str, Any]) -> None:
             repositories.Repository.mark = after(repositories.Repository.mark)  # type: ignore[method-assign]
         case "telling":
 
-            async def story(build: Any) -> AsyncIterator[str]:
+            async def follow(build: Any) -> AsyncIterator[str]:
                 yield "-----> Build begins"
                 await asyncio.sleep(0.1)
                 die()
 
-            needs["story"] = story
+            needs["follow"] = follow
 
 
 async def main() -> None:
@@ -114,7 +114,7 @@ async def main() -> None:
         "list_configs": cluster.list_configs,
         "build_numbers": cluster.build_numbers,
         "instantiate": cluster.instantiate,
-        "story": cluster.story,
+        "follow": cluster.follow,
         "ready": cluster.ready,
         "prepare": Preparer(buildpacks.load(), runtime_registry="registry.example/paas"),
     }
@@ -131,7 +131,9 @@ async def main() -> None:
         )
     )
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    uvicorn = serving(server.app, on_stop=server.receiver.stop_telling, host="", port=0, fd=listener.fileno())
+    uvicorn = serving(
+        server.app, on_stop=server.receiver.stop_following, host="", port=0, fd=listener.fileno()
+    )
     aside = options.port_file.with_suffix(".new")
     aside.write_text(str(listener.getsockname()[1]))
     aside.rename(options.port_file)
