@@ -28,6 +28,7 @@ from paas.fetch import egress
 from paas.fetch.extract import Extraction, log_source
 from paas.fetch.request import CA_FILE, FetchRequest
 from paas.source import buildpacks
+from paas.source.buildpack import Buildpack
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree
@@ -156,7 +157,7 @@ def fetch_external(wanted: FetchRequest, *, inputs: Path, secrets: Path, source:
     return ExternalSource(checkout.commit, prepared.dockerfile, prepared.content_key, prepared.buildpack)
 
 
-def _packs() -> tuple[buildpacks.Buildpack, ...]:
+def _packs() -> tuple[Buildpack, ...]:
     try:
         return buildpacks.load()
     except buildpacks.BadBuildpack as problem:

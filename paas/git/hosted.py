@@ -22,7 +22,7 @@ from paas.api.resources import Manifest
 from paas.git.objects import Objects, reading
 from paas.git.repositories import Repository
 from paas.git.worker import Prepared
-from paas.source.buildpacks import Buildpack
+from paas.source.buildpack import Buildpack
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree

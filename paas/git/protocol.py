@@ -3,7 +3,7 @@
     client:  pkt(old new ref NUL capabilities) pkt(old new ref)… flush  PACK…
     server:  band 2 (what the pusher reads) … band 1 (report-status in pkt-lines) flush
 
-The list is parsed strictly and written anew for the child, so that git and we cannot read two things
+The list is parsed strictly and written again for the child, so that git and we cannot read two things
 into the same bytes, and only capabilities that we know pass.
 """
 

@@ -2,7 +2,7 @@
 
 A repository is made when it is first asked for, complete or not at all (made aside, then renamed), and
 outlives its BuildConfig by a week. Git writes into it (receive-pack, update-ref), dulwich reads.
-Beside what git keeps there are:
+Besides what git keeps there are:
 
     refs/paas/handled/<branch>   up to where the worker has handled the branch; the mark is in its reflog
     refs/paas/builds/<number>    keeps the commit of a Build while that Build lives

@@ -85,7 +85,7 @@ class Dependencies:
 
 
 class Server:
-    """The application and what runs beside it; `app` is ASGI with a lifespan."""
+    """The application and the tasks that run with it; `app` is ASGI with a lifespan."""
 
     def __init__(self, needs: Dependencies) -> None:
         self._needs = needs
@@ -162,11 +162,11 @@ class Server:
         self._needs.repositories.mkdir(parents=True, exist_ok=True)
         with _only_writer(self._needs.repositories):
             await self.workers.scan()
-            beside = [asyncio.create_task(self._scan()), asyncio.create_task(self._sweep())]
+            tasks = [asyncio.create_task(self._scan()), asyncio.create_task(self._sweep())]
             try:
                 yield
             finally:
-                for task in beside:
+                for task in tasks:
                     task.cancel()
                 self.receiver.stop_following()
                 await self.receiver.wait(timeout=8)  # in all below the pod's grace period of 30 s

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from paas.api.names import Reason
 
 if TYPE_CHECKING:
-    from paas.source.buildpacks import Buildpack, Fact
+    from paas.source.buildpack import Buildpack, Fact
 
 DOCKERFILE: Final = "Dockerfile"
 MAX_FILE: Final = 1 << 20

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from paas.source.buildpacks import Buildpack
+from paas.source.buildpack import Buildpack
 from paas.source.content_key import content_key
 from paas.source.detect import SourceTree, clean, detect
 from paas.source.render import render

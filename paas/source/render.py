@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from paas.api.names import Reason
-from paas.source.buildpacks import Buildpack
+from paas.source.buildpack import Buildpack
 from paas.source.detect import MAX_DOCKERFILE, Detected, Unbuildable
 
 _SIMPLE: Final = re.compile(r"[^;&|<>()`\n]+")

@@ -26,7 +26,8 @@ from paas.api.names import Reason
 from paas.api.resources import NAMESPACE, Key, Manifest, key_of, resource_of
 from paas.git import clone as clones
 from paas.git.clone import Checkout
-from paas.source.buildpacks import Buildpack, load
+from paas.source.buildpack import Buildpack
+from paas.source.buildpacks import load
 from paas.source.detect import Detected, SourceTree, Unbuildable, detect
 from paas.source.trees import FolderTree
 from paas.templates import naming

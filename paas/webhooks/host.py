@@ -1,6 +1,6 @@
 """What the platform knows of a git host: how it signs its deliveries, and what they tell.
 
-A further host is a further file beside `github.py`, with one object of this Protocol, named in `hosts.py`.
+Another host is a file like `github.py`, with one class of this Protocol, listed in `hosts.py`.
 """
 
 from __future__ import annotations

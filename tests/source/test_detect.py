@@ -10,7 +10,8 @@ import pytest
 from dulwich.repo import Repo
 
 from paas.api.names import Reason
-from paas.source.buildpacks import BadBuildpack, Buildpack, load
+from paas.source.buildpack import Buildpack
+from paas.source.buildpacks import BadBuildpack, load
 from paas.source.detect import Detected, SourceTree, Unbuildable, detect, exposed_port
 from paas.source.prepare import prepare
 from paas.source.trees import FolderTree, GitTree
