@@ -58,6 +58,11 @@ test-integration: $(SYNCED) ## real git, registry, Traefik; controllers against 
 test-e2e: $(SYNCED) ## the whole path on an embedded cluster of its own
 	$(BIN)/pytest -m e2e tests/e2e
 
+FROM ?= HEAD~1
+.PHONY: test-upgrade
+test-upgrade: $(SYNCED) ## a cluster of the revision FROM is brought to this one (FROM=a-git-revision)
+	PAAS_UPGRADE_FROM=$(FROM) $(BIN)/pytest -m e2e tests/upgrade
+
 .PHONY: bench
 bench: $(SYNCED) ## push to live, leg by leg; figures go to benchmarks/results
 	$(BIN)/python -m benchmarks.push_to_live
