@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from paas.api.deployment import DeploymentConfigStatus
 from paas.api.names import Reason
 from paas.deployments import revision, triggers
 from paas.deployments.snapshot import Snapshot
-
-
-@dataclass(frozen=True)
-class Blocker:
-    """Why there is no next step now. `stalled`: not without a person."""
-
-    reason: Reason
-    message: str
-    stalled: bool = True
+from paas.reconcile.status import Blocker
 
 
 def first_blocker(snapshot: Snapshot, state: DeploymentConfigStatus) -> Blocker | None:

@@ -17,11 +17,11 @@ from datetime import datetime
 from typing import Final
 
 from paas.api.deployment import DeploymentConfigStatus, Phase, RolloutProblem, RolloutReason
-from paas.api.names import Condition, Reason
+from paas.api.names import Reason
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, Key, Manifest, key_of
 from paas.deployments import hold, revision, rollout, strategies, workload
 from paas.deployments import status as report
-from paas.deployments.blockers import Blocker, first_blocker
+from paas.deployments.blockers import first_blocker
 from paas.deployments.change import Announcement, Change
 from paas.deployments.live_reads import FIRST_LOOK
 from paas.deployments.revision import Revision
@@ -29,8 +29,8 @@ from paas.deployments.snapshot import Snapshot, Unreadable
 from paas.deployments.strategies import Step
 from paas.deployments.workload import Progress
 from paas.reconcile import meta
-from paas.reconcile.conditions import find
-from paas.reconcile.plan import Action, Delete, Event, Plan, Requeue, Status
+from paas.reconcile.plan import Delete, Event, Plan, Requeue
+from paas.reconcile.status import Blocker
 
 NAME_TAKEN_PAUSE: Final = 30.0
 """Seconds after which a taken name is looked at again: foreign objects are not watched."""
@@ -38,14 +38,12 @@ REFUSED_PAUSE: Final = 60.0
 """Seconds after which a refused template is tried again: a quota may have been the reason."""
 LAST_LOOK: Final = 30.0
 """The most seconds between looks at the pods of a rollout that takes long: their reasons are not watched."""
-ANNOUNCED: Final = frozenset({Reason.NAME_TAKEN, Reason.INVALID_SPEC, Reason.FOREIGN_AUTOSCALER})
-"""Reasons of Ready that are announced by an Event too, when they come up."""
 
 
 def plan(observed: Snapshot | Unreadable, *, now: datetime) -> Plan:
     """What to do about a DeploymentConfig."""
     if isinstance(observed, Unreadable):
-        return Plan.of(_stored(observed.dc, report.unreadable(observed, now=now)))
+        return Plan.of(report.TABLE.write(observed.dc, report.unreadable(observed, now=now)))
     blocker = first_blocker(observed, observed.state)
     if blocker is None or not _stops(blocker):
         for verdict in VERDICTS:
@@ -211,7 +209,7 @@ def _carried_out(snapshot: Snapshot, change: Change, now: datetime) -> Plan:
         seen = replace(snapshot, revisions=(*snapshot.revisions, change.revision))
     status = report.status(seen, change.state, now=now, final=change.final)
     events = (_event(snapshot.dc, announcement) for announcement in change.announcements)
-    return Plan.of([create, *_stored(snapshot.dc, status), *events])
+    return Plan.of([create, *report.TABLE.write(snapshot.dc, status), *events])
 
 
 # -- steady ----------------------------------------------------------------------------------------------
@@ -219,7 +217,7 @@ def _settled(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Plan
     state = snapshot.state
     if blocker is not None and blocker.reason == Reason.NAME_TAKEN:
         status = report.status(snapshot, state, now=now)
-        return Plan.of([*_stored(snapshot.dc, status), Requeue(NAME_TAKEN_PAUSE)])
+        return Plan.of([*report.TABLE.write(snapshot.dc, status), Requeue(NAME_TAKEN_PAUSE)])
     step, live = snapshot.step(state), snapshot.deployment
     apply = workload.apply(step.deployment, live, tried=state.tried) if step else None
     if apply is not None:
@@ -230,7 +228,7 @@ def _settled(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Plan
         [
             apply,
             *_pruned(snapshot),
-            *_stored(snapshot.dc, report.status(snapshot, state, now=now)),
+            *report.TABLE.write(snapshot.dc, report.status(snapshot, state, now=now)),
             _look_again(snapshot, step, blocker, now),
         ]
     )
@@ -278,17 +276,6 @@ def _look_again(
     if rollout.under_way(state):
         return Requeue(min(max(rollout.seconds(state, now=now) / 2, FIRST_LOOK), LAST_LOOK))
     return None if progress == Progress.COMPLETE else Requeue(LAST_LOOK)
-
-
-def _stored(dc: Manifest, status: Manifest) -> list[Action]:
-    """The write of this status and its announcement; nothing when it is stored already."""
-    if status == (dc.get("status") or {}):
-        return []
-    actions: list[Action] = [Status(DEPLOYMENTCONFIG, key_of(dc), dc["metadata"]["uid"], status)]
-    before, after = find(dc, Condition.READY), find({"status": status}, Condition.READY)
-    if after is not None and after["reason"] in ANNOUNCED and (before or {}).get("reason") != after["reason"]:
-        actions.append(_event(dc, Announcement(Reason(after["reason"]), after["message"], "Warning")))
-    return actions
 
 
 def _event(dc: Manifest, said: Announcement) -> Event:

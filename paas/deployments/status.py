@@ -5,18 +5,25 @@ All of it follows from the durable state and the snapshot; nothing in it is ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from paas.api.deployment import DeploymentConfigStatus, Details, Phase
+from paas.api.deployment import KIND, DeploymentConfigStatus, Details, Phase
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest
 from paas.deployments import hold, revision, rollout, template, workload
-from paas.deployments.blockers import Blocker, first_blocker
+from paas.deployments.blockers import first_blocker
 from paas.deployments.snapshot import Snapshot, Unreadable
 from paas.deployments.workload import Progress
-from paas.reconcile import conditions
 from paas.reconcile.conditions import Wanted
+from paas.reconcile.status import Blocker, ConditionTable, generation_of
+
+TABLE: Final = ConditionTable(
+    KIND,
+    announced={
+        Condition.READY: frozenset({Reason.NAME_TAKEN, Reason.INVALID_SPEC, Reason.FOREIGN_AUTOSCALER})
+    },
+)
 
 
 def status(
@@ -28,9 +35,7 @@ def status(
         count = hold.withheld(snapshot.spec, images=snapshot.images, revisions=snapshot.revisions)
         state = state.model_copy(update={"hold": state.hold.model_copy(update={"withheld": count})})
     state = rollout.forget(state, {r.number for r in snapshot.revisions})
-    generation = int(snapshot.dc["metadata"].get("generation") or 0)
-    if not final:
-        generation = state.observed_generation or 0
+    generation = generation_of(snapshot.dc) if final else state.observed_generation or 0
     selector = workload.selector(snapshot.dc, snapshot.spec)
     filled: Manifest = state.model_copy(
         update={
@@ -44,7 +49,7 @@ def status(
     ).dump()
     filled |= workload.counts(None if snapshot.foreign_deployment else snapshot.deployment)
     wanted = _Outlook(snapshot, state).wanted()
-    filled["conditions"] = _merged(snapshot.dc, wanted, generation=generation, now=now)
+    filled["conditions"] = TABLE.conditions(snapshot.dc, wanted, generation=generation, now=now)
     return filled
 
 
@@ -53,18 +58,9 @@ def unreadable(observed: Unreadable, *, now: datetime) -> Manifest:
     dc = observed.dc
     message = f"{observed.problem}; correct it with: kubectl edit dc {dc['metadata']['name']}"
     kept = {key: value for key, value in (dc.get("status") or {}).items() if key != "conditions"}
-    wanted = [
-        Wanted(Condition.READY, "False", Reason.INVALID_SPEC, message),
-        Wanted(Condition.STALLED, "True", Reason.INVALID_SPEC, message),
-    ]
-    generation = int(dc["metadata"].get("generation") or 0)
-    merged = _merged(dc, wanted, generation=generation, now=now)
-    return {**kept, "observedGeneration": generation, "conditions": merged}
-
-
-def _merged(dc: Manifest, wanted: Iterable[Wanted], *, generation: int, now: datetime) -> list[Manifest]:
-    before = (dc.get("status") or {}).get("conditions") or ()
-    return conditions.merge(before, wanted, generation=generation, now=now)
+    wanted = TABLE.blocked(Blocker(Reason.INVALID_SPEC, message))
+    merged = TABLE.conditions(dc, wanted, now=now)
+    return {**kept, "observedGeneration": generation_of(dc), "conditions": merged}
 
 
 def _details(snapshot: Snapshot) -> Details | None:

@@ -32,11 +32,13 @@ def merge(
 ) -> list[Manifest]:
     """The condition list to store: exactly the wanted ones, sorted by type; `lastTransitionTime`
     (RFC 3339, UTC, whole seconds) is kept where the status has not changed."""
-    before = {str(condition["type"]): condition for condition in previous}
+    before = {str(condition.get("type")): condition for condition in previous}
     merged = []
     for want in sorted(wanted, key=lambda condition: condition.type):
         old = before.get(want.type)
-        unchanged = old is not None and old.get("status") == want.status
+        since = (
+            old.get("lastTransitionTime") if old is not None and old.get("status") == want.status else None
+        )
         merged.append(
             {
                 "type": str(want.type),
@@ -44,20 +46,22 @@ def merge(
                 "reason": str(want.reason),
                 "message": want.message[:32000],
                 "observedGeneration": generation,
-                "lastTransitionTime": old["lastTransitionTime"]
-                if old is not None and unchanged
-                else timestamp(now),
+                "lastTransitionTime": since or timestamp(now),
             }
         )
     return merged
 
 
+def stored(obj: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The conditions in an object's status; what cannot be one is left out."""
+    status = (obj or {}).get("status")
+    found = status.get("conditions") if isinstance(status, Mapping) else None
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, (list, tuple)) else []
+
+
 def find(obj: Mapping[str, Any] | None, type_: Condition) -> Mapping[str, Any] | None:
     """The condition of this type in an object's status, or None."""
-    for condition in ((obj or {}).get("status") or {}).get("conditions") or ():
-        if condition.get("type") == type_:
-            return condition  # type: ignore[no-any-return]
-    return None
+    return next((condition for condition in stored(obj) if condition.get("type") == type_), None)
 
 
 def timestamp(moment: datetime) -> str:

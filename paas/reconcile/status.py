@@ -15,7 +15,7 @@ from typing import Final, Literal
 from paas.api.base import Kind
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest, key_of
-from paas.reconcile.conditions import Wanted, find, merge
+from paas.reconcile.conditions import Wanted, find, merge, stored
 from paas.reconcile.plan import Action, Event, Status
 
 ABNORMAL: Final = frozenset({Condition.STALLED, Condition.RECONCILING})
@@ -49,8 +49,10 @@ class ConditionTable:
 
     def summarised(self, blocker: Blocker | None, well: Wanted) -> list[Wanted]:
         """The summary and what is abnormal: `well` when nothing blocks, else the blocker's words."""
-        if blocker is None:
-            return [well]
+        return [well] if blocker is None else self.blocked(blocker)
+
+    def blocked(self, blocker: Blocker) -> list[Wanted]:
+        """The summary of an object that something blocks, and the abnormal condition that goes with it."""
         wanted = [Wanted(self.summary, "False", blocker.reason, blocker.message)]
         abnormal = Condition.STALLED if blocker.stalled else Condition.RECONCILING
         if abnormal in self.types:
@@ -67,16 +69,15 @@ class ConditionTable:
             assert condition.type in self.types, f"{self.kind.singular} has no condition {condition.type}"
             if condition.type in ABNORMAL:
                 assert condition.status == "True", f"{condition.type} is absent when it is not True"
-        before = (obj.get("status") or {}).get("conditions") or ()
         number = generation_of(obj) if generation is None else generation
-        return merge(before, chosen, generation=number, now=now)
+        return merge(stored(obj), chosen, generation=number, now=now)
 
     def write(self, obj: Manifest, status: Manifest) -> list[Action]:
         """The write of this status (conditions and all) and what is told about it; nothing when it is
         stored already."""
-        stored = obj.get("status") or {}
+        known = obj.get("status") or {}
         fields = {info.alias or name for name, info in self.kind.status.model_fields.items()}
-        if status == {name: value for name, value in stored.items() if name in fields}:
+        if status == {name: value for name, value in known.items() if name in fields}:
             return []
         uid = obj["metadata"]["uid"]
         return [Status(self.kind.resource, key_of(obj), uid, status), *self._events(obj, status)]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from paas.api.base import first_problem
 from paas.api.resources import Manifest
-from paas.api.route import RouteSpec, RouteStatus
+from paas.api.route import RouteSpec
 from paas.reconcile.meta import owned_by
 from paas.routes import tls
 from paas.routes.claims import Claim, claim_of
@@ -32,8 +32,6 @@ class RouteSnapshot:
 
     route: Manifest
     spec: RouteSpec | Unreadable
-    status: RouteStatus
-    """As stored; one that cannot be read counts as none, and is written again."""
     services: Mapping[str, Manifest] = field(default_factory=dict)
     """The Services that it names, as far as they exist."""
     children: Children = field(default_factory=dict)
@@ -51,11 +49,7 @@ class RouteSnapshot:
             spec = RouteSpec.model_validate(route.get("spec") or {})
         except ValidationError as problem:
             spec = Unreadable(f"{first_problem(problem)}; correct it")
-        try:
-            status = RouteStatus.model_validate(route.get("status") or {})
-        except ValidationError:
-            status = RouteStatus()
-        return cls(route, spec, status, services or {})
+        return cls(route, spec, services or {})
 
     @property
     def uid(self) -> str:

@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Final
 
 from paas.api.names import Condition, Reason
-from paas.api.resources import ROUTE, key_of
-from paas.api.route import RouteIngress, RouteStatus
-from paas.reconcile import conditions
+from paas.api.route import KIND, RouteIngress, RouteStatus
 from paas.reconcile.conditions import Wanted
-from paas.reconcile.plan import Action, Event, Status
+from paas.reconcile.plan import Action
+from paas.reconcile.status import Blocker, ConditionTable, generation_of
 from paas.routes import tls
 from paas.routes.claims import Verdict
 from paas.routes.snapshot import RouteSnapshot
@@ -28,6 +27,7 @@ _STALLED: Final = frozenset(
     }
 )  # fmt: skip
 """Reasons that do not go away without a person."""
+TABLE: Final = ConditionTable(KIND, announced={Condition.ADMITTED: frozenset(Reason)})
 
 
 @dataclass(frozen=True)
@@ -45,32 +45,9 @@ class Found:
 
 def written(snapshot: RouteSnapshot, found: Found, *, now: datetime, settings: Settings) -> list[Action]:
     """The write of the status and the Event about it; nothing when it is stored already."""
-    stored, key = snapshot.status, key_of(snapshot.route)
-    status = _status(snapshot, found, now=now, settings=settings)
-    if status == stored:
-        return []
-    actions: list[Action] = [Status(ROUTE, key, snapshot.uid, status.dump())]
-    verdict = found.admitted
-    if _admission(stored) != verdict.reason:
-        actions.append(
-            Event(
-                ROUTE,
-                key,
-                snapshot.uid,
-                verdict.reason,
-                verdict.message,
-                "Normal" if verdict.admitted else "Warning",
-            )
-        )
-    return actions
-
-
-def _status(snapshot: RouteSnapshot, found: Found, *, now: datetime, settings: Settings) -> RouteStatus:
-    generation = int(snapshot.route["metadata"].get("generation") or 0)
-    before = [condition.dump() for condition in snapshot.status.conditions or ()]
-    listed = tuple(conditions.merge(before, _wanted(found), generation=generation, now=now))
-    return RouteStatus(
-        observed_generation=generation,
+    listed = tuple(TABLE.conditions(snapshot.route, _wanted(found), now=now))
+    status = RouteStatus(
+        observed_generation=generation_of(snapshot.route),
         host=found.host,
         url=found.url,
         address=found.address,
@@ -83,27 +60,21 @@ def _status(snapshot: RouteSnapshot, found: Found, *, now: datetime, settings: S
         ),
         conditions=listed,
     )
+    return TABLE.write(snapshot.route, status.dump())
 
 
 def _wanted(found: Found) -> list[Wanted]:
     ready = found.ready
-    wanted = [
+    blocker = None if ready.admitted else Blocker(ready.reason, ready.message, ready.reason in _STALLED)
+    return [
         _condition(Condition.ADMITTED, found.admitted),
         found.certificate,
-        _condition(Condition.READY, ready),
+        *TABLE.summarised(blocker, _condition(Condition.READY, ready)),
     ]
-    if not ready.admitted:
-        state = Condition.STALLED if ready.reason in _STALLED else Condition.RECONCILING
-        wanted.append(Wanted(state, "True", ready.reason, ready.message))
-    return wanted
 
 
 def _condition(type_: Condition, verdict: Verdict) -> Wanted:
     return Wanted(type_, "True" if verdict.admitted else "False", verdict.reason, verdict.message)
-
-
-def _admission(status: RouteStatus) -> str | None:
-    return next((c.reason for c in status.conditions or () if c.type == Condition.ADMITTED), None)
 
 
 def certificate(snapshot: RouteSnapshot, host: str, *, now: datetime, settings: Settings) -> Wanted:

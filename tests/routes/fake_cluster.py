@@ -81,7 +81,7 @@ def observed(
 def with_route(snapshot: RouteSnapshot, changed: Manifest) -> RouteSnapshot:
     """The same with the Route as it is now."""
     parsed = RouteSnapshot.of(changed)
-    return replace(snapshot, route=parsed.route, spec=parsed.spec, status=parsed.status)
+    return replace(snapshot, route=parsed.route, spec=parsed.spec)
 
 
 def ingresses_of(snapshot: RouteSnapshot) -> dict[str, Manifest]:

@@ -95,7 +95,9 @@ def test_no_application_pod_restarts_and_builds_and_pushes_go_on(
 
     person.commit(folder, python_app("two"), "Say two")
     person.push(folder).ok()
-    eventually(lambda: person.answer("shop").text.strip() == "two", seconds=60, what="the new version answers")
+    eventually(
+        lambda: person.answer("shop").text.strip() == "two", seconds=60, what="the new version answers"
+    )
     assert "shop-2" in person.paas("get", "builds", "-n", person.project).ok().out
 
 
