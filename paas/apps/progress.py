@@ -305,16 +305,15 @@ def finished(build: Mapping[str, Any], *, logged: bool) -> BuildComplete | Build
 
 
 def failure_of(build: Mapping[str, Any]) -> Failure:
-    """Why a build failed. Its log is pointed to where it has one: a build whose source cannot be built
-    never had a pod."""
+    """Why a build failed, and the command that tells more: the log, or for a build that never had a pod
+    what its status says."""
     name, namespace = builds.name_of(build), str(build["metadata"].get("namespace") or "")
     status = build.get("status") or {}
-    has_log = status.get("pod") or status.get("logSnippet")
     return Failure(
         subject=name,
         reason=str(status.get("reason") or builds.phase_of(build)),
         message=str(status.get("message") or "").strip(),
-        hint=(f"paas logs build/{name} -n {namespace}",) if has_log else (),
+        hint=(f"paas logs build/{name} -n {namespace}",),
     )
 
 
