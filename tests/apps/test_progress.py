@@ -321,10 +321,11 @@ def test_a_failed_rollout_says_each_reason_what_serves_and_where_to_look() -> No
     ]
 
 
-def test_a_failure_without_a_log_does_not_point_to_one() -> None:
+def test_a_failure_without_a_pod_points_to_the_command_that_says_why_there_is_no_log() -> None:
     unbuildable = build(phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
     assert said(progress.finished(unbuildable, logged=False)) == [
-        " !     Build shop-7 failed: NoBuildpack: add a Dockerfile"
+        " !     Build shop-7 failed: NoBuildpack: add a Dockerfile",
+        " !     The whole log: paas logs build/shop-7 -n demo",
     ]
 
 
