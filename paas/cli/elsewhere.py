@@ -42,6 +42,7 @@ _OURS: Final = {
     "releases": "paas rollout history APP",
     "restart": "paas rollout latest APP",
     "run": "kubectl exec -it POD -- COMMAND",
+    "secrets": "paas get secrets",
     # oc
     "api-resources": "kubectl api-resources; paas get KIND takes them all",
     "cluster-info": "paas doctor, and: kubectl cluster-info",
@@ -52,8 +53,10 @@ _OURS: Final = {
     "login": "export KUBECONFIG=FILE; on this machine: export KUBECONFIG=$(paas kubeconfig)",
     "logout": "unset KUBECONFIG",
     "new-build": "paas new-app",
+    "pause": 'kubectl patch dc/APP --type merge -p \'{"spec":{"paused":true}}\'',
     "projects": "paas get projects",
     "redeploy": "paas rollout latest APP",
+    "resume": 'kubectl patch dc/APP --type merge -p \'{"spec":{"paused":false}}\'',
     "rollback": "paas rollout undo APP",
     "rsh": "kubectl exec -it POD -- sh",
     "start": "paas start-build APP, or on this machine: paas up",

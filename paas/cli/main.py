@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as problem:
         if os.environ.get("PAAS_DEBUG"):
             raise
-        return tell(problem)
+        return tell(problem, arguments)
     return answer if isinstance(answer, int) else 0
 
 
@@ -54,15 +54,15 @@ def program_name() -> str:
     return "kubectl paas" if os.path.basename(sys.argv[0]).startswith("kubectl-") else "paas"
 
 
-def tell(problem: BaseException) -> int:
+def tell(problem: BaseException, arguments: Sequence[str] = ()) -> int:
     """Say on stderr what happened and what to do; the exit code."""
     from paas.terminal.colour import BOLD_RED, painted, wanted
     from paas.terminal.output import plain
     from paas.terminal.problem import explain
     from paas.terminal.rest import NoKubeconfig
 
-    said = _of_command_line(problem) or explain(problem)
-    if isinstance(said, NoKubeconfig) and (line := _kubeconfig_of_this_machine()):
+    said = _of_command_line(problem, arguments) or explain(problem)
+    if isinstance(said, NoKubeconfig) and not said.given and (line := _kubeconfig_of_this_machine()):
         said.hint = line
     for i, line in enumerate(said.lines()):
         line = plain(line)
@@ -87,7 +87,7 @@ def _kubeconfig_of_this_machine() -> str | None:
     return f"export KUBECONFIG=$(paas kubeconfig{flag})"
 
 
-def _of_command_line(problem: BaseException) -> Problem | None:  # type: ignore[name-defined]  # noqa: F821
+def _of_command_line(problem: BaseException, arguments: Sequence[str]) -> Problem | None:  # type: ignore[name-defined]  # noqa: F821
     """A wrong command line, as the parser reports it."""
     from paas.terminal.problem import usage
 
@@ -95,9 +95,19 @@ def _of_command_line(problem: BaseException) -> Problem | None:  # type: ignore[
     if describe is None:
         return None
     context = getattr(problem, "ctx", None)
-    command = getattr(context, "command_path", None) or program_name()
-    message = str(describe()).strip().rstrip(".")
+    command = getattr(context, "command_path", None) or _command_in(arguments)
+    message = str(describe()).strip().rstrip(".").replace("Value error, ", "")
     return usage(message[:1].lower() + message[1:], hint=f"{command} --help")
+
+
+def _command_in(arguments: Sequence[str]) -> str:
+    """The command that was typed, where the parser does not say in which one it failed."""
+    found, path = command_line(), [program_name()]
+    for word in arguments:
+        if word in (below := getattr(found, "commands", {})):
+            found = below[word]
+            path.append(word)
+    return " ".join(path)
 
 
 def command_line() -> Any:

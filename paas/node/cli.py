@@ -29,10 +29,14 @@ def register(app: typer.Typer, *, install: Install | None = None) -> None:
     @app.command("up")
     def up(
         name: Name = "default",
-        http_port: Annotated[int | None, typer.Option(help="Port of http on 127.0.0.1. [8080]")] = None,
-        https_port: Annotated[int | None, typer.Option(help="Port of https on 127.0.0.1. [8443]")] = None,
+        http_port: Annotated[
+            int | None, typer.Option(min=1, max=65535, help="Port of http on 127.0.0.1. [8080]")
+        ] = None,
+        https_port: Annotated[
+            int | None, typer.Option(min=1, max=65535, help="Port of https on 127.0.0.1. [8443]")
+        ] = None,
         api_port: Annotated[
-            int | None, typer.Option(help="Port of the Kubernetes API on 127.0.0.1. [6443]")
+            int | None, typer.Option(min=1, max=65535, help="Port of the Kubernetes API on 127.0.0.1. [6443]")
         ] = None,
         bare: Annotated[
             bool, typer.Option("--bare", help="A cluster without the platform, to `paas install` on.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -52,6 +53,7 @@ async def new_app(
     from paas.git.cli import connect
     from paas.templates import new_app as create
     from paas.templates.render import objects, render
+    from paas.terminal.rest import NoKubeconfig
 
     if strategy != "docker":
         raise usage(
@@ -59,8 +61,14 @@ async def new_app(
         )
     wanted = create.Wanted(source, name, ref, context_dir, tuple(env or ()), port, remote)
     create.variables(wanted.env)
-    project = await session.project()
-    found = await create.look(wanted, project)
+    found = await create.look(wanted, session.namespace or "")
+    try:
+        project = await session.project()
+    except NoKubeconfig as problem:
+        if dry_run:
+            problem.hint, problem.given = "name the project, then no cluster is asked: -n PROJECT", True
+        raise
+    found = replace(found, app=replace(found.app, project=project))
     for line in create.explanation(found):
         session.say(line)
     if dry_run:

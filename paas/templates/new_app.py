@@ -76,7 +76,7 @@ def variables(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 async def look(wanted: Wanted, project: str) -> Found:
-    """Look at the source. Raises Problem when an application cannot be made of it."""
+    """Look at the source; no cluster is asked. Raises Problem when an application cannot be made of it."""
     if wanted.name is not None and (why := naming.problem_of(wanted.name)):
         hint = f"paas new-app --name {naming.suggestion(wanted.name) or 'my-app'}"
         raise usage(f'"{wanted.name}" cannot be the name of an application', why=why, hint=hint)
@@ -121,6 +121,8 @@ def _hosted(wanted: Wanted, project: str, env: tuple[tuple[str, str], ...]) -> F
     detected = _detect(clone.root, context_dir)
     name = _name(wanted, folder.resolve().name)
     facts = list(detected.found)
+    if wanted.port is not None and detected.port not in (None, wanted.port):
+        facts.append(f"Port {wanted.port} as given is used instead; the application gets it as $PORT")
     if not clones.has_commits(clone):
         facts.append("Nothing is committed yet")
     elif count := clones.uncommitted(clone):

@@ -48,7 +48,10 @@ class Group(TyperGroup):
         if hint is None:
             meant = get_close_matches(word, [n for n, c in self.commands.items() if not c.hidden], n=3)
             hint = " or ".join(f"{ctx.command_path} {name}" for name in meant)
-            hint = f"did you mean {hint}?" if hint else f"{ctx.command_path} --help lists the commands"
+            hint = f"did you mean {hint}?" if hint else ""
+        if not hint and (known := get_close_matches(word, self.elsewhere, n=1, cutoff=0.8)):
+            hint = self.elsewhere[known[0]]
+        hint = hint or f"{ctx.command_path} --help lists the commands"
         raise usage(f'there is no command "{ctx.command_path} {word}"', hint=hint)
 
 

@@ -96,6 +96,12 @@ def explain(problem: BaseException) -> Problem:
                 why=problem.message,
                 hint="correct the named field",
             )
+        case errors.ApiError() if problem.status == 400:
+            return Problem(
+                "the cluster refused the request",
+                why=problem.message,
+                hint="correct what is named there, for instance a selector; --help has examples",
+            )
         case errors.ApiError():
             return Problem(
                 f"the cluster answered {problem.status}",

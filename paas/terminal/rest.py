@@ -99,12 +99,16 @@ class LeanClient:
 class NoKubeconfig(Problem):
     """Nothing says which cluster to work on."""
 
-    def __init__(self, looked: str) -> None:
+    def __init__(self, looked: str, *, given: bool = False) -> None:
         super().__init__(
             "there is no kubeconfig, so no cluster to work on",
             why=f"no file {looked}",
-            hint="export KUBECONFIG=FILE, or start a cluster on this machine: paas up",
+            hint="give --kubeconfig a file that exists, or leave it out"
+            if given
+            else "export KUBECONFIG=FILE, or start a cluster on this machine: paas up",
         )
+        self.given = given
+        """Whether the command line named the file: then no other one is proposed."""
 
 
 async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Cluster:
@@ -121,5 +125,5 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
         if not login.proxied and (login.token is not None or login.certificate is not None):
             return Cluster(LeanClient(login), namespace=login.namespace, context=login.context)
     elif kubeconfig or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" not in os.environ:
-        raise NoKubeconfig(", ".join(str(path) for path in files))
+        raise NoKubeconfig(", ".join(str(path) for path in files), given=kubeconfig is not None)
     return await Cluster.connect(kubeconfig, context=context)

@@ -109,11 +109,55 @@ def test_what_is_recommended_exists(words: dict[str, str]) -> None:
         (["rollout", "undoo"], "did you mean paas rollout undo?"),
         (["set", "image"], elsewhere.IN_SET["image"]),
         (["help", "stauts"], "did you mean paas status?"),
+        (["rolback", "shop"], "paas rollout undo APP"),
+        (["pause", "shop"], elsewhere.IN_ROLLOUT["pause"]),
+        (["secrets"], "paas get secrets"),
+        (["get", "pods", "-o"], "paas get --help"),
+        (["rollout", "undo", "shop", "--to-revision"], "paas rollout undo --help"),
+        (["up", "--http-port", "70000"], "paas up --help"),
     ],
 )
 def test_a_wrong_word(arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     assert capsys.readouterr().err.splitlines()[1:] == [f"hint: {hint}"]
+
+
+def test_a_wrong_value_is_said_in_our_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "-o", "xml"]) == 2
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "error: invalid value for '--output' / '-o': "
+        "'xml' is not one of 'table', 'wide', 'json', 'yaml', 'name'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "first", "hint"),
+    [
+        (["--kubeconfig", "/nosuch", "status"], 1, "(no file /nosuch)", "a file that exists"),
+        (["new-app", "git@example.com:me/shop.git"], 2, "cannot be built from", "paas new-app https://"),
+        (["new-app", "{app}", "--dry-run"], 1, "there is no kubeconfig", "-n PROJECT"),
+        (["new-app", "{app}", "--dry-run", "-n", "demo", "-o", "name"], 0, "--> Found", ""),
+    ],
+)
+def test_without_a_kubeconfig_what_is_wrong_by_itself_comes_first(
+    arguments: list[str],
+    code: int,
+    first: str,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    app = tmp_path / "shop"
+    subprocess.run(["git", "init", "-q", str(app)], check=True)
+    (app / "Dockerfile").write_text("FROM scratch\n")
+    assert run([word.format(app=app) for word in arguments]) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert first in lines[0]
+    assert hint in lines[-1]
 
 
 def test_where_to_work_may_be_said_before_the_command(

@@ -41,3 +41,11 @@ async def test_the_top_of_several_services_names_their_folders(
 ) -> None:
     problem = await refused(repository(tmp_path, "api", "web"), context_dir)
     assert problem.hint == "name a folder that can be built: --context-dir api or web"
+
+
+async def test_a_port_that_is_given_is_the_one_that_is_told(tmp_path: Path) -> None:
+    root = repository(tmp_path)
+    (root / "Dockerfile").write_text("FROM scratch\nEXPOSE 3000\n")
+    found = await look(Wanted(str(root), env=("PORT=9000",)), "demo")
+    assert found.app.port == 9000
+    assert "Port 9000 as given is used instead; the application gets it as $PORT" in found.facts

@@ -44,6 +44,14 @@ def test_what_the_cluster_said_is_passed_on() -> None:
     assert said.lines()[0] == "error: the cluster refused the object as invalid (spec.output: Required value)"
 
 
+def test_a_request_that_is_wrong_is_not_to_be_tried_again() -> None:
+    said = explain(errors.ApiError(400, "BadRequest", "field label not supported: foo"))
+    assert said.lines() == [
+        "error: the cluster refused the request (field label not supported: foo)",
+        "hint: correct what is named there, for instance a selector; --help has examples",
+    ]
+
+
 def test_an_unexpected_exception_shows_no_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
