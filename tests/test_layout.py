@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHARED = {"support", "integration", "e2e"}
+SHARED = {"support", "integration", "e2e", "upgrade"}
 """Folders of tests/ that are no room's."""
 ROOMS = {path.parent.name for path in ROOT.glob("paas/*/__init__.py")}
 FILES = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
