@@ -367,6 +367,7 @@ KIND: Final = Kind(
             (
                 Reason.RECONCILED,
                 Reason.INVALID_SPEC,
+                Reason.REFUSED,
                 Reason.FETCH_SOURCE_FAILED,
                 Reason.INVALID_OUTPUT_REFERENCE,
             ),
@@ -379,7 +380,7 @@ KIND: Final = Kind(
         ConditionType(
             Condition.STALLED,
             "No build can start until a person changes something (absent when not).",
-            (Reason.INVALID_SPEC,),
+            (Reason.INVALID_SPEC, Reason.REFUSED),
         ),
     ),
     example="""\

@@ -487,6 +487,7 @@ _BLOCKED: Final = (
     Reason.ROLLOUT_FAILED,
     Reason.INVALID_SPEC,
     Reason.NAME_TAKEN,
+    Reason.REFUSED,
     Reason.FOREIGN_AUTOSCALER,
 )
 KIND: Final = Kind(

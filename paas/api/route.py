@@ -233,6 +233,7 @@ KIND: Final = Kind(
             (
                 Reason.RECONCILED,
                 *_REFUSED,
+                Reason.REFUSED,
                 Reason.SERVICE_NOT_FOUND,
                 Reason.PORT_NOT_FOUND,
                 Reason.ADDRESS_PENDING,
@@ -270,7 +271,7 @@ KIND: Final = Kind(
         ConditionType(
             Condition.STALLED,
             "Nothing will go on until a person changes something (absent when not).",
-            (*_REFUSED, Reason.CERTIFICATE_UNAVAILABLE),
+            (*_REFUSED, Reason.REFUSED, Reason.CERTIFICATE_UNAVAILABLE),
         ),
     ),
     example="""\

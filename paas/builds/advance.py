@@ -23,7 +23,8 @@ from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.reconcile import conditions, meta
 from paas.reconcile.plan import Action, Delete, Event, Requeue
-from paas.reconcile.status import ConditionTable
+from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import ConditionTable, refused
 from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
@@ -53,7 +54,7 @@ class Unconfirmed:
 @dataclass(frozen=True)
 class ObservedBuild:
     """One Build and what exists of it. `taken` names a foreign object that has the name of a child;
-    `image` is None while nobody needs to know."""
+    `has_secret` and `image` are None while nobody needs to know."""
 
     build: Manifest
     job: Manifest | None = None
@@ -61,6 +62,7 @@ class ObservedBuild:
     tail: str | None = None
     image: Confirmed | Unconfirmed | None = None
     taken: str | None = None
+    has_secret: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def advance(
     waits_for: str | None,
     stream_exists: bool,
     repository_url: str,
+    refusal: Refusal | None = None,
     now: datetime,
     settings: Settings,
 ) -> list[Action]:
@@ -114,6 +117,7 @@ def advance(
 
     `may_start`: the run policy lets it; else `waits_for` is the Build before it. `stream_exists`: its
     output's ImageStream is there. `repository_url` is told to the image as where its source is from.
+    `refusal`: the cluster did not let its Job or Secret be made.
     """
     build = seen.build
     if phase_of(build) in TERMINAL:
@@ -162,7 +166,7 @@ def advance(
             ),
             Requeue(WAIT_RECHECK),
         ]
-    return _start(seen, spec, inputs, inputs.key, repository_url, now, settings)
+    return _start(seen, spec, inputs, inputs.key, repository_url, refusal, now, settings)
 
 
 def _start(
@@ -171,15 +175,22 @@ def _start(
     inputs: JobInputs,
     key: bytes,
     repository_url: str,
+    refusal: Refusal | None,
     now: datetime,
     settings: Settings,
 ) -> list[Action]:
     build = seen.build
     secret = jobs.secret(build, spec, settings=settings, key=key, ca=inputs.ca, repository_url=repository_url)
     job = jobs.job(build, spec, settings=settings, user_namespaces=inputs.user_namespaces)
+    made: list[Action] = [meta.create(job, owner=build)]
+    if not seen.has_secret:
+        made.insert(0, meta.create(secret, owner=build))
+    if refusal is not None:
+        namespace = build["metadata"]["namespace"]
+        blocker = refused(refusal, namespace=namespace, reason=Reason.CANNOT_CREATE_BUILD_POD)
+        return [*made, *_waits(seen, blocker.reason, blocker.message, now)]
     return [
-        meta.create(secret, owner=build),
-        meta.create(job, owner=build),
+        *made,
         *_status(
             seen,
             now,

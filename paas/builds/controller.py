@@ -15,7 +15,7 @@ from typing import Final
 
 from paas.api import names
 from paas.api.build import TERMINAL
-from paas.api.build_request import InstantiateError
+from paas.api.build_request import BuildRefused, InstantiateError
 from paas.api.project import is_project
 from paas.api.resources import (
     BUILD,
@@ -42,6 +42,7 @@ from paas.kube.view import View
 from paas.reconcile import meta
 from paas.reconcile.controller import Controller, Watch, itself, labelled
 from paas.reconcile.plan import Effect, Plan
+from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.registry.client import RegistryClient, RegistryError
 from paas.registry.reference import stream_repository
 from paas.settings import Settings
@@ -103,12 +104,14 @@ class BuildsController(Controller[Observed]):
             return await super().effect(effect)
         try:
             await instantiate(self.cluster, effect.config, effect.request, manager=self.name)
+        except BuildRefused as problem:
+            raise EffectRefused(str(problem)) from problem
         except InstantiateError as problem:
-            # Nothing is lost: the reason stands in the BuildConfig or a later Build, whose event wakes us.
+            # The BuildConfig is gone, or a later Build exists: its event wakes us.
             logger.info("%s: no build: %s", effect.config, problem)
         return None
 
-    async def gather(self, key: Key) -> Observed | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
         if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
             return None
         config = self.view.get(BUILDCONFIG, key)
@@ -126,6 +129,7 @@ class BuildsController(Controller[Observed]):
             streams={s["metadata"]["name"]: s for s in self.view.list(IMAGESTREAM, key.namespace)},
             inputs=inputs,
             source_secret_missing=await self._source_secret_missing(key, config),
+            refusals=refusals,
         )
 
     async def _inputs(self, builds: list[Manifest]) -> JobInputs:
@@ -199,7 +203,7 @@ class BuildsController(Controller[Observed]):
         secret = await self.cluster.get(SECRET, child)
         if secret is not None and not meta.owned_by(secret, uid):
             return ObservedBuild(build=build, taken=f"Secret {child.name}")
-        return seen
+        return ObservedBuild(build=build, has_secret=secret is not None)
 
     async def _after_start(self, seen: ObservedBuild, inputs: JobInputs) -> ObservedBuild:
         build, job, pod = seen.build, seen.job, seen.pod

@@ -28,16 +28,18 @@ from paas.api.buildconfig import (
     TriggerRecord,
 )
 from paas.api.names import Condition, Reason
-from paas.api.resources import BUILD, Key, Manifest, key_of
+from paas.api.resources import BUILD, JOB, SECRET, Key, Manifest, key_of
 from paas.builds import prune, run_policy
 from paas.builds.advance import RETRIABLE, JobInputs, ObservedBuild, advance, phase_of, started
+from paas.builds.job import job_name
 from paas.fetch.request import repository_path
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.plan import Action, Delete, Effect, Plan
-from paas.reconcile.status import Blocker, ConditionTable, generation_of
+from paas.reconcile.refusal import Refusal, concerning
+from paas.reconcile.status import Blocker, ConditionTable, generation_of, refused
 from paas.settings import Settings
 
-TABLE: Final = ConditionTable(KIND)
+TABLE: Final = ConditionTable(KIND, announced={Condition.READY: {Reason.REFUSED}})
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class StartBuild(Effect):
 
     config: Key
     request: BuildRequest = field(hash=False)
+
+    @property
+    def subject(self) -> str:
+        return f"the Build for {self.request.trigger_id}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Observed:
     streams: Mapping[str, Manifest]
     inputs: JobInputs
     source_secret_missing: bool = False
+    refusals: tuple[Refusal, ...] = ()
 
 
 def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
@@ -119,10 +126,27 @@ def _builds(observed: Observed, seen: list[ObservedBuild], now: datetime, settin
             waits_for=before.name if before is not None else None,
             stream_exists=_stream_of(each.build) in observed.streams,
             repository_url=repository_url(observed.key, settings),
+            refusal=_start_refused(observed, each),
             now=now,
             settings=settings,
         )
     return actions
+
+
+def _start_refused(observed: Observed, each: ObservedBuild) -> Refusal | None:
+    """Why the pod of a Build cannot be made."""
+    child = Key(observed.key.namespace, job_name(each.build))
+    of_child = (concerning(observed.refusals, kind, child) for kind in (SECRET, JOB))
+    return next((refusal for found in of_child for refusal in found if not started(each)), None)
+
+
+def _refused(observed: Observed) -> Blocker | None:
+    """What was refused beside the start of a Build: a Build that is due, the deletion of an old one."""
+    starts = [refusal for each in observed.builds if (refusal := _start_refused(observed, each))]
+    for refusal in observed.refusals:
+        if refusal not in starts:
+            return refused(refusal, namespace=observed.key.namespace)
+    return None
 
 
 def _stream_of(build: Manifest) -> str:
@@ -130,11 +154,11 @@ def _stream_of(build: Manifest) -> str:
 
 
 def _conditions(observed: Observed, spec: BuildConfigSpec) -> list[Wanted]:
-    resolved, blocker = _source_resolved(observed, spec), None
+    resolved, blocker = _source_resolved(observed, spec), _refused(observed)
     to = spec.output.to
     if resolved.status == "False":
         blocker = Blocker(resolved.reason, resolved.message, stalled=False)
-    elif to.stream not in observed.streams:
+    elif blocker is None and to.stream not in observed.streams:
         text = f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it"
         blocker = Blocker(Reason.INVALID_OUTPUT_REFERENCE, text, stalled=False)
     return [resolved, *_summary(blocker)]

@@ -34,15 +34,12 @@ from paas.kube.view import View
 from paas.reconcile import meta
 from paas.reconcile.conditions import find
 from paas.reconcile.controller import Controller, Watch, itself, owner
-from paas.reconcile.plan import Plan
+from paas.reconcile.plan import Apply, Plan
+from paas.reconcile.refusal import Refusal, of_answer
 from paas.settings import Settings
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 """Label of the children; narrows the watches, so that others' Deployments take no memory here."""
-REFUSALS: Final = frozenset({400, 403, 422})
-"""Answers to a dry run that are about what was sent."""
-UNTYPED: Final = ("failed to create typed patch object", "unable to convert unstructured object")
-"""Parts of the answers (500) of server-side apply to a field that is unknown or not of its type."""
 
 
 def users_of_stream(stream: Manifest, view: View) -> Iterable[Key]:
@@ -98,7 +95,7 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
         Watch(NAMESPACE, all_of_namespace),
     )
 
-    async def gather(self, key: Key) -> Snapshot | Unreadable | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Snapshot | Unreadable | None:
         dc = self.view.get(DEPLOYMENTCONFIG, key)
         if dc is None or dc["metadata"].get("deletionTimestamp"):
             return None
@@ -112,7 +109,9 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
             streams={name: stream for name, stream in streams.items() if stream is not None},
             autoscalers=(hpa for hpa in self.view.list(HPA, key.namespace) if _target(hpa) == key.name),
         )
-        return snapshot if isinstance(snapshot, Unreadable) else await self._with_live_reads(snapshot)
+        if isinstance(snapshot, Unreadable):
+            return snapshot
+        return await self._with_live_reads(replace(snapshot, refusals=refusals))
 
     def plan(self, observed: Snapshot | Unreadable, *, now: datetime, settings: Settings) -> Plan:
         return plan(observed, now=now)
@@ -153,7 +152,8 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
         try:
             await self.cluster.apply(wanted, manager=self.name, force=live is not None, dry_run=True)
         except ApiError as problem:
-            if problem.status in REFUSALS or any(part in problem.message for part in UNTYPED):
-                return problem.message[:1000]
-            raise
+            refusal = of_answer(Apply(wanted), problem)
+            if refusal is None:
+                raise
+            return refusal.words
         return None

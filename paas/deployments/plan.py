@@ -30,6 +30,7 @@ from paas.deployments.strategies import Step
 from paas.deployments.workload import Progress
 from paas.reconcile import meta
 from paas.reconcile.plan import Delete, Event, Plan, Requeue
+from paas.reconcile.refusal import concerning
 from paas.reconcile.status import Blocker
 
 NAME_TAKEN_PAUSE: Final = 30.0
@@ -204,8 +205,14 @@ VERDICTS: Final[tuple[Verdict, ...]] = (_judge, _hold, _revise)
 
 def _carried_out(snapshot: Snapshot, change: Change, now: datetime) -> Plan:
     seen, create = snapshot, None
-    if change.revision is not None:  # the status is of the snapshot in which it exists
+    if change.revision is not None:
         create = meta.create(revision.write(snapshot.dc, change.revision), owner=snapshot.dc)
+        name = Key(snapshot.namespace, revision.name_of(snapshot.name, change.revision.number))
+        if concerning(snapshot.refusals, CONTROLLERREVISION, name):
+            # it is asked for again, and what it is for begins when it exists
+            status = report.status(snapshot, snapshot.state, now=now)
+            return Plan.of([create, *report.TABLE.write(snapshot.dc, status)])
+        # the status is of the snapshot in which it exists
         seen = replace(snapshot, revisions=(*snapshot.revisions, change.revision))
     status = report.status(seen, change.state, now=now, final=change.final)
     events = (_event(snapshot.dc, announcement) for announcement in change.announcements)

@@ -16,6 +16,7 @@ from paas.deployments import hold, revision, rollout, strategies, template, trig
 from paas.deployments.revision import Revision
 from paas.deployments.strategies import Step
 from paas.reconcile import meta
+from paas.reconcile.refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Snapshot:
     """Pods of the revision that is rolled out; empty when nobody needs to know why it takes so long."""
     refusal: str | None = None
     """Why the API server does not accept the Deployment of the revision that is due, if it does not."""
+    refusals: tuple[Refusal, ...] = ()
+    """What was asked for before and refused."""
 
     @property
     def name(self) -> str:

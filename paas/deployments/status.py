@@ -16,12 +16,14 @@ from paas.deployments.blockers import first_blocker
 from paas.deployments.snapshot import Snapshot, Unreadable
 from paas.deployments.workload import Progress
 from paas.reconcile.conditions import Wanted
-from paas.reconcile.status import Blocker, ConditionTable, generation_of
+from paas.reconcile.status import Blocker, ConditionTable, generation_of, refused
 
 TABLE: Final = ConditionTable(
     KIND,
     announced={
-        Condition.READY: frozenset({Reason.NAME_TAKEN, Reason.INVALID_SPEC, Reason.FOREIGN_AUTOSCALER})
+        Condition.READY: frozenset(
+            {Reason.NAME_TAKEN, Reason.INVALID_SPEC, Reason.FOREIGN_AUTOSCALER, Reason.REFUSED}
+        )
     },
 )
 
@@ -138,6 +140,9 @@ class _Outlook:
         """Nothing goes on without a person."""
         if self.blocker is not None and self.blocker.stalled:
             return Wanted(Condition.STALLED, "True", self.blocker.reason, self.blocker.message)
+        if self.snapshot.refusals:
+            found = refused(self.snapshot.refusals[0], namespace=self.snapshot.namespace)
+            return Wanted(Condition.STALLED, "True", found.reason, found.message)
         current = self.state.rollout
         if current is not None and current.phase == Phase.FAILED:
             return Wanted(Condition.STALLED, "True", Reason.ROLLOUT_FAILED, str(current.message))

@@ -15,6 +15,7 @@ from paas.images.plan import Observed, plan
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch, itself
 from paas.reconcile.plan import Plan
+from paas.reconcile.refusal import Refusal
 from paas.registry.reference import target
 from paas.settings import Settings
 
@@ -36,7 +37,8 @@ class ImagesController(Controller[Observed]):
     name = "paas-images"
     watches = (Watch(IMAGESTREAM, itself), Watch(BUILD, _fed), Watch(NAMESPACE, _of_project))
 
-    async def gather(self, key: Key) -> Observed | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
+        # The only write is the status, and when that is refused the executor tells it by an Event.
         stream = self.view.get(IMAGESTREAM, key)
         if stream is None or stream["metadata"].get("deletionTimestamp"):
             return None

@@ -24,6 +24,7 @@ from paas.projects.default_objects import NAMES
 from paas.projects.plan import GrantPull, Observed, plan
 from paas.reconcile.controller import Controller, Watch, itself
 from paas.reconcile.plan import Effect, Plan
+from paas.reconcile.refusal import Refusal
 from paas.settings import Settings
 
 _OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
@@ -50,7 +51,7 @@ class ProjectsController(Controller[Observed]):
     def _credentials_key(self) -> bytes:
         return key_of(self.settings.credentials_key_file.read_text())
 
-    async def gather(self, key: Key) -> Observed | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
         namespace = self.view.get(NAMESPACE, key)
         if not is_labelled(namespace) or namespace is None or namespace["metadata"].get("deletionTimestamp"):
             return None
@@ -67,6 +68,7 @@ class ProjectsController(Controller[Observed]):
             pull_password=project_credential(self._credentials_key, namespace["metadata"]["uid"]),
             children=children,
             default_account=self.view.get(SERVICEACCOUNT, Key(key.name, "default")),
+            refusals=refusals,
         )
 
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:

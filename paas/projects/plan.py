@@ -14,7 +14,8 @@ from paas.api.resources import NAMESPACE, Manifest, Resource, key_of, resource_o
 from paas.projects.default_objects import default_objects
 from paas.reconcile.meta import apply_if_needed, desired, owned_by
 from paas.reconcile.plan import Action, Apply, Effect, Event, Plan
-from paas.reconcile.status import Blocker
+from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import Blocker, refused
 from paas.settings import Settings
 
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
@@ -28,6 +29,10 @@ class GrantPull(Effect):
     namespace: str
     service_account: str
 
+    @property
+    def subject(self) -> str:
+        return f"ServiceAccount {self.service_account}"
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -38,6 +43,7 @@ class Observed:
     children: Mapping[tuple[Resource, str], Manifest] = field(default_factory=dict)
     default_account: Manifest | None = None
     """ServiceAccount `default`; the cluster makes it a moment after the Namespace."""
+    refusals: tuple[Refusal, ...] = ()
 
 
 def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
@@ -67,6 +73,8 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
             f"delete them, and the platform makes its own"
         )
         blocker = Blocker(Reason.NAME_TAKEN, text)
+    elif observed.refusals:
+        blocker = refused(observed.refusals[0], namespace=namespace["metadata"]["name"])
     elif account is None:
         text = "ServiceAccount default does not exist yet"
         blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)

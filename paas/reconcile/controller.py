@@ -12,6 +12,7 @@ from paas.api.resources import Key, Manifest, Resource
 from paas.kube.cluster import Cluster
 from paas.kube.view import View
 from paas.reconcile.plan import Effect, Plan
+from paas.reconcile.refusal import Refusal
 from paas.settings import Settings
 
 Observed = TypeVar("Observed")
@@ -69,13 +70,14 @@ class Controller(ABC, Generic[Observed]):
         self.cluster, self.view, self.settings = cluster, view, settings
 
     @abstractmethod
-    async def gather(self, key: Key) -> Observed | None:
-        """One snapshot of all that the decision needs; None when there is nothing to decide."""
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
+        """One snapshot of all that the decision needs; None when there is nothing to decide. `refusals`
+        belong to it: what this key's plans asked for and did not get."""
 
     @abstractmethod
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         """The room's pure decision."""
 
     async def effect(self, effect: Effect) -> None:
-        """Carry out a named effect on the outside."""
+        """Carry out a named effect on the outside. Raises EffectRefused when it is refused for good."""
         raise TypeError(f"{self.name} has no effects, but planned {effect!r}")

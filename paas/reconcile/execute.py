@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from paas.api.names import ANNOTATION_DESIRED
+from paas.api.names import ANNOTATION_DESIRED, Reason
 from paas.api.resources import EVENT, Key, Manifest, Resource, key_of, resource_of
 from paas.kube.cluster import Cluster
 from paas.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from paas.kube.view import version_of
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.meta import owned_by
-from paas.reconcile.plan import Apply, Create, Delete, Effect, Event, Plan, Requeue, Status
+from paas.reconcile.plan import Action, Apply, Create, Delete, Effect, Event, Plan, Requeue, Status
+from paas.reconcile.refusal import EffectRefused, Refusal, Subject, of_answer, of_effect, subject_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,15 @@ class PlanOutdated(Exception):
 
 @dataclass
 class Outcome:
-    """What a plan left behind: versions that the view must reach, and when to look again (seconds)."""
+    """What a plan left behind: versions that the view must reach, when to look again (seconds), and what
+    was refused."""
 
     writes: dict[tuple[Resource, Key], int] = field(default_factory=dict)
     requeue_after: float | None = None
     count: int = 0
+    accepted: set[Subject] = field(default_factory=set)
+    """What was carried out."""
+    refused: list[Refusal] = field(default_factory=list)
 
     def wrote(self, obj: Manifest) -> None:
         self.count += 1
@@ -53,35 +58,60 @@ class Executor:
         self._effect = effect
         self._settled: dict[str, tuple[str, str]] = {}
 
-    async def run(self, plan: Plan) -> Outcome:
+    async def run(
+        self, plan: Plan, *, known: Collection[Subject] = (), not_yet: Collection[Subject] = ()
+    ) -> Outcome:
         """Carry out all actions. Raises PlanOutdated, ApiError or ClusterUnreachable at the first that
-        cannot be; those before it stay done, and the next plan goes on from there."""
+        cannot be; those before it stay done, and the next plan goes on from there.
+
+        A refusal ends the run, because what follows may rest on what was refused. One that was `known` when
+        the plan was made does not: the plan reckons with it. What is `not_yet` due is left out.
+        """
         outcome = Outcome()
         for action in plan.actions:
-            match action:
-                case Create():
-                    await self._create(action, outcome)
-                case Apply():
-                    await self._apply(action, outcome)
-                case Delete():
-                    if await self._cluster.delete(
-                        action.resource, action.key, uid=action.uid, propagation=action.propagation
-                    ):
-                        outcome.count += 1
-                case Status():
-                    await self._status(action, outcome)
-                case Event():
-                    await self._event(action)
-                    outcome.count += 1
-                case Requeue():
-                    before = outcome.requeue_after
-                    outcome.requeue_after = action.after if before is None else min(before, action.after)
-                case Effect():
-                    if self._effect is None:
-                        raise TypeError(f"{self._manager} has no effects, but planned {action!r}")
-                    await self._effect(action)
-                    outcome.count += 1
+            subject = subject_of(action)
+            if subject in not_yet:
+                continue
+            try:
+                await self._carry_out(action, outcome)
+            except (ApiError, EffectRefused) as problem:
+                refusal = _refusal(action, problem)
+                if refusal is None:
+                    raise
+                outcome.refused.append(refusal)
+                if isinstance(action, Status):
+                    await self._event(_told(action, refusal))
+                if subject not in known:
+                    break
+            else:
+                if subject is not None:
+                    outcome.accepted.add(subject)
         return outcome
+
+    async def _carry_out(self, action: Action, outcome: Outcome) -> None:
+        match action:
+            case Create():
+                await self._create(action, outcome)
+            case Apply():
+                await self._apply(action, outcome)
+            case Delete():
+                if await self._cluster.delete(
+                    action.resource, action.key, uid=action.uid, propagation=action.propagation
+                ):
+                    outcome.count += 1
+            case Status():
+                await self._status(action, outcome)
+            case Event():
+                await self._event(action)
+                outcome.count += 1
+            case Requeue():
+                before = outcome.requeue_after
+                outcome.requeue_after = action.after if before is None else min(before, action.after)
+            case Effect():
+                if self._effect is None:
+                    raise TypeError(f"{self._manager} has no effects, but planned {action!r}")
+                await self._effect(action)
+                outcome.count += 1
 
     async def _create(self, action: Create, outcome: Outcome) -> None:
         try:
@@ -161,6 +191,19 @@ class Executor:
         except ApiError as problem:
             # An Event is a courtesy: a full quota or a namespace that is going away must not stop the work.
             logger.warning("no event %s about %s %s: %s", action.reason, action.resource, action.key, problem)
+
+
+def _refusal(action: Action, problem: ApiError | EffectRefused) -> Refusal | None:
+    if isinstance(problem, ApiError):
+        return of_answer(action, problem)
+    assert isinstance(action, Effect), "only effects are refused by something outside"
+    return of_effect(action, problem)
+
+
+def _told(action: Status, refusal: Refusal) -> Event:
+    """A status that is refused cannot say so itself."""
+    text = f"the cluster refuses the status of this object: {refusal.words}"
+    return Event(action.resource, action.key, action.uid, Reason.REFUSED, text, "Warning")
 
 
 def _content(obj: Manifest) -> str:

@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _RECONCILED = Counter(
     "paas_reconcile_total",
-    "How many times a controller looked at a key, by result: ok, outdated, refused or error",
+    "How many times a controller looked at a key, by result: ok, outdated, refused, failed or error",
     ["controller", "result"],
 )
 _DURATION = Histogram(
@@ -17,6 +17,6 @@ QUEUE_OLDEST = Gauge("paas_queue_oldest_seconds", "How long the oldest key has w
 
 
 def reconciled(controller: str, result: str, seconds: float) -> None:
-    """Count one reconcile: result is ok, outdated, refused or error."""
+    """Count one reconcile: result is ok, outdated, refused, failed or error."""
     _RECONCILED.labels(controller, result).inc()
     _DURATION.labels(controller).observe(seconds)

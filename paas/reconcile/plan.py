@@ -76,7 +76,13 @@ class Requeue:
 @dataclass(frozen=True)
 class Effect:
     """Base of the named idempotent effects on the outside. Their result is seen only by the next
-    gather, from an object that the effect wrote. A controller's `effects` carries them out."""
+    gather, from an object that the effect wrote, or from a refusal (`reconcile.refusal`). A controller's
+    `effect` carries them out."""
+
+    @property
+    def subject(self) -> str:
+        """What it writes, as in `Secret shop-tls`: two effects with one subject are the same one."""
+        return ""
 
 
 Action = Create | Apply | Delete | Status | Event | Requeue | Effect

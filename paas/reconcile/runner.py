@@ -17,8 +17,10 @@ from paas.api.resources import Key, Manifest, Resource
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile import backoff, metrics
 from paas.reconcile.controller import Controller
-from paas.reconcile.execute import Executor, PlanOutdated
+from paas.reconcile.execute import Executor, Outcome, PlanOutdated
+from paas.reconcile.plan import Plan
 from paas.reconcile.queue import KeyedQueue
+from paas.reconcile.refusal_memory import RefusalMemory
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Runner:
         self.queue = KeyedQueue()
         self._executor = Executor(controller.cluster, manager=controller.name, effect=controller.effect)
         self._failures: dict[Key, int] = {}
+        self._refusals = RefusalMemory()
         self._working: set[Key] = set()
         self._stopping = False
         self._rested = asyncio.Event()
@@ -75,6 +78,7 @@ class Runner:
     async def _reconcile(self, key: Key) -> None:
         name = self.controller.name
         started = asyncio.get_running_loop().time()
+        refused_before = self._refusals.of(key)
         try:
             await self.reconcile(key)
         except PlanOutdated as problem:
@@ -85,30 +89,58 @@ class Runner:
         except (ApiError, ClusterUnreachable) as problem:
             logger.warning("%s %s: %s", name, key, problem)
             self._retry(key, at_least=getattr(problem, "retry_after", None) or 0)
-            result = "refused"
+            result = "failed"
         except Exception:
             # One poisoned object must not take the others' worker with it: it is tried again later.
             logger.exception("%s %s: unexpected", name, key)
             self._retry(key)
             result = "error"
         else:
-            self._failures.pop(key, None)
-            result = "ok"
+            result = "refused" if self._refusals.of(key) else "ok"
+            if result == "ok" and not refused_before:
+                self._failures.pop(key, None)
         metrics.reconciled(name, result, asyncio.get_running_loop().time() - started)
 
     async def reconcile(self, key: Key) -> int:
         """One gather, plan and run; the number of writes."""
         await self._catch_up(key)
-        observed = await self.controller.gather(key)
+        refusals = self._refusals.of(key)
+        observed = await self.controller.gather(key, refusals)
         if observed is None:
+            self._refusals.forget(key)
             return 0
         plan = self.controller.plan(observed, now=datetime.now(UTC), settings=self.controller.settings)
-        outcome = await self._executor.run(plan)
+        not_yet = self._refusals.not_yet(key, plan, now=asyncio.get_running_loop().time())
+        known = {refusal.subject for refusal in refusals}
+        outcome = await self._executor.run(plan, known=known, not_yet=not_yet)
         if outcome.writes:
             self._written[key] = outcome.writes
         if outcome.requeue_after is not None:
             self.queue.add(key, after=max(outcome.requeue_after, 0.01))
+        self._remember(key, plan, outcome)
         return outcome.count
+
+    def _remember(self, key: Key, plan: Plan, outcome: Outcome) -> None:
+        """Keep what was refused for the next gather, and see to it that there is one."""
+        now = asyncio.get_running_loop().time()
+        news = self._refusals.settle(
+            key,
+            plan,
+            accepted=outcome.accepted,
+            refused=outcome.refused,
+            now=now,
+            jitter=random.uniform(0.75, 1.25),  # noqa: S311
+        )
+        if news.withdrawn:
+            # Not asked for again: the spec changed. A plan that takes turns must not do so for ever.
+            self._retry(key, first=backoff.OUTDATED_PAUSE)
+        elif news.changed:
+            for refusal in outcome.refused:
+                subject = " ".join(filter(None, refusal.subject))
+                logger.warning("%s %s: %s refused: %s", self.controller.name, key, subject, refusal.words)
+            self.queue.add(key, after=backoff.OUTDATED_PAUSE)
+        if news.due is not None:
+            self.queue.add(key, after=max(news.due - now, 0.01))
 
     async def _catch_up(self, key: Key) -> None:
         writes = self._written.pop(key, None)

@@ -17,6 +17,7 @@ from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest, key_of
 from paas.reconcile.conditions import Wanted, find, merge, stored
 from paas.reconcile.plan import Action, Event, Status
+from paas.reconcile.refusal import Cause, Refusal
 
 ABNORMAL: Final = frozenset({Condition.STALLED, Condition.RECONCILING})
 """Conditions that are present only while they are True, as kstatus wants them."""
@@ -30,6 +31,22 @@ class Blocker:
     reason: Reason
     message: str
     stalled: bool = True
+
+
+def refused(refusal: Refusal, *, namespace: str, reason: Reason = Reason.REFUSED) -> Blocker:
+    """What a refusal says in a condition: what was refused, why, and what to do."""
+    if refusal.cause is Cause.EFFECT:
+        return Blocker(reason, refusal.words)
+    _, kind, name = refusal.subject
+    hint = {
+        Cause.QUOTA: f"free some of the quota or raise it (kubectl describe quota -n {namespace}), and it "
+        "goes on by itself",
+        Cause.RIGHTS: "the platform lacks a right; give it its rights again with: paas install",
+        Cause.POLICY: "a rule of this cluster forbids it; change the object or ask an administrator for an "
+        "exception, and it goes on by itself",
+    }.get(refusal.cause, "correct the spec, and it goes on by itself")
+    what = f"{kind} {name.rpartition('/')[2]}" if kind else name
+    return Blocker(reason, f"the cluster refuses {what}: {refusal.words}; {hint}")
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ from paas.reconcile.controller import Controller, Watch
 from paas.reconcile.execute import PlanOutdated
 from paas.reconcile.meta import labels, part_of
 from paas.reconcile.plan import Effect, Plan
+from paas.reconcile.refusal import Refusal
 from paas.routes.backend import service_names
 from paas.routes.capabilities import unsupported
 from paas.routes.certificates import Authority, issue, read
 from paas.routes.claims import host_of
 from paas.routes.dialects import DEFAULT, Child
 from paas.routes.intent import intent_of
-from paas.routes.plan import IssueCertificate, plan
+from paas.routes.plan import IssueCertificate, plan, refusals_of
 from paas.routes.snapshot import HostSnapshot, RouteSnapshot, Unreadable
 from paas.settings import Settings
 
@@ -92,7 +93,7 @@ class RoutesController(Controller[HostSnapshot]):
 
     # -- gather --------------------------------------------------------------------------------------
 
-    async def gather(self, key: Key) -> HostSnapshot | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> HostSnapshot | None:
         if not self._complete:
             # After a start all Routes are in the view before the first key is worked on, but not all of
             # them have been through `_route_changed`: an older claim must not be overlooked.
@@ -106,7 +107,8 @@ class RoutesController(Controller[HostSnapshot]):
                 self._wanted_by[key.name].discard(child)
                 self._host.pop(child, None)
             elif self._counts(route) and host_of(route, self.settings) == key.name:
-                snapshots.append(await self._snapshot(route, key.name))
+                snapshot = await self._snapshot(route, key.name)
+                snapshots.append(replace(snapshot, refusals=refusals_of(snapshot, refusals, self.dialect)))
         if not self._wanted_by.get(key.name):
             self._wanted_by.pop(key.name, None)
         return HostSnapshot(key.name, tuple(snapshots)) if snapshots else None

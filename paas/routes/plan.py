@@ -18,6 +18,8 @@ from paas.api.route import RouteSpec
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.meta import apply_if_needed, owned_by
 from paas.reconcile.plan import Action, Delete, Effect, Plan, Requeue
+from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import refused
 from paas.routes import capabilities, status, tls
 from paas.routes.backend import backend_problem
 from paas.routes.claims import Verdict, judge
@@ -43,6 +45,10 @@ class IssueCertificate(Effect):
     hosts: tuple[str, ...]
     secret_uid: str | None = None
 
+    @property
+    def subject(self) -> str:
+        return f"Secret {self.secret}"
+
 
 def plan(observed: HostSnapshot, *, dialect: Dialect, now: datetime, settings: Settings) -> Plan:
     """Refused Routes first, then the admitted ones, oldest first."""
@@ -55,6 +61,20 @@ def plan(observed: HostSnapshot, *, dialect: Dialect, now: datetime, settings: S
         decision = _Decision(observed.host, snapshot, dialect, now, settings)
         actions += decision.actions(verdicts[snapshot.uid])
     return Plan(tuple(actions))
+
+
+def refusals_of(
+    snapshot: RouteSnapshot, refusals: tuple[Refusal, ...], dialect: Dialect
+) -> tuple[Refusal, ...]:
+    """Those of a host's refusals that are about this Route."""
+    route = key_of(snapshot.route)
+    children = [(child, Key(route.namespace, name)) for child, name in dialect.children(snapshot.name)]
+    return tuple(
+        refusal
+        for refusal in refusals
+        if any(refusal.concerns(*child) for child in children)
+        or (isinstance(refusal.action, IssueCertificate) and refusal.action.route == route)
+    )
 
 
 @dataclass(frozen=True)
@@ -102,6 +122,7 @@ class _Decision:
         address = self.dialect.address(self.snapshot.name, self.snapshot.own_children)
         ready = (
             problem
+            or self._cluster_refuses()
             or backend_problem(spec, self.snapshot.services)
             or status.without_certificate(certificate)
             or self._without_address(address)
@@ -124,6 +145,14 @@ class _Decision:
             f"{kind} {name} exists but is not this Route's; rename the Route, or: "
             f"kubectl delete {kind.lower()} {name}",
         )
+
+    def _cluster_refuses(self) -> Verdict | None:
+        """What the cluster does not let be written. It is asked for again, so the rest of the plan stands."""
+        if not self.snapshot.refusals:
+            return None
+        namespace = self.snapshot.route["metadata"]["namespace"]
+        found = refused(self.snapshot.refusals[0], namespace=namespace)
+        return Verdict(False, found.reason, found.message)
 
     def _without_address(self, address: str) -> Verdict | None:
         if address:
@@ -158,6 +187,8 @@ class _Decision:
             hosts=(self.host,),
             secret_uid=secret["metadata"]["uid"] if secret is not None else None,
         )
+        if any(isinstance(refusal.action, IssueCertificate) for refusal in self.snapshot.refusals):
+            return [issue]  # the Secret comes when it is accepted, and not before
         return [issue, Requeue(_LOOK_AGAIN)]
 
     def _status(

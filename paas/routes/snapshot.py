@@ -12,6 +12,7 @@ from paas.api.base import first_problem
 from paas.api.resources import Manifest
 from paas.api.route import RouteSpec
 from paas.reconcile.meta import owned_by
+from paas.reconcile.refusal import Refusal
 from paas.routes import tls
 from paas.routes.claims import Claim, claim_of
 from paas.routes.dialects import Child, Children
@@ -40,6 +41,8 @@ class RouteSnapshot:
     """What exists under `tls.secret_name` (metadata only); read only when the host needs it."""
     certificate: Certificate | None = None
     """What is in that Secret, when it can be read as a certificate and its key."""
+    refusals: tuple[Refusal, ...] = ()
+    """What was asked for before on behalf of this Route and refused."""
 
     @classmethod
     def of(cls, route: Manifest, *, services: Mapping[str, Manifest] | None = None) -> Self:

@@ -23,11 +23,13 @@ from paas.settings import Settings
 _STALLED: Final = frozenset(
     {
         Reason.HOST_ALREADY_CLAIMED, Reason.HOST_RESERVED, Reason.INVALID_HOST, Reason.INVALID_SPEC,
-        Reason.NAME_TAKEN, Reason.CERTIFICATE_UNAVAILABLE,
+        Reason.NAME_TAKEN, Reason.CERTIFICATE_UNAVAILABLE, Reason.REFUSED,
     }
 )  # fmt: skip
 """Reasons that do not go away without a person."""
-TABLE: Final = ConditionTable(KIND, announced={Condition.ADMITTED: frozenset(Reason)})
+TABLE: Final = ConditionTable(
+    KIND, announced={Condition.ADMITTED: frozenset(Reason), Condition.READY: frozenset({Reason.REFUSED})}
+)
 
 
 @dataclass(frozen=True)

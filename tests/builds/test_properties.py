@@ -34,6 +34,13 @@ HAPPENINGS = [
     "fails", "killed",
 ]  # fmt: skip
 DECISIONS = ("plan", "advance", "prune", "run_policy")
+PARTS = ["stream", "key", "secret", "registry", "spec", "foreign", "job controller"]
+REFUSED = {
+    "quota of Secrets": ("Create", "Secret"),
+    "quota of Jobs": ("Create", "Job"),
+    "policy about Builds": ("StartBuild", ""),
+    "right to delete": ("Delete", "Build"),
+}
 ROUNDS = 10
 """Hundreds of histories until every branch was reached; it takes two or three as a rule."""
 PODS = [
@@ -89,7 +96,7 @@ class Everything(RuleBasedStateMachine):
             paused = annotations.get(ANNOTATION_PAUSED) == "true"
             annotations[ANNOTATION_PAUSED] = "false" if paused else "true"
 
-    @rule(what=st.sampled_from(["stream", "key", "secret", "registry", "spec", "foreign", "job controller"]))
+    @rule(what=st.sampled_from([*PARTS, *REFUSED]))
     def something_is_taken_away_or_comes_back(self, what: str) -> None:
         cluster = self.cluster
         if what == "stream":
@@ -98,6 +105,8 @@ class Everything(RuleBasedStateMachine):
             cluster.key = None if cluster.key else b"k" * 32
         elif what == "secret":
             cluster.source_secret_missing = not cluster.source_secret_missing
+        elif what in REFUSED:
+            cluster.refusing.toggle(*REFUSED[what])
         elif what == "job controller":
             cluster.jobs_lag = not cluster.jobs_lag
         elif what == "registry":
@@ -201,7 +210,8 @@ class Everything(RuleBasedStateMachine):
     @rule()
     def it_comes_to_rest(self) -> None:
         self.cluster.settle()
-        assert not self.cluster.step().writes
+        self.cluster.step()
+        assert not self.cluster.wrote
 
     def has_job(self, name: str) -> bool:
         return f"{name}-build" in self.cluster.jobs

@@ -33,7 +33,12 @@ TRIGGERS: list[list[dict[str, Any]]] = [
 ]
 CAUSES = ["Push", "WebHook", "ImageChange", "Manual", "Retry"]
 IMAGES = st.sampled_from("abcd")
-ODD = ["deleted", "taken", "autoscaler", "unreadable", "crash", "refused", "accepted"]
+REFUSED = {
+    "quota of revisions": ("Create", "ControllerRevision"),
+    "policy about Deployments": ("Apply", "Deployment"),
+    "right to delete": ("Delete", "ControllerRevision"),
+}
+ODD = ["deleted", "taken", "autoscaler", "unreadable", "crash", "refused", "accepted", *REFUSED]
 FOREIGN = {"metadata": {"name": "shop", "namespace": "demo", "uid": "theirs"}, "spec": {}}
 
 
@@ -175,6 +180,8 @@ class Everything(RuleBasedStateMachine):
         elif odd == "crash":
             state = {"name": "web", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
             cluster.pods = [{"metadata": {"name": "p"}, "status": {"containerStatuses": [state]}}]
+        elif odd in REFUSED:
+            cluster.refusing.toggle(*REFUSED[odd])
         else:
             cluster.refusal = "no" if odd == "refused" else None
             cluster.edit(template=template(env=odd))
@@ -239,6 +246,7 @@ class Everything(RuleBasedStateMachine):
             assert cluster.deployment == FOREIGN
             cluster.deployment = None
         cluster.broken, cluster.refusal, cluster.autoscalers = set(), None, []
+        cluster.refusing.refuses.clear()
         cluster.edit(paused=False, replicas=2)
         cluster.go().sleep(601).go()
         self._check_the_end()
@@ -320,6 +328,11 @@ WALKS: dict[str, Walk] = {
         ("the_deadline_passes",), ("it_comes_to_rest",), ("time_passes", 601), ("it_comes_to_rest",),
     ],
     "c": [("something_odd_happens", "crash"), ("a_rollout_fails", "d"), ("it_comes_to_rest",)],
+    "d": [
+        ("something_odd_happens", "quota of revisions"), ("edits_something_else", TRIGGERS[0], 2, 0, 2),
+        ("a_build_completes", "b", "Push"), ("it_comes_to_rest",), ("it_works",),
+        ("something_odd_happens", "quota of revisions"), ("it_comes_to_rest",),
+    ],
     "abc": [("edits_something_else", TRIGGERS[0], 2, 0, 2), ("it_works",), ("it_is_killed", 1)],
 }  # fmt: skip
 """Walks to the far corners, from a past of these images; the random ones go everywhere else."""

@@ -15,6 +15,7 @@ from paas.kube.view import View
 from paas.reconcile import meta
 from paas.reconcile.controller import Controller, Watch, itself, owner
 from paas.reconcile.plan import Apply, Plan
+from paas.reconcile.refusal import Refusal
 from paas.settings import Settings
 from tests.support.operating import Operating, operating
 from tests.support.rooms import eventually
@@ -38,7 +39,7 @@ class Copies(Controller[Observed]):
         Watch(CONFIGMAP, owner("ConfigMap"), labels=LABELS),
     )
 
-    async def gather(self, key: Key) -> Observed | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
         parent = self.view.get(CONFIGMAP, key)
         if parent is None or parent["metadata"].get("ownerReferences"):
             return None

@@ -34,6 +34,7 @@ from tests.projects.fake_cluster import (
     planned,
 )
 from tests.support.branches import every_branch
+from tests.support.refusing import Refusing
 
 
 def test_a_new_project_is_given_everything_and_says_so():
@@ -227,8 +228,50 @@ def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, n
     assert planned(after) == Plan()
 
 
+@settings(max_examples=100, derandomize=True)
+@given(
+    st.sets(st.sampled_from(["Secret", "LimitRange", "NetworkPolicy", "Namespace"]), min_size=1),
+    st.sampled_from([None, account()]),
+    st.booleans(),
+)
+def what_the_cluster_refuses_is_said_and_done_later(kinds, default_account, grant):
+    refusing = Refusing()
+    for kind in kinds:
+        refusing.toggle("Apply", kind)
+    if grant:
+        refusing.toggle("GrantPull", "")
+    cluster = settled(observed(default_account=default_account), refusing)
+    said = status_of(cluster.namespace)
+    if "Namespace" in kinds:
+        assert said == "", "it cannot be said there"
+    else:
+        kind = refusing.known[0].subject[1]
+        assert said.startswith(f"stalled: the cluster refuses {kind} ")
+        assert "exceeded quota" in said
+        assert "kubectl describe quota -n demo" in said
+    refusing.refuses.clear()
+    cluster = settled(cluster, refusing)
+    assert refusing.known == ()
+    assert planned(cluster) == Plan()
+    assert status_of(cluster.namespace).startswith("ready" if default_account else "preparing")
+
+
+def settled(cluster, refusing):
+    """After plans in a cluster that refuses something, until they come to rest."""
+    after = [cluster]
+
+    def carry_out(action):
+        after[0] = applied(Plan((action,)), after[0])
+
+    for _ in range(20):
+        if not refusing.run(planned(replace(after[0], refusals=refusing.known)), carry_out):
+            return after[0]
+    raise AssertionError("the plans never come to rest")
+
+
 @pytest.mark.parametrize("module", [plan_module, default_objects_module], ids=["plan", "default_objects"])
 def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached(module):
     with every_branch(module) as missed:
         a_plan_after_its_plan_was_applied_is_empty()
+        what_the_cluster_refuses_is_said_and_done_later()
     assert missed == []

@@ -1,19 +1,24 @@
-"""A worker outlives whatever goes wrong with one key."""
+"""A worker outlives whatever goes wrong with one key, and what was refused is told to the next gather."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from paas.api.resources import Key
+import pytest
+
+from paas.api.resources import Key, Manifest
 from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError
 from paas.kube.view import View
 from paas.reconcile import backoff
 from paas.reconcile.controller import Controller
-from paas.reconcile.plan import Plan
+from paas.reconcile.plan import Action, Create, Effect, Plan
+from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.reconcile.runner import Runner
 from paas.settings import Settings
 
@@ -30,7 +35,7 @@ class Failing(Controller[Key]):
         super().__init__(cluster=cast(Cluster, None), view=View(), settings=Settings())
         self.done: asyncio.Queue[Key] = asyncio.Queue()
 
-    async def gather(self, key: Key) -> Key | None:
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Key | None:
         return key
 
     def plan(self, observed: Key, *, now: datetime, settings: Settings) -> Plan:
@@ -73,3 +78,131 @@ async def test_a_fault_in_the_handling_of_a_failure_does_not_end_the_worker(monk
         runner.queue.add(BAD)
         runner.queue.add(GOOD)
         assert [await controller.done.get(), await controller.done.get()] == [BAD, GOOD]
+
+
+CHILD = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n", "name": "child"}}
+FIRST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n", "name": "first"}}
+
+
+class Door:
+    """A cluster that has no room for `child`, and notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.full = True
+        self.asked: list[str] = []
+        self.answer = ApiError(403, "Forbidden", "exceeded quota: small")
+
+    async def create(self, manifest: Manifest, *, manager: str) -> Manifest:
+        name = manifest["metadata"]["name"]
+        self.asked.append(name)
+        if self.full and name == "child":
+            raise self.answer
+        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": "1"}}
+
+
+class Wanting(Controller[tuple[Refusal, ...]]):
+    """Wants `child` for ever, and notes what it was told."""
+
+    name = "test-wanting"
+    watches = ()
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(cluster=cast(Cluster, door), view=View(), settings=Settings())
+        self.told: list[tuple[str, ...]] = []
+        self._heard: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+        self.actions: tuple[Action, ...] = (Create(CHILD, owner_uid="1"), Create(FIRST, owner_uid="1"))
+
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...] | None:
+        return refusals
+
+    def plan(self, observed: tuple[Refusal, ...], *, now: datetime, settings: Settings) -> Plan:
+        self.told.append(tuple(refusal.words for refusal in observed))
+        self._heard.put_nowait(self.told[-1])
+        return Plan(self.actions)
+
+    async def hears(self) -> tuple[str, ...]:
+        """The words of the refusals that the next plan knows of."""
+        return await self._heard.get()
+
+    async def effect(self, effect: Effect) -> None:
+        raise EffectRefused("the line is dead")
+
+
+async def test_a_refusal_is_told_to_the_next_gather_and_what_follows_is_done_then() -> None:
+    door = Door()
+    controller = Wanting(door)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    assert door.asked == ["child"], "what follows may rest on what was refused"
+    async with asyncio.timeout(5):
+        assert await runner.queue.get() == GOOD, "there is something to say"
+    runner.queue.done(GOOD)
+    await runner.reconcile(GOOD)
+    assert controller.told == [(), ("exceeded quota: small",)]
+    assert door.asked == ["child", "first"], "the plan knew, and the same is not asked again at once"
+
+
+async def test_events_do_not_make_the_same_be_asked_again_before_it_is_due() -> None:
+    door = Door()
+    runner = Runner(Wanting(door))
+    for _ in range(50):
+        await runner.reconcile(GOOD)
+    assert door.asked.count("child") == 1
+
+
+async def test_what_is_accepted_at_last_is_told_no_more() -> None:
+    door = Door()
+    controller = Wanting(door)
+    runner = Runner(controller)
+    async with working(runner), asyncio.timeout(10):
+        runner.queue.add(GOOD)
+        assert await controller.hears() == ()
+        assert await controller.hears() == ("exceeded quota: small",)
+        door.full = False
+        while await controller.hears() != ():
+            continue
+    assert door.asked.count("child") > 1
+
+
+async def test_an_effect_that_is_refused_is_told_too() -> None:
+    controller = Wanting(Door())
+    controller.actions = (Call(),)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    await runner.reconcile(GOOD)
+    assert controller.told == [(), ("the line is dead",)]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 409])
+async def test_what_may_soon_be_accepted_is_no_refusal(status: int) -> None:
+    door = Door()
+    door.answer = ApiError(status, "Busy", "later")
+    controller = Wanting(door)
+    runner = Runner(controller)
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            await runner.reconcile(GOOD)
+    assert controller.told == [(), ()]
+
+
+async def test_a_plan_that_takes_turns_does_not_do_so_for_ever_at_full_speed() -> None:
+    """It asks when it knows of no refusal and does not when it knows of one: that is a mistake of the
+    plan's, and must not become a loop."""
+    door = Door()
+    runner = Runner(Turning(door))
+    for _ in range(40):
+        await runner._reconcile(GOOD)
+    assert runner._failures[GOOD] == 20
+    assert backoff.pause(20, first=backoff.OUTDATED_PAUSE) == backoff.LONGEST_PAUSE
+
+
+class Turning(Wanting):
+    """Asks only when it was not refused before."""
+
+    def plan(self, observed: tuple[Refusal, ...], *, now: datetime, settings: Settings) -> Plan:
+        return Plan() if observed else Plan(self.actions)
+
+
+@dataclass(frozen=True)
+class Call(Effect):
+    """An effect that never works."""

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 import paas.routes.plan
 import paas.routes.status
 from paas.api.resources import INGRESS
-from paas.routes.plan import IssueCertificate
+from paas.reconcile.plan import Plan
+from paas.routes.dialects import DEFAULT
+from paas.routes.plan import IssueCertificate, refusals_of
 from paas.routes.tls import LIFETIME, RENEW_BEFORE
 from tests.routes.fake_cluster import (
     ALLOW,
@@ -21,6 +23,7 @@ from tests.routes.fake_cluster import (
     REDIRECT,
     applied,
     certificate,
+    conditions,
     foreign_ingress,
     observed,
     planned,
@@ -31,6 +34,7 @@ from tests.routes.fake_cluster import (
     with_route,
 )
 from tests.support.branches import every_branch
+from tests.support.refusing import Refusing
 
 DEEP = "a.b.apps.test"
 NO_PORTS = {"metadata": {"namespace": "demo", "name": "shop", "uid": "s"}, "spec": {}}
@@ -103,10 +107,49 @@ def a_plan_after_its_plan_was_applied_is_empty(snapshot, later):
     ]
 
 
+@settings(max_examples=300, derandomize=True)
+@given(
+    snapshots(),
+    st.sampled_from(
+        [("Apply", "Ingress"), ("Delete", "Ingress"), ("IssueCertificate", ""), ("Apply", "None")]
+    ),
+)
+def what_the_cluster_refuses_is_said_and_done_later(snapshot, refused):
+    host, routes = snapshot
+    refusing = Refusing()
+    refusing.toggle(*refused)
+    after = settled(host, routes, refusing)
+    told = [one for one in after if refusals_of(one, refusing.known, DEFAULT)]
+    for one in told:
+        if conditions(one)["Admitted"][0] == "True" and conditions(one)["Ready"][1] != "NameTaken":
+            assert conditions(one)["Ready"] == ("False", "Refused")
+            assert conditions(one)["Stalled"] == ("True", "Refused")
+    assert len(told) >= bool(refusing.known)
+    refusing.toggle(*refused)
+    after = settled(host, after, refusing)
+    assert refusing.known == ()
+    assert planned(*after, host=host).writes == ()
+
+
+def settled(host, routes, refusing):
+    """After plans in a cluster that refuses something, until they come to rest."""
+    after = list(routes)
+
+    def carry_out(action):
+        after[:] = applied(Plan((action,)), *after)
+
+    for _ in range(20):
+        seen = [replace(one, refusals=refusals_of(one, refusing.known, DEFAULT)) for one in after]
+        if not refusing.run(planned(*seen, host=host), carry_out):
+            return tuple(after)
+    raise AssertionError("the plans never come to rest")
+
+
 @pytest.mark.parametrize("module", MODULES, ids=[module.__name__ for module in MODULES])
 def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached(module):
     with every_branch(module) as missed:
         a_plan_after_its_plan_was_applied_is_empty()
+        what_the_cluster_refuses_is_said_and_done_later()
     assert missed == []
 
 

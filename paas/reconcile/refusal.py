@@ -1,0 +1,113 @@
+"""What the API server, or an effect on the outside, refused: data that the next plan turns into a condition.
+
+A refusal is about what was asked for and stays until something changes: a full quota, a policy, an invalid
+field, a missing right. That the API server is busy, away, or has moved on is none, and is tried again.
+
+A plan that is told of a refusal asks for the same again as long as it is wanted, and says in the status that
+it was refused: nothing in the plan may depend on its success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from paas.api.resources import Key, Resource, key_of, resource_of
+from paas.kube.errors import ApiError
+from paas.reconcile.plan import Action, Apply, Create, Delete, Effect, Event, Requeue, Status
+
+Subject = tuple[str, str, str]
+"""What is done, to which kind of object, and its name: by it a refusal is found again."""
+WORDS_LIMIT: Final = 1000
+"""Characters kept of what was said."""
+_NOT_ABOUT_THE_REQUEST: Final = frozenset({401, 404, 408, 409, 410, 429})
+"""Answers that come of who asks and when: expired credentials, something gone or new, a busy server."""
+_UNTYPED: Final = ("failed to create typed patch object", "unable to convert unstructured object")
+"""Parts of the answers (500) of server-side apply to a field that is unknown or not of its type."""
+_GOING_AWAY: Final = "because it is being terminated"
+"""Part of the answer (403) in a namespace that is being deleted."""
+
+
+class Cause(StrEnum):
+    """Why something was refused, as far as it matters for what to do about it."""
+
+    QUOTA = "Quota"
+    RIGHTS = "Rights"
+    POLICY = "Policy"
+    INVALID = "Invalid"
+    EFFECT = "Effect"
+
+
+class EffectRefused(Exception):
+    """An outside system refused an effect for good; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An action that was refused, and the refuser's own words; `status` is the API server's, if it was it."""
+
+    action: Action
+    cause: Cause
+    words: str
+    status: int | None = None
+
+    @property
+    def subject(self) -> Subject:
+        found = subject_of(self.action)
+        assert found is not None, "only what changes something is refused"
+        return found
+
+    def concerns(self, resource: Resource, key: Key) -> bool:
+        """Whether it is about this object."""
+        return self.subject[1:] == (resource.kind, str(key))
+
+
+def subject_of(action: Action) -> Subject | None:
+    """What an action is about; None for those that nobody refuses."""
+    match action:
+        case Create() | Apply():
+            manifest = action.manifest
+            return type(action).__name__, resource_of(manifest).kind, str(key_of(manifest))
+        case Delete() | Status():
+            return type(action).__name__, action.resource.kind, str(action.key)
+        case Effect():
+            return type(action).__name__, "", action.subject
+        case Event() | Requeue():
+            return None
+
+
+def of_answer(action: Action, answer: ApiError) -> Refusal | None:
+    """The refusal that an answer of the API server is; None when the same may well be accepted soon."""
+    untyped = any(part in answer.message for part in _UNTYPED)
+    if not untyped and (answer.status >= 500 or answer.status in _NOT_ABOUT_THE_REQUEST):
+        return None
+    if _GOING_AWAY in answer.message:
+        return None
+    return Refusal(action, _cause(answer), _shortened(answer.message), answer.status)
+
+
+def of_effect(effect: Effect, problem: EffectRefused) -> Refusal:
+    """The refusal of an effect."""
+    return Refusal(effect, Cause.EFFECT, _shortened(str(problem)))
+
+
+def concerning(refusals: Iterable[Refusal], resource: Resource, key: Key) -> tuple[Refusal, ...]:
+    """The refusals that are about this object."""
+    return tuple(refusal for refusal in refusals if refusal.concerns(resource, key))
+
+
+def _cause(answer: ApiError) -> Cause:
+    said = answer.message
+    if "exceeded quota" in said or "failed quota" in said:
+        return Cause.QUOTA
+    if "ValidatingAdmissionPolicy" in said or "admission webhook" in said:
+        return Cause.POLICY
+    if answer.status == 403:
+        return Cause.RIGHTS if " cannot " in said and ' resource "' in said else Cause.POLICY
+    return Cause.INVALID
+
+
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:WORDS_LIMIT].rstrip(" .;")
