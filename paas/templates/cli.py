@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 async def new_app(
     session: Session,
     source: Annotated[
-        str, typer.Argument(metavar="FOLDER|URL", help="Your clone, or an https git URL.")
+        str, typer.Argument(metavar="[FOLDER|URL]", help="Your clone, or an https git URL.")
     ] = ".",
     *,
     name: Annotated[str | None, typer.Option(help="Name; default the folder's or repository's.")] = None,

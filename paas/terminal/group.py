@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from paas.terminal.problem import usage
 
@@ -53,6 +53,20 @@ class Group(TyperGroup):
             hint = self.elsewhere[known[0]]
         hint = hint or f"{ctx.command_path} --help lists the commands"
         raise usage(f'there is no command "{ctx.command_path} {word}"', hint=hint)
+
+
+class Command(TyperCommand):
+    """A command whose usage shows arguments as they were written, `NAME` or `[APP]`; typer would put
+    brackets of its own around them."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
+        shown = [param.metavar or _argument(str(param.name), required=param.required) for param in arguments]
+        return [str(self.options_metavar or ""), *map(str, shown)]
+
+
+def _argument(name: str, *, required: bool) -> str:
+    return name.upper() if required else f"[{name.upper()}]"
 
 
 def summary(command: Any) -> str:

@@ -21,6 +21,7 @@ import typer
 from paas.api.names import SYSTEM_NAMESPACE
 from paas.api.resources import CONFIGMAP, Key
 from paas.terminal.colour import wanted
+from paas.terminal.group import Command
 from paas.terminal.output import Format, Table, plain
 from paas.terminal.problem import ExitCode, Problem
 
@@ -214,7 +215,7 @@ def command(
         )
         run.__annotations__ = {}
         run.__doc__ = work.__doc__
-        app.command(name, **settings)(run)
+        app.command(name, **{"cls": Command, **settings})(run)
         return work
 
     return register

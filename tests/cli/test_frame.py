@@ -199,3 +199,18 @@ def test_starting_imports_nothing_heavy(arguments: list[str], light: set[str]) -
         env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert not light & set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("argv", "usage"),
+    [
+        (["status"], "Usage: paas status [OPTIONS] [APP]"),
+        (["project"], "Usage: paas project [OPTIONS] [NAME]"),
+        (["rollout", "undo"], "Usage: paas rollout undo [OPTIONS] NAME"),
+    ],
+)
+def test_usage_shows_arguments_as_they_are_typed(
+    argv: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*argv, "--help"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == usage
