@@ -4,7 +4,7 @@
 
 Run as `python -m paas.operator`. SIGTERM finishes the writes under way, releases the Lease and ends;
 any other end of kopf or of the Lease ends the process, and the next one goes on from what is stored. SIGHUP
-makes it read everything anew and look at every object, as it does by itself from time to time.
+makes it read everything again and look at every object, as it does by itself from time to time.
 """
 
 from __future__ import annotations

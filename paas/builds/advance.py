@@ -9,22 +9,23 @@ lost build is run again) comes with the next plan, made from the status as store
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
 from paas.api.base import first_problem
-from paas.api.build import KIND, TERMINAL, BuildOutputStatus, BuildOutputTo, BuildSpec, BuildStatus, Phase
-from paas.api.names import Condition, Reason
-from paas.api.resources import BUILD, JOB, Manifest, key_of
+from paas.api.build import TERMINAL, BuildOutputStatus, BuildOutputTo, BuildSpec, Phase
+from paas.api.names import Reason
+from paas.api.resources import JOB, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
-from paas.reconcile import conditions, meta
-from paas.reconcile.plan import Action, Delete, Event, Requeue
+from paas.builds.snapshot import Confirmed, JobInputs, ObservedBuild, phase_of, started, verdict
+from paas.builds.status import changed, ended, waiting
+from paas.reconcile import meta
+from paas.reconcile.plan import Action, Delete, Requeue
 from paas.reconcile.refusal import Refusal
-from paas.reconcile.status import ConditionTable, refused
+from paas.reconcile.status import refused
 from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
@@ -34,71 +35,6 @@ WAIT_RECHECK: Final = 15.0
 missing Secret)."""
 RETRIABLE: Final = frozenset({Reason.BUILD_POD_DELETED, Reason.BUILD_POD_EVICTED})
 """Reasons of phase Error after which a Build is run again, once."""
-TABLE: Final = ConditionTable(KIND, summary=Condition.SUCCEEDED)
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """The registry's answer about a Build's tag: its digest, or None when it has no such tag."""
-
-    digest: str | None
-
-
-@dataclass(frozen=True)
-class Unconfirmed:
-    """The registry could not be asked; why."""
-
-    problem: str
-
-
-@dataclass(frozen=True)
-class ObservedBuild:
-    """One Build and what exists of it. `taken` names a foreign object that has the name of a child;
-    `has_secret` and `image` are None while nobody needs to know."""
-
-    build: Manifest
-    job: Manifest | None = None
-    pod: Manifest | None = None
-    tail: str | None = None
-    image: Confirmed | Unconfirmed | None = None
-    taken: str | None = None
-    has_secret: bool | None = None
-
-
-@dataclass(frozen=True)
-class JobInputs:
-    """What making a Job takes. `key` None: the platform's credential key could not be read."""
-
-    key: bytes | None = field(repr=False)
-    ca: str
-    user_namespaces: bool
-    runtimes: tuple[str, ...] = ()
-
-
-def phase_of(build: Manifest) -> str:
-    return str((build.get("status") or {}).get("phase") or Phase.NEW)
-
-
-def started(seen: ObservedBuild) -> bool:
-    """Whether the Build's Job was made, recorded or not."""
-    return seen.job is not None or bool((seen.build.get("status") or {}).get("job"))
-
-
-def verdict(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> outcome.Verdict:
-    """What became of a Build whose Job was made."""
-    return outcome.assess(
-        seen.build["metadata"]["name"],
-        job=seen.job,
-        pod=seen.pod,
-        tail=seen.tail,
-        now=now,
-        runtimes=inputs.runtimes,
-    )
-
-
-def needs_registry(ruling: outcome.Verdict) -> bool:
-    """Whether only the registry can tell how a Build ended: it pushed, or was lost perhaps after that."""
-    return isinstance(ruling, (outcome.Succeeded, outcome.Lost))
 
 
 def advance(
@@ -125,21 +61,21 @@ def advance(
     try:
         spec = BuildSpec.model_validate(build["spec"])
     except ValidationError as problem:
-        return _ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
+        return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
     if spec.cancelled:
-        return _ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
+        return ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
     if started(seen):
         return _judged(seen, spec, inputs, now, settings)
     if spec.invalid is not None:
         reason = Reason(spec.invalid.reason) if spec.invalid.reason in set(Reason) else Reason.NO_BUILDPACK
-        return _ended(seen, Phase.FAILED, reason, spec.invalid.message, now)
+        return ended(seen, Phase.FAILED, reason, spec.invalid.message, now)
     if not may_start:
-        return _waits(
+        return waiting(
             seen, Reason.BUILD_QUEUED, f"waits until {waits_for or 'the build before it'} has ended", now
         )
     if not stream_exists:
         to = spec.output.to
-        return _waits(
+        return waiting(
             seen,
             Reason.INVALID_OUTPUT_REFERENCE,
             f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it and the build "
@@ -148,7 +84,7 @@ def advance(
         )
     if seen.taken is not None:
         return [
-            *_waits(
+            *waiting(
                 seen,
                 Reason.NAME_TAKEN,
                 f"{seen.taken} exists and is not of this build; rename or delete it and the build starts",
@@ -158,7 +94,7 @@ def advance(
         ]
     if inputs.key is None:
         return [
-            *_waits(
+            *waiting(
                 seen,
                 Reason.CANNOT_CREATE_BUILD_POD,
                 "the platform's key for credentials cannot be read; fix it with: paas up, or paas install",
@@ -188,10 +124,10 @@ def _start(
     if refusal is not None:
         namespace = build["metadata"]["namespace"]
         blocker = refused(refusal, namespace=namespace, reason=Reason.CANNOT_CREATE_BUILD_POD)
-        return [*made, *_waits(seen, blocker.reason, blocker.message, now)]
+        return [*made, *waiting(seen, blocker.reason, blocker.message, now)]
     return [
         *made,
-        *_status(
+        *changed(
             seen,
             now,
             phase=Phase.PENDING,
@@ -210,7 +146,7 @@ def _judged(
     if isinstance(ruling, outcome.UnderWay):
         return _goes_on(seen, ruling, now)
     if isinstance(ruling, outcome.Failed):
-        return _ended(
+        return ended(
             seen,
             Phase.FAILED,
             ruling.reason,
@@ -222,7 +158,7 @@ def _judged(
     if not isinstance(seen.image, Confirmed):
         problem = seen.image.problem if seen.image is not None else "not asked yet"
         return [
-            *_status(
+            *changed(
                 seen,
                 now,
                 reason=Reason.REGISTRY_UNREACHABLE,
@@ -235,7 +171,7 @@ def _judged(
     claimed = ruling.digest if isinstance(ruling, outcome.Succeeded) else None
     if digest is not None and claimed in (None, digest):
         image = f"{settings.registry_pull}/{jobs.repository(seen.build, spec)}@{digest}"
-        return _ended(
+        return ended(
             seen,
             Phase.COMPLETE,
             Reason.BUILD_COMPLETE,
@@ -246,8 +182,8 @@ def _judged(
             output_docker_image_reference=image,
         )
     if isinstance(ruling, outcome.Lost):
-        return _ended(seen, Phase.ERROR, ruling.reason, ruling.message, now, ruling.finished)
-    return _ended(
+        return ended(seen, Phase.ERROR, ruling.reason, ruling.message, now, ruling.finished)
+    return ended(
         seen,
         Phase.FAILED,
         Reason.IMAGE_UNVERIFIED,
@@ -260,7 +196,7 @@ def _judged(
 
 def _goes_on(seen: ObservedBuild, ruling: outcome.UnderWay, now: datetime) -> list[Action]:
     running = phase_of(seen.build) == Phase.RUNNING  # never back to Pending
-    actions = _status(
+    actions = changed(
         seen,
         now,
         phase=Phase.RUNNING if running else ruling.phase,
@@ -283,73 +219,3 @@ def _tidied(seen: ObservedBuild) -> list[Action]:
     if pod_ended or outcome.job_state(job) is not None or job["metadata"].get("deletionTimestamp"):
         return []
     return [Delete(JOB, key_of(job), job["metadata"]["uid"])]
-
-
-def _waits(seen: ObservedBuild, reason: Reason, message: str, now: datetime) -> list[Action]:
-    return _status(seen, now, phase=Phase.NEW, reason=reason, message=message)
-
-
-def _ended(
-    seen: ObservedBuild,
-    phase: Phase,
-    reason: Reason,
-    message: str,
-    now: datetime,
-    finished: str | None = None,
-    **more: Any,
-) -> list[Action]:
-    build = seen.build
-    stored = build.get("status") or {}
-    completed = finished or conditions.timestamp(now)
-    begun = stored.get("startTimestamp") or _pod_start(seen)
-    duration = None
-    if begun:
-        seconds = (conditions.parse_time(completed) - conditions.parse_time(begun)).total_seconds()
-        duration = max(0, round(seconds))  # clocks of nodes differ
-    actions = _status(
-        seen,
-        now,
-        phase=phase,
-        reason=reason,
-        message=message,
-        start_timestamp=begun,
-        completion_timestamp=completed,
-        duration=duration,
-        **more,
-    )
-    well = phase in (Phase.COMPLETE, Phase.CANCELLED)
-    event = Event(
-        BUILD, key_of(build), build["metadata"]["uid"], reason, message, "Normal" if well else "Warning"
-    )
-    return [*actions, event]
-
-
-def _status(seen: ObservedBuild, now: datetime, **changes: Any) -> list[Action]:
-    """The Status that brings `changes` (None: as it was), or nothing when it is so already."""
-    build = seen.build
-    stored = build.get("status") or {}
-    fresh = {name: value for name, value in changes.items() if value is not None}
-    pod, report = seen.pod, outcome.report_of(seen.pod)
-    git = ((build["spec"].get("revision") or {}).get("git")) or {}
-    facts = {
-        "observed_generation": build["metadata"].get("generation"),
-        "job": seen.job["metadata"]["name"] if seen.job else None,
-        "pod": pod["metadata"]["name"] if pod else None,
-        "commit": (report.commit if report else None) or git.get("commit"),
-        "content_key": (report.content_key if report else None) or build["spec"].get("contentKey"),
-        "buildpack": (report.buildpack if report else None) or build["spec"].get("buildpack"),
-    }
-    known = {name: value for name, value in facts.items() if value is not None}
-    before = BuildStatus.model_validate({key: value for key, value in stored.items() if key != "conditions"})
-    after = before.model_copy(update={**known, **fresh})
-    truth: conditions.Truth = "Unknown"
-    if after.phase in TERMINAL:
-        truth = "True" if after.phase == Phase.COMPLETE else "False"
-    wanted = conditions.Wanted(
-        Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), after.message or ""
-    )
-    return TABLE.write(build, {**after.dump(), "conditions": TABLE.conditions(build, [wanted], now=now)})
-
-
-def _pod_start(seen: ObservedBuild) -> str | None:
-    return ((seen.pod or {}).get("status") or {}).get("startTime")

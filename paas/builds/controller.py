@@ -31,11 +31,21 @@ from paas.api.resources import (
     key_of,
 )
 from paas.auth import credentials
-from paas.builds import advance, outcome, run_policy
 from paas.builds import job as jobs
-from paas.builds.advance import Confirmed, JobInputs, ObservedBuild, Unconfirmed
+from paas.builds import outcome, run_policy
 from paas.builds.instantiate import instantiate
-from paas.builds.plan import Observed, StartBuild, plan
+from paas.builds.plan import StartBuild, plan
+from paas.builds.snapshot import (
+    Confirmed,
+    JobInputs,
+    Observed,
+    ObservedBuild,
+    Unconfirmed,
+    needs_registry,
+    phase_of,
+    started,
+    verdict,
+)
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
@@ -133,7 +143,7 @@ class BuildsController(Controller[Observed]):
         )
 
     async def _inputs(self, builds: list[Manifest]) -> JobInputs:
-        busy = any(advance.phase_of(build) not in TERMINAL for build in builds)
+        busy = any(phase_of(build) not in TERMINAL for build in builds)
         return JobInputs(
             key=self._credential_key() if busy else self._key,
             ca=self.settings.ca_file.read_text() if busy and self.settings.ca_file.exists() else "",
@@ -163,9 +173,9 @@ class BuildsController(Controller[Observed]):
         job = own[0] if own else None
         pod = self._pod(job, build)
         seen = ObservedBuild(build=build, job=job, pod=pod)
-        if advance.phase_of(build) in TERMINAL:
+        if phase_of(build) in TERMINAL:
             return seen
-        if not advance.started(seen):
+        if not started(seen):
             return await self._before_start(seen, builds)
         return await self._after_start(seen, inputs)
 
@@ -184,7 +194,7 @@ class BuildsController(Controller[Observed]):
             run_policy.Entry(
                 int(b["spec"]["number"]),
                 b["metadata"]["name"],
-                advance.phase_of(b),
+                phase_of(b),
                 started=bool((b.get("status") or {}).get("job")),
                 cancelled=bool(b["spec"].get("cancelled")),
             )
@@ -212,7 +222,7 @@ class BuildsController(Controller[Observed]):
             pod = await self._live_pod(job)
         tail = await self._tail(pod)
         seen = ObservedBuild(build=build, job=job, pod=pod, tail=tail)
-        if advance.needs_registry(advance.verdict(seen, inputs, datetime.now(UTC))):
+        if needs_registry(verdict(seen, inputs, datetime.now(UTC))):
             image = await self._image(build)
             return ObservedBuild(build=build, job=job, pod=pod, tail=tail, image=image)
         return seen

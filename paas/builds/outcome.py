@@ -200,7 +200,7 @@ def _taken_away(pod: Manifest, name: str) -> Verdict | None:
     if reason == pods.EVICTED:
         return Lost(
             Reason.BUILD_POD_EVICTED,
-            f"the node put the pod of the build out ({said.strip().rstrip('.') or 'no reason given'}); "
+            f"the node evicted the pod of the build ({said.strip().rstrip('.') or 'no reason given'}); "
             "it is run again once",
         )
     disrupted = pods.condition(pod, "DisruptionTarget").get("status") == "True"

@@ -7,7 +7,6 @@ lost one is run again, a new external source is built for the first time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -30,8 +29,9 @@ from paas.api.buildconfig import (
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, JOB, SECRET, Key, Manifest, key_of
 from paas.builds import prune, run_policy
-from paas.builds.advance import RETRIABLE, JobInputs, ObservedBuild, advance, phase_of, started
+from paas.builds.advance import RETRIABLE, advance
 from paas.builds.job import job_name
+from paas.builds.snapshot import Observed, ObservedBuild, phase_of, started
 from paas.fetch.request import repository_path
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.plan import Action, Delete, Effect, Plan
@@ -52,20 +52,6 @@ class StartBuild(Effect):
     @property
     def subject(self) -> str:
         return f"the Build for {self.request.trigger_id}"
-
-
-@dataclass(frozen=True)
-class Observed:
-    """A BuildConfig (None when it was deleted and left Builds behind), its Builds, and their streams
-    by name. `source_secret_missing`: the Secret that spec.source.sourceSecret names does not exist."""
-
-    key: Key
-    config: Manifest | None
-    builds: tuple[ObservedBuild, ...]
-    streams: Mapping[str, Manifest]
-    inputs: JobInputs
-    source_secret_missing: bool = False
-    refusals: tuple[Refusal, ...] = ()
 
 
 def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 
 from paas.api.build import TERMINAL, Phase
 from paas.api.resources import Manifest
-from paas.builds.advance import phase_of
+from paas.builds.snapshot import phase_of
 
 
 def to_prune(

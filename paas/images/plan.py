@@ -69,7 +69,7 @@ def _stored(stream: Manifest) -> ImageStreamStatus:
     try:
         return ImageStreamStatus.model_validate(stream.get("status") or {})
     except ValidationError:
-        # The schema guards the status; one that nevertheless cannot be read is made anew from the Builds.
+        # The schema guards the status; one that nevertheless cannot be read is made again from the Builds.
         return ImageStreamStatus()
 
 

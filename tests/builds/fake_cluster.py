@@ -14,9 +14,13 @@ from paas.api.build_request import BuildRefused, BuildRequest
 from paas.api.resources import BUILD, BUILDCONFIG, JOB, SECRET, Key, Manifest
 from paas.builds import job as jobs
 from paas.builds import outcome
-from paas.builds.advance import (
+from paas.builds.instantiate import frozen, next_number
+from paas.builds.plan import StartBuild, plan
+from paas.builds.prune import merged, pruned_build
+from paas.builds.snapshot import (
     Confirmed,
     JobInputs,
+    Observed,
     ObservedBuild,
     Unconfirmed,
     needs_registry,
@@ -24,9 +28,6 @@ from paas.builds.advance import (
     started,
     verdict,
 )
-from paas.builds.instantiate import frozen, next_number
-from paas.builds.plan import Observed, StartBuild, plan
-from paas.builds.prune import merged, pruned_build
 from paas.reconcile import meta
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.plan import Action, Create, Delete, Event, Plan, Requeue, Status

@@ -22,8 +22,8 @@ from paas.api.buildconfig import ANNOTATION_PAUSED
 from paas.api.resources import Manifest
 from paas.builds import advance, prune, run_policy
 from paas.builds import plan as decisions
-from paas.builds.advance import ObservedBuild
 from paas.builds.plan import plan
+from paas.builds.snapshot import ObservedBuild
 from paas.reconcile.conditions import timestamp
 from tests.builds.fake_cluster import NAMESPACE, SETTINGS, FakeCluster, push
 
@@ -33,7 +33,7 @@ HAPPENINGS = [
     "succeeds, then the stream goes", "succeeds while the registry is down", "lies", "did not push", "fails",
     "fails", "killed",
 ]  # fmt: skip
-DECISIONS = ("plan", "advance", "prune", "run_policy")
+DECISIONS = ("plan", "advance", "status", "snapshot", "prune", "run_policy")
 PARTS = ["stream", "key", "secret", "registry", "spec", "foreign", "job controller"]
 REFUSED = {
     "quota of Secrets": ("Create", "Secret"),

@@ -1,0 +1,89 @@
+"""The status of a Build: what changed, why it waits, how it ended. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from paas.api.build import KIND, TERMINAL, BuildStatus, Phase
+from paas.api.names import Condition, Reason
+from paas.api.resources import BUILD, key_of
+from paas.builds import outcome
+from paas.builds.snapshot import ObservedBuild
+from paas.reconcile import conditions
+from paas.reconcile.plan import Action, Event
+from paas.reconcile.status import ConditionTable
+
+TABLE: Final = ConditionTable(KIND, summary=Condition.SUCCEEDED)
+
+
+def waiting(seen: ObservedBuild, reason: Reason, message: str, now: datetime) -> list[Action]:
+    """The Status of a Build that cannot start yet."""
+    return changed(seen, now, phase=Phase.NEW, reason=reason, message=message)
+
+
+def ended(
+    seen: ObservedBuild,
+    phase: Phase,
+    reason: Reason,
+    message: str,
+    now: datetime,
+    finished: str | None = None,
+    **more: Any,
+) -> list[Action]:
+    """The last Status of a Build, and the Event that tells how it ended."""
+    build = seen.build
+    stored = build.get("status") or {}
+    completed = finished or conditions.timestamp(now)
+    begun = stored.get("startTimestamp") or _pod_start(seen)
+    duration = None
+    if begun:
+        seconds = (conditions.parse_time(completed) - conditions.parse_time(begun)).total_seconds()
+        duration = max(0, round(seconds))  # clocks of nodes differ
+    actions = changed(
+        seen,
+        now,
+        phase=phase,
+        reason=reason,
+        message=message,
+        start_timestamp=begun,
+        completion_timestamp=completed,
+        duration=duration,
+        **more,
+    )
+    well = phase in (Phase.COMPLETE, Phase.CANCELLED)
+    event = Event(
+        BUILD, key_of(build), build["metadata"]["uid"], reason, message, "Normal" if well else "Warning"
+    )
+    return [*actions, event]
+
+
+def changed(seen: ObservedBuild, now: datetime, **changes: Any) -> list[Action]:
+    """The Status that brings `changes` (None: as it was), or nothing when it is so already."""
+    build = seen.build
+    stored = build.get("status") or {}
+    fresh = {name: value for name, value in changes.items() if value is not None}
+    pod, report = seen.pod, outcome.report_of(seen.pod)
+    git = ((build["spec"].get("revision") or {}).get("git")) or {}
+    facts = {
+        "observed_generation": build["metadata"].get("generation"),
+        "job": seen.job["metadata"]["name"] if seen.job else None,
+        "pod": pod["metadata"]["name"] if pod else None,
+        "commit": (report.commit if report else None) or git.get("commit"),
+        "content_key": (report.content_key if report else None) or build["spec"].get("contentKey"),
+        "buildpack": (report.buildpack if report else None) or build["spec"].get("buildpack"),
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    before = BuildStatus.model_validate({key: value for key, value in stored.items() if key != "conditions"})
+    after = before.model_copy(update={**known, **fresh})
+    truth: conditions.Truth = "Unknown"
+    if after.phase in TERMINAL:
+        truth = "True" if after.phase == Phase.COMPLETE else "False"
+    wanted = conditions.Wanted(
+        Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), after.message or ""
+    )
+    return TABLE.write(build, {**after.dump(), "conditions": TABLE.conditions(build, [wanted], now=now)})
+
+
+def _pod_start(seen: ObservedBuild) -> str | None:
+    return ((seen.pod or {}).get("status") or {}).get("startTime")
