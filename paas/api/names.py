@@ -82,6 +82,8 @@ class Reason(StrEnum):
     """The name of a child belongs to an object that is not the platform's."""
     INVALID_SPEC = "InvalidSpec"
     """The spec cannot be carried out as it is written."""
+    KEY_UNREADABLE = "KeyUnreadable"
+    """A key of the platform cannot be read, as its Secret is not mounted."""
     REFUSED = "Refused"
     """The cluster refuses what the platform must write: a quota, a policy, or a right that is missing."""
     # BuildConfig

@@ -47,6 +47,13 @@ class ProjectsController(Controller[Observed]):
     )
     workers = 4
 
+    def _pull_password(self, namespace: Manifest) -> str | None:
+        """The project's password for the registry; None while the credential key cannot be read."""
+        try:
+            return project_credential(self._credentials_key, namespace["metadata"]["uid"])
+        except OSError:
+            return None
+
     @cached_property
     def _credentials_key(self) -> bytes:
         return key_of(self.settings.credentials_key_file.read_text())
@@ -65,7 +72,7 @@ class ProjectsController(Controller[Observed]):
                 children[resource, name] = live
         return Observed(
             namespace=namespace,
-            pull_password=project_credential(self._credentials_key, namespace["metadata"]["uid"]),
+            pull_password=self._pull_password(namespace),
             children=children,
             default_account=self.view.get(SERVICEACCOUNT, Key(key.name, "default")),
             refusals=refusals,

@@ -10,16 +10,19 @@ from typing import Final
 from paas.api import names
 from paas.api.names import Reason
 from paas.api.project import ANNOTATION_STATUS, READY, is_project, status_of
-from paas.api.resources import NAMESPACE, Manifest, Resource, key_of, resource_of
+from paas.api.resources import NAMESPACE, SECRET, Manifest, Resource, key_of, resource_of
 from paas.projects.default_objects import default_objects
 from paas.reconcile.meta import apply_if_needed, desired, owned_by
-from paas.reconcile.plan import Action, Apply, Effect, Event, Plan
+from paas.reconcile.plan import Action, Apply, Effect, Event, Plan, Requeue
 from paas.reconcile.refusal import Refusal
 from paas.reconcile.status import Blocker, refused
 from paas.settings import Settings
 
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 BASELINE: Final = "baseline"
+
+KEY_RECHECK: Final = 15.0
+"""Seconds after which to look again for the credential key: files are not watched."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Observed:
     """The Namespace with the project label, and what has the names of its default objects."""
 
     namespace: Manifest
-    pull_password: str = field(repr=False)
+    pull_password: str | None = field(repr=False)
+    """Of this project's pods for the registry; None while the platform's credential key cannot be read."""
     children: Mapping[tuple[Resource, str], Manifest] = field(default_factory=dict)
     default_account: Manifest | None = None
     """ServiceAccount `default`; the cluster makes it a moment after the Namespace."""
@@ -55,7 +59,10 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return Plan.of(_said(namespace, Blocker(Reason.INVALID_SPEC, text)))
     actions: list[Action] = []
     taken: list[str] = []
-    wanted = default_objects(namespace, pull_password=observed.pull_password, settings=settings)
+    password = observed.pull_password
+    wanted = default_objects(namespace, pull_password=password or "", settings=settings)
+    if password is None:
+        wanted = [manifest for manifest in wanted if resource_of(manifest) != SECRET]
     for manifest in wanted:
         resource, name = resource_of(manifest), manifest["metadata"]["name"]
         live = observed.children.get((resource, name))
@@ -73,6 +80,10 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
             f"delete them, and the platform makes its own"
         )
         blocker = Blocker(Reason.NAME_TAKEN, text)
+    elif password is None:
+        text = "the platform's credential key cannot be read; fix it with: paas up, or paas install"
+        blocker = Blocker(Reason.KEY_UNREADABLE, text)
+        actions.append(Requeue(KEY_RECHECK))
     elif observed.refusals:
         blocker = refused(observed.refusals[0], namespace=namespace["metadata"]["name"])
     elif account is None:

@@ -25,7 +25,7 @@ from paas.reconcile.controller import Controller, Watch
 from paas.reconcile.execute import PlanOutdated
 from paas.reconcile.meta import labels, part_of
 from paas.reconcile.plan import Effect, Plan
-from paas.reconcile.refusal import Refusal
+from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.routes.backend import service_names
 from paas.routes.capabilities import unsupported
 from paas.routes.certificates import Authority, issue, read
@@ -173,7 +173,14 @@ class RoutesController(Controller[HostSnapshot]):
         route = self.view.get(ROUTE, effect.route)
         if route is None or route["metadata"]["uid"] != effect.route_uid:
             raise PlanOutdated(f"Route {effect.route} is gone")
-        certificate, key = issue(self._authority, effect.hosts, now=datetime.now(UTC))
+        try:
+            authority = self._authority
+        except OSError as problem:
+            raise EffectRefused(
+                f"the platform's authority cannot be read, so there is no certificate for {effect.hosts[0]} "
+                f"({problem.strerror}); fix it with: paas up, or paas install"
+            ) from problem
+        certificate, key = issue(authority, effect.hosts, now=datetime.now(UTC))
         data = {"tls.crt": certificate, "tls.key": key}
         metadata = {
             "namespace": effect.route.namespace,

@@ -10,7 +10,7 @@ import pytest
 from paas.api.names import PULL_SECRET
 from paas.api.resources import Manifest, resource_of
 from paas.projects.plan import GrantPull, Observed, plan
-from paas.reconcile.plan import Apply, Event, Plan
+from paas.reconcile.plan import Apply, Event, Plan, Requeue
 from paas.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,7 +68,7 @@ def applied(result: Plan, cluster: Observed) -> Observed:
                 before = cluster.default_account or {}
                 secrets = [*before.get("imagePullSecrets", ()), {"name": PULL_SECRET}]
                 cluster = replace(cluster, default_account={**before, "imagePullSecrets": secrets})
-            case Event():
+            case Event() | Requeue():
                 pass
             case _:
                 pytest.fail(f"a project's plan has no {action}")

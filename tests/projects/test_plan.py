@@ -24,7 +24,7 @@ from paas.api.resources import (
 )
 from paas.projects.default_objects import NAMES
 from paas.projects.plan import POD_SECURITY, Observed
-from paas.reconcile.plan import Apply, Event, Plan
+from paas.reconcile.plan import Apply, Event, Plan, Requeue
 from tests.projects.fake_cluster import (
     account,
     applied,
@@ -226,6 +226,19 @@ def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, n
     cluster = Observed(one, "s3cret", children, default_account)
     after = applied(planned(cluster), cluster)
     assert planned(after) == Plan()
+    locked = replace(after, pull_password=None)
+    assert planned(applied(planned(locked), locked)).writes == ()
+
+
+def test_a_key_that_cannot_be_read_is_said_and_all_else_is_made():
+    cluster = observed(pull_password=None)
+    plan = planned(cluster)
+    after = applied(plan, cluster)
+    assert status_of(after.namespace).startswith("stalled: the platform's credential key cannot be read")
+    assert set(after.children) == {(resource, name) for resource, name in NAMES if resource != SECRET}
+    assert any(isinstance(action, Requeue) for action in plan.actions), "files are not watched"
+    readable = replace(after, pull_password="s3cret")
+    assert status_of(applied(planned(readable), readable).namespace) == "ready"
 
 
 @settings(max_examples=100, derandomize=True)
