@@ -381,15 +381,13 @@ async def test_a_template_that_the_cluster_refuses_is_said_and_keeps_what_runs(
     assert obj is not None
     bad = {"containers": [{"name": "web", "image": " ", **container}], **pods}
     template = {**obj["spec"]["template"], "spec": bad}
-    replace = [{"op": "replace", "path": "/spec/template", "value": template}]
-    await project.api.patch(DEPLOYMENTCONFIG, project.key, replace, manager="test", kind="json")
+    await project.replace_template(template)
     status = await project.until(lambda s: _ready(s) == "InvalidSpec")
     message = next(c["message"] for c in status["conditions"] if c["type"] == "Stalled")
     assert says in message
     assert await project.serving() == ("1", digest("a"))
     good = {**obj["spec"]["template"], "metadata": {"labels": {**LABELS, "tier": "web"}}}
-    replace = [{"op": "replace", "path": "/spec/template", "value": good}]
-    await project.api.patch(DEPLOYMENTCONFIG, project.key, replace, manager="test", kind="json")
+    await project.replace_template(good)
     await project.rolled_out(2)
 
 
@@ -493,7 +491,7 @@ async def test_a_view_that_is_behind_does_not_look_like_a_lost_history(
     assert namespace is not None
     view.put(NAMESPACE, namespace)
     controller = DeploymentsController(cluster=project.api, view=view, settings=Settings())
-    observed = await controller.gather(project.key)
+    observed = await controller.gather(project.key, ())
     assert isinstance(observed, Snapshot)
     assert [found.number for found in observed.revisions] == [1]
     assert observed.deployment is not None

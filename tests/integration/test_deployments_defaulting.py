@@ -175,7 +175,7 @@ async def test_no_form_of_a_template_causes_a_loop(api: Cluster, running: Operat
     controller = running.manager.runners[0].controller
     loops = {}
     for name in complete:
-        observed = running.call(controller.gather(Key(project, name)))
+        observed = running.call(controller.gather(Key(project, name), ()))
         made_plan = controller.plan(observed, now=datetime.now(UTC), settings=controller.settings)
         if made_plan.writes:
             loops[name] = list(_differences(observed.deployment, made_plan.writes[0].manifest))

@@ -67,6 +67,12 @@ class Project:
     async def create(self, **more: Any) -> Manifest:
         return await self.api.create(config(self.name, **more), manager="test")
 
+    async def replace_template(self, template: Manifest) -> None:
+        """All of spec.template at once: a merge would keep fields of the one before."""
+        patch = [{"op": "replace", "path": "/spec/template", "value": template}]
+        path = DEPLOYMENTCONFIG.path(self.key.namespace, self.key.name)
+        await self.api.request("PATCH", path, body=patch, content_type="application/json-patch+json")
+
     async def image(self, text: str, *, cause: str = "Push") -> None:
         number = len(self.items) + 1
         item = {
