@@ -57,17 +57,14 @@ def program_name() -> str:
 def tell(problem: BaseException, arguments: Sequence[str] = ()) -> int:
     """Say on stderr what happened and what to do; the exit code."""
     from paas.terminal.colour import BOLD_RED, painted, wanted
-    from paas.terminal.output import plain
     from paas.terminal.problem import explain
     from paas.terminal.rest import NoKubeconfig
 
     said = _of_command_line(problem, arguments) or explain(problem)
     if isinstance(said, NoKubeconfig) and not said.given and (line := _kubeconfig_of_this_machine()):
         said.hint = line
-    for i, line in enumerate(said.lines()):
-        line = plain(line)
-        if i == 0 and line.startswith("error:") and wanted(sys.stderr, os.environ):
-            line = painted("error:", BOLD_RED) + line.removeprefix("error:")
+    error = painted("error:", BOLD_RED) if wanted(sys.stderr, os.environ) else "error:"
+    for line in said.lines(error=error):
         sys.stderr.write(line + "\n")
     return int(said.code)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from paas.kube import errors
+from paas.terminal.output import plain
 
 
 class ExitCode(IntEnum):
@@ -30,10 +31,13 @@ class Problem(Exception):
         super().__init__(what)
         self.what, self.why, self.hint, self.code = what, why, hint, code
 
-    def lines(self) -> list[str]:
-        """`error: what (why)` and `hint: next`, each on a line of its own; none when nothing happened."""
-        first = f"error: {self.what}" + (f" ({self.why})" if self.why else "")
-        return ([first] if self.what else []) + ([f"hint: {self.hint}"] if self.hint else [])
+    def lines(self, *, error: str = "error:") -> list[str]:
+        """`error: what (why)` and `hint: next`, each on a line of its own; none when nothing happened.
+        Nothing that a terminal would obey is left in them; a colour comes only with `error`."""
+        first = plain(self.what + (f" ({self.why})" if self.why else ""))
+        return ([f"{error} {first}"] if self.what else []) + (
+            [plain(f"hint: {self.hint}")] if self.hint else []
+        )
 
 
 def usage(what: str, *, why: str = "", hint: str = "") -> Problem:

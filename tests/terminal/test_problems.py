@@ -10,6 +10,7 @@ import pytest
 
 from paas.cli import main as command_line
 from paas.kube import errors
+from paas.terminal.colour import BOLD_RED, painted
 from paas.terminal.problem import ExitCode, Problem, explain, not_found, usage
 
 
@@ -69,6 +70,18 @@ def test_an_unexpected_exception_shows_no_traceback(
     monkeypatch.setenv("PAAS_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         command_line.run(["status"])
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_on_a_terminal_the_word_error_is_red_and_what_is_said_has_no_colour(
+    colour: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paas.terminal.colour.wanted", lambda stream, environment: colour)
+    command_line.tell(Problem("error: of \x1b[32mthe build", why="\x1b[2Jwhy", hint="\x1b[32mnext"))
+    word = painted("error:", BOLD_RED) if colour else "error:"
+    assert capsys.readouterr().err == f"{word} error: of the build (why)\nhint: next\n"
+    command_line.tell(Problem("", hint="error: is what a hint may say"))
+    assert capsys.readouterr().err == "hint: error: is what a hint may say\n"
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
