@@ -74,7 +74,7 @@ class Settings(Model):
     ingress_namespaces: tuple[str, ...] = ("kube-system", "traefik")
     """Where the ingress controller may run: pods of projects are reached from there."""
     build_networks: tuple[Cidr, ...] = ()
-    """CIDRs of private addresses that builds may reach besides the world (a registry, a git host)."""
+    """CIDRs of private addresses that builds may reach besides the internet (a registry, a git host)."""
     registry_push: str = "registry.paas.internal:5000"
     """Address under which build pods reach the registry."""
     registry_pull: str = "registry.paas.internal:5000"

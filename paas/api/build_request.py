@@ -2,7 +2,7 @@
 
     push, delivery, command, retry ──▶ BuildRequest ──instantiate──▶ Instantiated, or InstantiateError
 
-OpenShift has it as a kind of its own. Whoever asks is given `instantiate` (`builds.instantiate` with a
+OpenShift has it as a kind of its own. Its callers are given `instantiate` (`builds.instantiate` with a
 cluster), so that nobody who asks needs to know how a Build is made.
 """
 

@@ -4,10 +4,11 @@
         DeploymentConfigs that deploy its tag ──watch, with their pods──▶ 1/3 ready ──▶ live, or why not
             Routes to them ──watch──▶ https://…
 
-The server streams it to whoever pushed, `start-build --follow` to whoever asks. It only reads: leaving it
-changes nothing, and ends every watch at once (that is what the `aclosing` are for: a generator that is left
-in a loop would be closed only when the collector comes by). It ends by itself on every final state, and
-after `wait` seconds. What happens is events of `apps.progress`; `apps.render_progress` has the words.
+The server streams it to the pusher, `start-build --follow` to the person who typed it. It only reads:
+leaving it changes nothing, and ends every watch at once (that is what the `aclosing` are for: a generator
+that is left in a loop would be closed only when the collector comes by). It ends by itself on every final
+state, and after `wait` seconds. What happens is events of `apps.progress`; `apps.render_progress` has the
+words.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _CHATTER: Final = (
 
 
 def readable(line: str) -> str | None:
-    """What a line says to whoever pushed: its message, with the level when it matters; None for chatter."""
+    """What a line says to the pusher: its message, with the level when it matters; None for chatter."""
     match = _LINE.match(plain(line))
     if match is None:
         return line

@@ -222,7 +222,7 @@ class ConfigDeleted:
 # -- the end ---------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class StillRunning:
-    """Whoever followed stops here; the work goes on."""
+    """Following ends here; the work goes on."""
 
     build: str
     namespace: str
@@ -334,5 +334,5 @@ def rollout_failed(config: Mapping[str, Any], state: RolloutState) -> RolloutFai
 
 
 def still_running(build: Mapping[str, Any]) -> StillRunning:
-    """For whoever stops waiting."""
+    """The last word to somebody who stops waiting."""
     return StillRunning(builds.name_of(build), str(build["metadata"].get("namespace") or ""))

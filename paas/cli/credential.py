@@ -74,7 +74,7 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 def cache_file(login: Login, project: str, environment: Mapping[str, str]) -> Path:
     """Where the token of this login and project is kept. The certificate is part of the name, so
-    another user's login, or a cluster made anew under the old address, never finds it."""
+    another user's login, or a cluster made again under the old address, never finds it."""
     identity = "\0".join((login.server, login.user, login.certificate or "", login.ca or "", project))
     return cache_folder(environment) / f"token-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         login = load(given.kubeconfig, context=given.context)
         project = project_of(asked.get("path", "")) or given.namespace or login.namespace
         if given.operation == "erase":
-            # git erases what the server refused; the next attempt shall ask for a new one
+            # git erases what the server refused; the next attempt must ask for a new one
             cache_file(login, project, os.environ).unlink(missing_ok=True)
             sys.exit(0)
         token, expires = token_for(login, project, environment=os.environ)

@@ -131,6 +131,6 @@ def newer(
 
 
 def baseline(spec: DeploymentConfigSpec, *, streams: Mapping[str, Manifest]) -> int:
-    """For whoever writes `spec.rollback`: the newest Build number in the triggers' tags, 0 when none."""
+    """For the writer of `spec.rollback`: the newest Build number in the triggers' tags, 0 when none."""
     images = triggers.images(spec, streams)
     return max((event.build_number for events in images.values() for event in events), default=0)

@@ -32,7 +32,7 @@ def status(
     snapshot: Snapshot, state: DeploymentConfigStatus, *, now: datetime, final: bool = True
 ) -> Manifest:
     """The whole status as it is to be stored. Unless it is final, it is still about the generation that
-    was observed before: whoever waits for the newest must not take it for the answer."""
+    was observed before: a reader that waits for the newest must not take it for the answer."""
     if state.hold is not None:
         count = hold.withheld(snapshot.spec, images=snapshot.images, revisions=snapshot.revisions)
         state = state.model_copy(update={"hold": state.hold.model_copy(update={"withheld": count})})

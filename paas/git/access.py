@@ -1,7 +1,7 @@
 """Who may push to a hosted repository, fetch from it, or take the source of a build out of it.
 
-It knows no protocol: whoever speaks one says who asks (by a token, a build's credential), and turns a
-refusal into its own form. Whoever may not push to or fetch from an application hears the same whether it
+It knows no protocol: the endpoint of one says who asks (by a token, a build's credential), and turns a
+refusal into its own form. A user who may not push to or fetch from an application hears the same whether it
 exists or not, and the directory of a repository comes from the API server, never from what the client sent.
 """
 
@@ -70,7 +70,7 @@ class NoRepository(AccessRefused):
 
 
 class Access:
-    """Opens repositories to whoever may have them. Every method also raises what the cluster raises when it
+    """Opens repositories to those who may use them. Every method also raises what the cluster raises when it
     does not answer: not knowing is no refusal."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """Reading single objects of a hosted repository without trusting their size.
 
-Whoever pushes decides how large an object is and on what it is a delta; a few bytes on the wire can become
+The pusher decides how large an object is and on what it is a delta; a few bytes on the wire can become
 gigabytes. So a git child with limits of its own unpacks them, says how large each is before it is read, and
 dulwich parses what it gives.
 """

@@ -68,7 +68,7 @@ def environment(config: Mapping[str, str], extra: Mapping[str, str] | None = Non
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_CONFIG_COUNT": str(len(settings)),
-        # whoever writes to a ref without saying who is the platform itself
+        # a write to a ref that names nobody is the platform's own
         "GIT_COMMITTER_NAME": "paas",
         "GIT_COMMITTER_EMAIL": "paas",
     }

@@ -76,7 +76,7 @@ def waiting(key: Key) -> list[str]:
 
 
 def still_running(build: str | None, key: Key) -> list[str]:
-    """Whoever pushed stops here; the work goes on."""
+    """The pusher is told no more; the work goes on."""
     follow = f"paas logs -f build/{build} -n {key.namespace}" if build else f"paas status -n {key.namespace}"
     return [step(f"Still running; it goes on without you. Follow it with: {follow}")]
 

@@ -1,7 +1,7 @@
 """From accepted pushes to Builds: one worker a repository, going through the reflogs in order.
 
     receive-pack moved a branch ──▶ reflog line ──▶ worker: prepare, instantiate, mark as handled
-                                                       └──▶ Outcome for whoever waits for that push
+                                                       └──▶ Outcome for the caller that waits for that push
 
 It alone makes Builds of pushes. The mark moves after the Build exists, and the Build's trigger id comes
 from the reflog line; so a crash anywhere leads to the same Build once. Whatever wakes a worker (a push,

@@ -3,7 +3,7 @@
 The rules of adding are OpenShift's: the same image as the current one updates the current item in place,
 another image becomes the new current one. Which of two Builds is newer: of one BuildConfig, the one with
 the higher number; of two BuildConfigs that feed the same tag, the one that completed later. So a build that
-was overtaken never moves a tag back, and whoever merges the same Builds again changes nothing.
+was overtaken never moves a tag back, and merging the same Builds again changes nothing.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """One active operator: a coordination.k8s.io Lease, held while working and released at the end.
 
 The client library's leader election cannot release a lease, and it goes on renewing after the work it
-guards has ended; so the four requests that it takes are made here. Every write carries the
-resourceVersion that was read, so two candidates cannot both win. Whoever finds the lease of another must
-have watched it stay unrenewed for its whole duration on its own monotonic clock: clocks of two machines
-are never compared.
+guards has ended; so the four requests that it takes are made here. Every write carries the resourceVersion
+that was read, so two candidates cannot both win. A candidate that finds the lease of another must have
+watched it stay unrenewed for its whole duration on its own monotonic clock: clocks of two machines are
+never compared.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Watching objects without losing any change, and several such watches at once.
 
 `observe` survives what ends a watch (a time-out, an expired version, an API server that restarts): it
-lists again and goes on, so whoever follows it sees states, not events, and needs no memory of its own.
+lists again and goes on, so its reader sees states, not events, and needs no memory of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why a pod does not run or does not become ready: what the scheduler and the kubelet wrote into it, as data.
 
-Nothing here makes sentences: whoever shows a PodProblem says it in its own words. Pure.
+Nothing here makes sentences: each reader of a PodProblem says it in its own words. Pure.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 
 @dataclass(frozen=True)
 class Claim:
-    """A Route's wish for a host and a path of it."""
+    """That a Route asks for a host and a path of it."""
 
     key: Key
     uid: str
@@ -88,7 +88,7 @@ def judge(host: str, claims: Iterable[Claim], settings: Settings) -> dict[str, V
             verdicts[claim.uid] = Verdict(
                 False,
                 Reason.HOST_ALREADY_CLAIMED,
-                # Not by whom: whoever may not see the other project must not learn of it here.
+                # Not by whom: a user who may not see the other project must not learn of it here.
                 f"{host} belongs to an older Route of another project; choose another host (spec.host)",
             )
         elif claim.path in owners:

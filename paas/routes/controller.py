@@ -161,7 +161,7 @@ class RoutesController(Controller[HostSnapshot]):
     async def effect(self, effect: Effect) -> None:
         match effect:
             case IssueCertificate():
-                await self._mint(effect)
+                await self._issue(effect)
             case _:
                 await super().effect(effect)
 
@@ -169,7 +169,7 @@ class RoutesController(Controller[HostSnapshot]):
     def _authority(self) -> Authority:
         return Authority.load(self.settings.ca_file.read_bytes(), self.settings.ca_key_file.read_bytes())
 
-    async def _mint(self, effect: IssueCertificate) -> None:
+    async def _issue(self, effect: IssueCertificate) -> None:
         route = self.view.get(ROUTE, effect.route)
         if route is None or route["metadata"]["uid"] != effect.route_uid:
             raise PlanOutdated(f"Route {effect.route} is gone")

@@ -36,7 +36,7 @@ class RouteSnapshot:
     services: Mapping[str, Manifest] = field(default_factory=dict)
     """The Services that it names, as far as they exist."""
     children: Children = field(default_factory=dict)
-    """What exists under the names of the dialect's children, whoever made it."""
+    """What exists under the names of the dialect's children, also when others made it."""
     secret: Manifest | None = None
     """What exists under `tls.secret_name` (metadata only); read only when the host needs it."""
     certificate: Certificate | None = None

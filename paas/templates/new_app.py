@@ -313,7 +313,7 @@ def _half_way(
         f"{short_name(manifest)} could not be made",
         why=why + (f"; these exist: {exists}" if made else "; nothing was made"),
         hint=(
-            f"mend it and run the same command with --continue, or delete what exists: {delete}"
+            f"fix it and run the same command with --continue, or delete what exists: {delete}"
             if made
             else cause.hint
         ),

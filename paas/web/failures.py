@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 
 class FailureLimit:
-    """Counts failures by client; whoever had `allowed` of them within `seconds` is blocked until they are
-    over. At most `size` clients are remembered, the oldest go first."""
+    """Counts failures by client; a client that had `allowed` of them within `seconds` is blocked until
+    they are over. At most `size` clients are remembered, the oldest go first."""
 
     def __init__(
         self, allowed: int, *, seconds: float, size: int = 4096, clock: Callable[[], float] = time.monotonic

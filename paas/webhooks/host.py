@@ -57,7 +57,7 @@ class GitHost(Protocol):
         """`type` of the trigger in a BuildConfig."""
 
     def is_genuine(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
-        """Whether whoever sent this knows one of the secrets. All are tried, so that time does not tell
+        """Whether the sender knows one of the secrets. All are tried, so that time does not tell
         which."""
 
     def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:

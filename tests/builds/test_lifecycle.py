@@ -191,7 +191,7 @@ def test_a_foreign_job_is_left_alone_and_named(cluster: FakeCluster) -> None:
     assert cluster.phase("shop-1") == "Pending"
 
 
-def test_without_the_credential_key_a_build_says_what_to_mend(cluster: FakeCluster) -> None:
+def test_without_the_credential_key_a_build_says_what_to_fix(cluster: FakeCluster) -> None:
     cluster.key = None
     cluster.settle()
     assert cluster.status("shop-1")["reason"] == "CannotCreateBuildPod"

@@ -77,7 +77,7 @@ class FakeCluster:
         self._write(self.root / "builds" / _file(key), build)
 
     def switch(self, name: str, on: bool = True, text: str = "") -> None:
-        """Turn a behaviour on or off: `unreachable`, `refuse`, `endless-story`."""
+        """Turn a behaviour on or off: `unreachable`, `refuse`, `endless-progress`."""
         path = self.root / name
         path.write_text(text) if on else path.unlink(missing_ok=True)
 
@@ -150,8 +150,8 @@ class FakeCluster:
     async def follow(self, build: Manifest) -> AsyncIterator[str]:
         name = build["metadata"]["name"]
         yield f"-----> Build {name} queued"
-        while self.is_on("endless-story"):
-            (self.root / f"telling-{name}").touch()
+        while self.is_on("endless-progress"):
+            (self.root / f"following-{name}").touch()
             await asyncio.sleep(0.02)
         yield f"=====> https://{name}.example"
 

@@ -208,13 +208,13 @@ def processes(folder: Path) -> str:
 def test_sigterm_lets_a_push_under_way_end(own_server: Serving, clone: Clone) -> None:
     server, app = own_server, own_server.cluster.add_config("shop")
     clone.commit("Big", Dockerfile="FROM scratch\n", blob=os.urandom(2**20))
-    server.cluster.switch("endless-story")
+    server.cluster.switch("endless-progress")
     import threading
 
     told = []
     pushing = threading.Thread(target=lambda: told.append(clone.git("push", server.url("shop"), "main")))
     pushing.start()
-    wait_for((server.cluster.root / "telling-shop-1").exists, "the story is told")
+    wait_for((server.cluster.root / "following-shop-1").exists, "the build is followed")
     began = time.monotonic()
     server.stop(signal.SIGTERM)
     assert time.monotonic() - began < 15

@@ -20,7 +20,7 @@ def push(clone: Clone, server: Serving, app: Manifest, *refs: str, ok: bool | No
     return clone.git("push", server.url(name_of(app)), *(refs or ("main",)), ok=ok).err
 
 
-def test_the_first_push_makes_a_build_and_tells_its_story(
+def test_the_first_push_makes_a_build_and_shows_its_progress(
     server: Serving, app: Manifest, clone: Clone
 ) -> None:
     commit = clone.commit("Say hello")
@@ -170,11 +170,11 @@ def test_a_push_above_one_mebibyte_comes_in_chunks(server: Serving, app: Manifes
     assert len(server.cluster.builds(name_of(app))) == 1
 
 
-def test_a_pusher_who_leaves_in_the_middle_of_the_story_changes_nothing(
+def test_a_pusher_who_leaves_in_the_middle_of_the_progress_changes_nothing(
     server: Serving, app: Manifest, clone: Clone
 ) -> None:
     commit = clone.commit()
-    server.cluster.switch("endless-story")
+    server.cluster.switch("endless-progress")
     try:
         pusher = subprocess.Popen(
             [*clone.command(), "push", server.url(name_of(app)), "main"],
@@ -183,13 +183,13 @@ def test_a_pusher_who_leaves_in_the_middle_of_the_story_changes_nothing(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        wait_for((server.cluster.root / f"telling-{name_of(app)}-1").exists, "the story is told")
+        wait_for((server.cluster.root / f"following-{name_of(app)}-1").exists, "the build is followed")
         os.killpg(pusher.pid, signal.SIGKILL)
         pusher.communicate()
-        # the next push is not held up by the first's story
+        # the next push is not held up by the first's progress
         second = clone.commit()
     finally:
-        server.cluster.switch("endless-story", on=False)
+        server.cluster.switch("endless-progress", on=False)
     push(clone, server, app)
     assert server.cluster.commits(name_of(app)) == [commit, second]
 
@@ -242,11 +242,11 @@ def test_a_build_that_is_refused_is_explained(server: Serving, app: Manifest, cl
 def test_a_stopping_server_hands_the_pusher_over(own_server: Serving, clone: Clone) -> None:
     server, app = own_server, own_server.cluster.add_config("shop")
     clone.commit()
-    server.cluster.switch("endless-story")
+    server.cluster.switch("endless-progress")
     told: list[str] = []
     pusher = threading.Thread(target=lambda: told.append(push(clone, server, app)))
     pusher.start()
-    wait_for((server.cluster.root / "telling-shop-1").exists, "the story is told")
+    wait_for((server.cluster.root / "following-shop-1").exists, "the build is followed")
     server.stop()
     pusher.join(60)
     assert "restarting" in told[0]
@@ -353,7 +353,7 @@ def test_histories_with_old_flaws_are_taken(server: Serving, app: Manifest, clon
 
 
 def test_a_repository_is_one_application_s_alone(server: Serving, clone: Clone) -> None:
-    """An application made anew under the same name starts with an empty repository."""
+    """An application made again under the same name starts with an empty repository."""
     app = server.cluster.add_config("reborn")
     clone.commit()
     push(clone, server, app)

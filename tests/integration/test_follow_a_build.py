@@ -31,7 +31,7 @@ DIGEST = "sha256:" + "1f" * 32
 IMAGE = f"registry.example/demo/shop@{DIGEST}"
 
 
-class World:
+class Platform:
     """An application in a project of its own, and hands to move it along."""
 
     def __init__(self, cluster: Cluster, project: str) -> None:
@@ -87,7 +87,7 @@ class World:
 
 
 @pytest.fixture
-async def world(cluster_kubeconfig: Path) -> AsyncIterator[World]:
+async def platform(cluster_kubeconfig: Path) -> AsyncIterator[Platform]:
     await asyncio.to_thread(command_line.install, cluster_kubeconfig, "")
     async with await Cluster.connect(cluster_kubeconfig) as cluster:
         project = f"follow-{uuid.uuid4().hex[:8]}"
@@ -99,7 +99,7 @@ async def world(cluster_kubeconfig: Path) -> AsyncIterator[World]:
         }
         with contextlib.suppress(Exception):  # a controller of the API server makes it too
             await cluster.create(account, manager="test")
-        yield World(cluster, project)
+        yield Platform(cluster, project)
 
 
 class Listener:
@@ -145,15 +145,15 @@ ADMITTED = {
 }  # fmt: skip
 
 
-async def test_from_queue_to_address(world: World) -> None:
-    app = await world.app()
-    before = await world.build(app["BuildConfig"], 6)
-    build = await world.build(app["BuildConfig"], 7)
-    told = Listener(follow(world.cluster, build))
+async def test_from_queue_to_address(platform: Platform) -> None:
+    app = await platform.app()
+    before = await platform.build(app["BuildConfig"], 6)
+    build = await platform.build(app["BuildConfig"], 7)
+    told = Listener(follow(platform.cluster, build))
     await told.heard(r"^-----> Build shop-7 queued \(behind shop-6\)$")
-    await world.status(before, phase="Complete")
-    await world.status(build, phase="Running")
-    await world.status(
+    await platform.status(before, phase="Complete")
+    await platform.status(build, phase="Running")
+    await platform.status(
         build,
         phase="Complete",
         duration=41,
@@ -162,23 +162,27 @@ async def test_from_queue_to_address(world: World) -> None:
     )
     await told.heard(rf"^       Pushed demo/shop@{DIGEST} \(41s\)$")
     rollout = {"revision": 12, "phase": "Running", "startedAt": "2026-03-04T12:00:00Z", "build": "shop-7"}
-    await world.status(app["DeploymentConfig"], rollout=rollout)
+    await platform.status(app["DeploymentConfig"], rollout=rollout)
     await told.heard(r"^-----> Deploying shop revision 12: 0/1 ready$")
-    await world.ready(await world.pod("shop-12-a", 12))
+    await platform.ready(await platform.pod("shop-12-a", 12))
     await told.heard(r"^-----> Deploying shop revision 12: 1/1 ready$")
-    await world.status(app["DeploymentConfig"], rollout={**rollout, "phase": "Complete"}, activeRevision=12)
+    await platform.status(
+        app["DeploymentConfig"], rollout={**rollout, "phase": "Complete"}, activeRevision=12
+    )
     conditions = [{"type": kind, **ADMITTED} for kind in ("Ready", "Admitted")]
-    await world.status(app["Route"], url="https://shop.example", host="shop.example", conditions=conditions)
+    await platform.status(
+        app["Route"], url="https://shop.example", host="shop.example", conditions=conditions
+    )
     await told.heard(r"^=====> https://shop.example  \(build shop-7, revision 12\)$")
     assert await told.ended() is Result.LIVE
 
 
-async def test_a_failed_build_ends_it(world: World) -> None:
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 1)
-    told = Listener(follow(world.cluster, build))
+async def test_a_failed_build_ends_it(platform: Platform) -> None:
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 1)
+    told = Listener(follow(platform.cluster, build))
     await told.heard("queued")
-    await world.status(
+    await platform.status(
         build,
         phase="Failed",
         reason="DockerBuildFailed",
@@ -189,24 +193,24 @@ async def test_a_failed_build_ends_it(world: World) -> None:
     assert told.lines[1:] == [
         "       make: *** Error 2",
         " !     Build shop-1 failed: DockerBuildFailed: RUN make failed",
-        f" !     The whole log: paas logs build/shop-1 -n {world.project}",
+        f" !     The whole log: paas logs build/shop-1 -n {platform.project}",
     ]
 
 
-async def test_a_rollout_that_fails_says_why_and_what_serves(world: World) -> None:
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 2)
-    await world.status(build, phase="Complete", outputDockerImageReference=IMAGE)
-    told = Listener(follow(world.cluster, build))
+async def test_a_rollout_that_fails_says_why_and_what_serves(platform: Platform) -> None:
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 2)
+    await platform.status(build, phase="Complete", outputDockerImageReference=IMAGE)
+    told = Listener(follow(platform.cluster, build))
     rollout = {"revision": 2, "phase": "Running", "startedAt": "2026-03-04T12:00:00Z", "build": "shop-2"}
-    await world.status(app["DeploymentConfig"], rollout=rollout, activeRevision=1)
-    pod = await world.pod("shop-2-a", 2)
+    await platform.status(app["DeploymentConfig"], rollout=rollout, activeRevision=1)
+    pod = await platform.pod("shop-2-a", 2)
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s"}
     status = {
         "name": "shop", "ready": False, "restartCount": 1, "image": IMAGE, "imageID": "",
         "state": {"waiting": waiting}, "lastState": {"terminated": {"exitCode": 3}},
     }  # fmt: skip
-    await world.status(pod, phase="Running", containerStatuses=[status])
+    await platform.status(pod, phase="Running", containerStatuses=[status])
     await told.heard(r"^ !     Pod shop-2-a: CrashLoopBackOff: exit code 3$")
     failed = {
         **rollout,
@@ -214,75 +218,79 @@ async def test_a_rollout_that_fails_says_why_and_what_serves(world: World) -> No
         "reason": "ProgressDeadlineExceeded",
         "message": "not ready in 120 s",
     }
-    await world.status(app["DeploymentConfig"], rollout=failed)
+    await platform.status(app["DeploymentConfig"], rollout=failed)
     assert await told.ended() is Result.ROLLOUT_FAILED
     assert told.lines[-3:] == [
         " !     Rollout of shop revision 2 failed: not ready in 120 s",
         " !     Revision 1 keeps serving.",
-        f" !     See why: paas rollout status shop -n {world.project}; paas logs shop -n {world.project}",
+        f" !     See why: paas rollout status shop -n {platform.project}; "
+        f"paas logs shop -n {platform.project}",
     ]
 
 
-async def test_a_held_rollback_is_said(world: World) -> None:
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 3, trigger="Manual")
-    await world.status(build, phase="Complete", outputDockerImageReference=IMAGE)
+async def test_a_held_rollback_is_said(platform: Platform) -> None:
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 3, trigger="Manual")
+    await platform.status(build, phase="Complete", outputDockerImageReference=IMAGE)
     hold = {"revision": 1, "baseline": 2, "since": "2026-03-04T12:00:00Z", "template": "x"}
-    await world.status(app["DeploymentConfig"], hold=hold)
-    told = Listener(follow(world.cluster, build))
+    await platform.status(app["DeploymentConfig"], hold=hold)
+    told = Listener(follow(platform.cluster, build))
     assert await told.ended() is Result.BUILT
-    assert f"Let it go on with: paas unpin shop -n {world.project}" in told.lines[-1]
+    assert f"Let it go on with: paas unpin shop -n {platform.project}" in told.lines[-1]
 
 
-async def test_a_build_that_nothing_deploys(world: World) -> None:
-    app = await world.app()
-    await world.cluster.delete(resource_of(app["DeploymentConfig"]), Key(world.project, "shop"))
-    build = await world.build(app["BuildConfig"], 1)
-    await world.status(build, phase="Complete", output={"to": {"imageDigest": DIGEST}})
-    told = Listener(follow(world.cluster, build))
+async def test_a_build_that_nothing_deploys(platform: Platform) -> None:
+    app = await platform.app()
+    await platform.cluster.delete(resource_of(app["DeploymentConfig"]), Key(platform.project, "shop"))
+    build = await platform.build(app["BuildConfig"], 1)
+    await platform.status(build, phase="Complete", output={"to": {"imageDigest": DIGEST}})
+    told = Listener(follow(platform.cluster, build))
     assert await told.ended() is Result.BUILT
     assert "no DeploymentConfig deploys it" in told.lines[-1]
 
 
-async def test_cancelled_and_deleted_builds_end_it(world: World) -> None:
-    app = await world.app()
-    cancelled, deleted = await world.build(app["BuildConfig"], 1), await world.build(app["BuildConfig"], 2)
-    first, second = Listener(follow(world.cluster, cancelled)), Listener(follow(world.cluster, deleted))
+async def test_cancelled_and_deleted_builds_end_it(platform: Platform) -> None:
+    app = await platform.app()
+    cancelled, deleted = (
+        await platform.build(app["BuildConfig"], 1),
+        await platform.build(app["BuildConfig"], 2),
+    )
+    first, second = Listener(follow(platform.cluster, cancelled)), Listener(follow(platform.cluster, deleted))
     await first.heard("queued")
     await second.heard("queued")
-    await world.status(cancelled, phase="Cancelled")
-    await world.cluster.delete(BUILD, Key(world.project, "shop-2"))
+    await platform.status(cancelled, phase="Cancelled")
+    await platform.cluster.delete(BUILD, Key(platform.project, "shop-2"))
     assert await first.ended() is Result.CANCELLED
     assert await second.ended() is Result.GONE
     assert second.lines[-1] == " !     Build shop-2 was deleted."
 
 
-async def test_nobody_waits_for_ever(world: World) -> None:
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 1)
-    told = Listener(follow(world.cluster, build, wait=0.5))
+async def test_nobody_waits_for_ever(platform: Platform) -> None:
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 1)
+    told = Listener(follow(platform.cluster, build, wait=0.5))
     assert await told.ended() is Result.TIME_UP
-    assert told.lines[-2] == f"       Follow it with: paas logs -f build/shop-1 -n {world.project}"
+    assert told.lines[-2] == f"       Follow it with: paas logs -f build/shop-1 -n {platform.project}"
 
 
-async def test_the_server_sends_plain_lines(world: World) -> None:
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 1)
-    await world.status(build, phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
-    sent = [line async for line in push_progress(world.cluster, build)]
+async def test_the_server_sends_plain_lines(platform: Platform) -> None:
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 1)
+    await platform.status(build, phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
+    sent = [line async for line in push_progress(platform.cluster, build)]
     assert sent[0] == " !     Build shop-1 failed: NoBuildpack: add a Dockerfile"
 
 
-async def test_leaving_leaves_nothing_behind(world: World) -> None:
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 1)
+async def test_leaving_leaves_nothing_behind(platform: Platform) -> None:
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 1)
     before = asyncio.all_tasks()
-    following = follow(world.cluster, build)
+    following = follow(platform.cluster, build)
     assert lines(await anext(following)) == ["-----> Build shop-1 queued"]
     assert asyncio.all_tasks() > before
     await following.aclose()
     assert asyncio.all_tasks() == before
-    plain = push_progress(world.cluster, build)
+    plain = push_progress(platform.cluster, build)
     await anext(plain)
     await plain.aclose()
     assert asyncio.all_tasks() == before
@@ -325,7 +333,7 @@ class Wire:
 
 
 async def test_following_goes_on_when_the_connection_is_cut(
-    world: World, cluster_kubeconfig: Path, tmp_path: Path
+    platform: Platform, cluster_kubeconfig: Path, tmp_path: Path
 ) -> None:
     config = yaml.safe_load(cluster_kubeconfig.read_text())
     server = config["clusters"][0]["cluster"]["server"]
@@ -333,17 +341,17 @@ async def test_following_goes_on_when_the_connection_is_cut(
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{await wire.start()}"
     mine = tmp_path / "kubeconfig"
     mine.write_text(yaml.safe_dump(config))
-    app = await world.app()
-    build = await world.build(app["BuildConfig"], 1)
+    app = await platform.app()
+    build = await platform.build(app["BuildConfig"], 1)
     async with await Cluster.connect(mine) as cluster:
         told = Listener(follow(cluster, build))
         await told.heard("queued")
         for phase in ("Pending", "Running"):
             seen = wire.connections
             wire.cut()
-            await world.status(build, phase=phase)
+            await platform.status(build, phase=phase)
             await until(lambda seen=seen: wire.connections > seen)
-        await world.status(build, phase="Cancelled")
+        await platform.status(build, phase="Cancelled")
         assert await told.ended() is Result.CANCELLED
     await wire.stop()
     assert sum("queued" in line for line in told.lines) == 1, "nothing is told twice"
@@ -355,9 +363,9 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_watching_one_object_sees_it_come_change_and_go(world: World) -> None:
+async def test_watching_one_object_sees_it_come_change_and_go(platform: Platform) -> None:
     seen: list[str | None] = []
-    watching = observe(world.cluster, CONFIGMAP, world.project, name="one")
+    watching = observe(platform.cluster, CONFIGMAP, platform.project, name="one")
 
     async def watch() -> None:
         async for found in watching:
@@ -368,18 +376,18 @@ async def test_watching_one_object_sees_it_come_change_and_go(world: World) -> N
     task = asyncio.create_task(watch())
     await until(lambda: seen == [None])
     for name in ("other", "one"):
-        await world.create(
+        await platform.create(
             {
                 "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": name, "namespace": world.project}, "data": {"x": "1"},
+                "metadata": {"name": name, "namespace": platform.project}, "data": {"x": "1"},
             }
         )  # fmt: skip
-    key = Key(world.project, "one")
+    key = Key(platform.project, "one")
     await until(lambda: seen[-1] == "1")
-    await world.cluster.patch(CONFIGMAP, key, {"data": {"x": "2"}}, manager="test")
+    await platform.cluster.patch(CONFIGMAP, key, {"data": {"x": "2"}}, manager="test")
     await until(lambda: seen[-1] == "2")
-    await world.cluster.delete(CONFIGMAP, key)
+    await platform.cluster.delete(CONFIGMAP, key)
     async with asyncio.timeout(20):
         await task
     assert seen == [None, "1", "2", None]
-    assert await world.cluster.get(POD, key) is None
+    assert await platform.cluster.get(POD, key) is None

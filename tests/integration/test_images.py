@@ -129,7 +129,7 @@ async def test_a_build_is_merged_though_its_stream_comes_later(
         return await tag(api, project) == ("shop-1", digest("a"))
 
     await eventually(merged)
-    # and again, when the stream is made anew
+    # and again, when the stream is made again
     await api.delete(IMAGESTREAM, Key(project, "shop"))
     await api.create(stream(project), manager="test")
     await eventually(merged)

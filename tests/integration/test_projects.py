@@ -86,7 +86,7 @@ async def versions(api: Cluster, project: str) -> dict[str, str]:
 
 
 async def test_what_is_taken_away_or_changed_is_put_right(api: Cluster, running: Operating) -> None:
-    project = await make_project(api, "mended")
+    project = await make_project(api, "restored")
     await eventually(lambda: says(api, project, "ready"))
     binding, policy = Key(project, "paas-pusher"), Key(project, "paas-isolation")
     await api.delete(ROLEBINDING, binding)

@@ -1,6 +1,6 @@
 """A git push against a real API server: who may, and what object it becomes.
 
-The server runs under the role that deploy/ gives it; whoever pushes has a token of a ServiceAccount.
+The server runs under the role that deploy/ gives it; the pusher has a token of a ServiceAccount.
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ def test_the_server_may_do_what_it_does_and_no_more(platform: Platform, project:
         from paas.kube.cluster import UserInfo
 
         server = UserInfo(f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:server")
-        wishes = [
+        wanted_rights = [
             ("list", SECRET),
             ("get", SECRET),
             ("create", BUILD),
@@ -304,7 +304,7 @@ def test_the_server_may_do_what_it_does_and_no_more(platform: Platform, project:
             await cluster.allowed(
                 server, verb=verb, resource=of.plural, group=of.group, namespace=project, name=""
             )
-            for verb, of in wishes
+            for verb, of in wanted_rights
         ]
 
     assert platform.do(allowed) == [False, True, True, False, False]

@@ -203,7 +203,7 @@ async def test_a_route_that_moves_away_frees_its_host(api: Cluster, project: str
         await eventually(both_admitted)
 
 
-async def test_a_deeper_host_gets_a_certificate_that_is_mended(
+async def test_a_deeper_host_gets_a_certificate_that_is_replaced(
     api: Cluster, project: str, running: Operating, settings: Settings
 ) -> None:
     name = f"deep.{host()}"

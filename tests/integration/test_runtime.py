@@ -1,4 +1,4 @@
-"""The runtime on a real API server: children follow, drift is mended, and a steady cluster sees no write."""
+"""The runtime on a real API server: children follow, drift is undone, and a steady cluster sees no write."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def config_map(name: str, namespace: str, **data: str) -> Manifest:
     }
 
 
-async def test_a_child_follows_its_parent_and_is_mended(
+async def test_a_child_follows_its_parent_and_is_restored(
     api: Cluster, namespace: str, running: Operating
 ) -> None:
     await api.create(config_map("a", namespace, text="one"), manager="test")

@@ -1,4 +1,4 @@
-"""Keys and certificates: private, good by OpenSSL's own rules, renewed in time, never anew in vain."""
+"""Keys and certificates: private, good by OpenSSL's own rules, renewed in time, and not before."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_given_accounts_mount_no_token():
         assert given_all().children[SERVICEACCOUNT, name]["automountServiceAccountToken"] is False
 
 
-def test_builds_reach_dns_the_platform_and_the_world_but_no_private_address():
+def test_builds_reach_dns_the_platform_and_the_internet_but_no_private_address():
     spec = given_all().children[NETWORKPOLICY, "paas-builds"]["spec"]
     assert spec["podSelector"] == {"matchExpressions": [{"key": "paas.dev/build", "operator": "Exists"}]}
     assert "ingress" not in spec

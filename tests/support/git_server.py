@@ -26,7 +26,7 @@ def wait_for(condition: Callable[[], object], what: str, *, seconds: float = 20)
     """Until `condition` holds."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, f"waited {seconds} s in vain: {what}"
+        assert time.monotonic() < until, f"waited {seconds} s and it did not happen: {what}"
         time.sleep(0.01)
 
 

@@ -33,7 +33,7 @@ POINTS = (
     "prepared",  # before the Build is made
     "build-made",  # the Build exists, the mark does not
     "marked",
-    "telling",  # while a Build is followed
+    "following",  # while a Build is followed
 )
 
 
@@ -84,7 +84,7 @@ def arm(point: str, needs: dict[str, Any]) -> None:
             needs["instantiate"] = after(needs["instantiate"])
         case "marked":
             repositories.Repository.mark = after(repositories.Repository.mark)  # type: ignore[method-assign]
-        case "telling":
+        case "following":
 
             async def follow(build: Any) -> AsyncIterator[str]:
                 yield "-----> Build begins"

@@ -34,7 +34,7 @@ EXTERNAL = AppSpec(
 
 @pytest.mark.parametrize(("name", "app"), [("hosted", HOSTED), ("external", EXTERNAL)])
 def test_the_text_that_people_get(name: str, app: AppSpec) -> None:
-    """UPDATE_GOLDEN=1 writes the files anew; read the difference before committing it."""
+    """UPDATE_GOLDEN=1 writes the files again; read the difference before committing it."""
     path = GOLDEN / f"{name}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(render(app))
