@@ -65,7 +65,7 @@ class Mapper:
 def _is_of(resource: Resource, where: str) -> bool:
     """Whether `apps`, `v1.apps` or the beginning of a group (`networking` of networking.k8s.io) fit."""
     exact = (resource.group, f"{resource.version}.{resource.group}", resource.version)
-    return where in exact or (bool(resource.group) and resource.group.startswith(where + "."))
+    return where in exact or resource.group.startswith(where + ".")
 
 
 def of_aggregated(*answers: Mapping[str, Any]) -> Iterator[Served]:

@@ -360,3 +360,48 @@ def test_the_data_alone_makes_the_text() -> None:
     snapshot = AppSnapshot("demo", builds=[build(7, "New")], **selecting(0, **COMPLETE))
     summary = summarize(snapshot, "shop")
     assert text(AppSummary.model_validate(summary.dump()), now=NOW) == text(summary, now=NOW)
+
+
+def test_the_source_is_of_its_own_build_config() -> None:
+    elsewhere = {**CONFIG, "spec": {"source": {"git": {"uri": "https://git.example/shop.git"}}}}
+    assert summarize(AppSnapshot("demo", build_configs=[elsewhere]), "shop").sources[0].repository is None
+    other = build(9, "Complete")
+    other["spec"].update(buildConfig="worker", revision={"git": {"ref": "trunk"}})
+    snapshot = AppSnapshot("demo", build_configs=[CONFIG], builds=[other, build(1, "Complete")])
+    assert summarize(snapshot, "shop").sources[0].branch == "main"
+
+
+def test_only_a_new_build_waits() -> None:
+    snapshot = AppSnapshot("demo", builds=[build(1, "Running"), build(2, "Running"), build(3, "New")])
+    waiting = {each.name: each.waits_for for each in summarize(snapshot, "shop").builds}
+    assert [bool(waiting[name]) for name in ("shop-3", "shop-2", "shop-1")] == [True, False, False]
+
+
+def test_a_condition_that_is_not_true_stalls_nothing() -> None:
+    stalled = {"type": "Stalled", "status": "False", "reason": "Invalid", "message": "no"}
+    config = {**CONFIG, "status": {"conditions": [stalled]}}
+    assert summarize(AppSnapshot("demo", build_configs=[config]), "shop").sources[0].stalled is None
+
+
+def test_problems_of_a_rollout_that_goes_on_are_not_its_failure() -> None:
+    problems = [{"reason": "CrashLoopBackOff", "message": "it ends"}]
+    config = deployment(rollout={"revision": 2, "phase": "Running", "problems": problems})
+    assert summarize(AppSnapshot("demo", deployment_configs=[config]), "shop").rollouts[0].problems == []
+
+
+def test_pods_with_one_reason_are_said_once_and_few_of_many() -> None:
+    def waiting(number: int, message: str) -> Any:
+        state = {"waiting": {"reason": "CreateContainerConfigError", "message": message}}
+        found = pod(2, ready=False, phase="Pending", containerStatuses=[{"name": "shop", "state": state}])
+        found["metadata"]["name"] = f"shop-2-{number}"
+        return found
+
+    config = deployment(rollout={"revision": 2, "phase": "Running"})
+
+    def shown(*messages: str) -> int:
+        pods = [waiting(number, message) for number, message in enumerate(messages)]
+        snapshot = AppSnapshot("demo", deployment_configs=[config], pods=pods)
+        return len(summarize(snapshot, "shop").rollouts[0].pods)
+
+    assert shown("same", "same") == 1
+    assert shown("a", "b", "c", "d") == 3

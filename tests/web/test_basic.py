@@ -36,3 +36,9 @@ def test_what_is_no_basic_authentication_names_nobody(text: str) -> None:
 )
 def test_a_token_comes_as_bearer_or_as_a_password(text: str, token: str) -> None:
     assert basic.token(text) == token
+
+
+def test_what_is_not_base64_to_its_end_is_no_credential() -> None:
+    good = basic.encoded("alice", "secret")
+    assert basic.decoded(good) == "alice:secret"
+    assert basic.decoded(good[:10] + "!" + good[10:]) == ""

@@ -213,3 +213,14 @@ def test_comparing_takes_the_same_time_wherever_the_difference_is() -> None:
 
     pairs = [(median(first), median(last)) for _ in range(5)]
     assert min(abs(a - b) / a for a, b in pairs) < 0.1
+
+
+def test_what_a_push_says_is_taken_only_where_it_is_meant() -> None:
+    of_another = payload()
+    of_another["head_commit"]["id"] = "c" * 40
+    repository = {"html_url": "https://git.example/team/shop", "pushed_at": True}
+    told = read({**of_another, "repository": repository}, content_type="application/json; charset=utf-8")
+    assert isinstance(told, Pushed)
+    assert told.message == ""
+    assert told.pushed_at == 0
+    assert told.repository == "https://git.example/team/shop"
