@@ -50,7 +50,7 @@ class Table:
         `widths` are those that columns have at least; it is changed to what they got, for rows to come.
         """
         shown = [i for i, heading in enumerate(self.headings) if wide or heading not in self.wide]
-        rows = [[self.headings[i] for i in shown]] if headings else []
+        rows = [[plain(self.headings[i]).replace("\n", " ") for i in shown]] if headings else []
         rows += [[_cell(row[i]) for i in shown] for row in self.rows]
         if not rows:
             return []

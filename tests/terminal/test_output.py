@@ -90,3 +90,8 @@ def test_objects_are_printed_as_they_are_but_for_managed_fields() -> None:
     )
     core = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
     assert document([core], Format.NAME, single=True) == "service/a"
+
+
+def test_a_heading_that_the_server_sent_is_made_plain():
+    """A table of the API server brings its headings along: those of a CRD's printer columns are text too."""
+    assert Table(["NAME", "A\x1b[2J\x9b\nB"], [["x", "y"]]).lines() == ["NAME   A B", "x      y"]
