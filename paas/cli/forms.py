@@ -90,6 +90,9 @@ def printed(objects: Sequence[Mapping[str, Any]], form: Form, *, single: bool, h
         return "\n".join(table.lines(headings=headings))
     if form.template is not None:
         whole = objects[0] if single else {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        return form.template.render(whole)
+        try:
+            return form.template.render(whole)
+        except BadTemplate as problem:
+            raise usage("-o jsonpath cannot be printed", why=str(problem), hint="use -o json") from problem
     assert form.format is not None
     return document(objects, form.format, single=single)

@@ -9,12 +9,13 @@ it was refused: nothing in the plan may depend on its success.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from paas.api.resources import Key, Resource, key_of, resource_of
+from paas.api.resources import SECRET, Key, Resource, key_of, resource_of
 from paas.kube.errors import ApiError
 from paas.reconcile.plan import Action, Apply, Create, Delete, Effect, Event, Requeue, Status
 
@@ -85,7 +86,9 @@ def of_answer(action: Action, answer: ApiError) -> Refusal | None:
         return None
     if _GOING_AWAY in answer.message:
         return None
-    return Refusal(action, _cause(answer), _shortened(answer.message), answer.status)
+    return Refusal(
+        action, _cause(answer), _shortened(_without_secrets(answer.message, action)), answer.status
+    )
 
 
 def of_effect(effect: Effect, problem: EffectRefused) -> Refusal:
@@ -107,6 +110,26 @@ def _cause(answer: ApiError) -> Cause:
     if answer.status == 403:
         return Cause.RIGHTS if " cannot " in said and ' resource "' in said else Cause.POLICY
     return Cause.INVALID
+
+
+def _without_secrets(text: str, action: Action) -> str:
+    """What was said without the values of the Secret it is about: validation quotes what it does not accept,
+    and a status is read by more people than a Secret is."""
+    if not isinstance(action, (Create, Apply)) or action.manifest["kind"] != SECRET.kind:
+        return text
+    encoded = [str(value) for value in (action.manifest.get("data") or {}).values()]
+    plain = [str(value) for value in (action.manifest.get("stringData") or {}).values()]
+    for value in sorted({*encoded, *plain, *map(_decoded, encoded)}, key=len, reverse=True):
+        if value:
+            text = text.replace(value, "(hidden)")
+    return text
+
+
+def _decoded(value: str) -> str:
+    try:
+        return base64.b64decode(value).decode()
+    except ValueError:
+        return ""
 
 
 def _shortened(text: str) -> str:

@@ -149,11 +149,17 @@ class Template:
     """A template, read once. Raises BadTemplate. A text without braces is a bare path."""
 
     def __init__(self, text: str) -> None:
-        self._nodes = tuple(_Reader(text if "{" in text else f"{{{text}}}").nodes())
+        try:
+            self._nodes = tuple(_Reader(text if "{" in text else f"{{{text}}}").nodes())
+        except RecursionError:
+            raise BadTemplate("the template is nested too deeply") from None
 
     def render(self, obj: Any) -> str:
-        """The text for this object."""
-        return "".join(_rendered(self._nodes, obj, obj))
+        """The text for this object. Raises BadTemplate when the object is nested too deeply for it."""
+        try:
+            return "".join(_rendered(self._nodes, obj, obj))
+        except RecursionError:
+            raise BadTemplate("the object is nested too deeply for this template") from None
 
 
 def path(text: str) -> Path:

@@ -202,3 +202,17 @@ def test_something_else_for_the_same_object_is_asked_at_once() -> None:
     assert it.waits(PLAN)
     assert not it.waits(Plan((Create(manifest(spec="other"), owner_uid="1"),)))
     assert not it.waits(Plan((Delete(JOB, KEY, "1"),)))
+
+
+@pytest.mark.parametrize("field", ["data", "stringData"])
+def test_a_refused_secret_does_not_show_its_values(field: str) -> None:
+    plain, encoded = "hunter2-and-more", "aHVudGVyMi1hbmQtbW9yZQ=="
+    secret = manifest("Secret") | {field: {"password": encoded if field == "data" else plain}}
+    said = (
+        f'Secret "a" is invalid: data[password]: Invalid value: "{plain}"; also {secret[field]["password"]}'
+    )
+    found = of_answer(Create(secret, owner_uid="1"), ApiError(422, "Invalid", said))
+    assert found is not None
+    assert plain not in found.words
+    assert encoded not in found.words
+    assert "data[password]: Invalid value" in found.words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -168,3 +169,17 @@ def test_values_are_printed_as_json() -> None:
     assert text_of(True) == "true"
     assert text_of(None) == ""
     assert json.loads(text_of({"a": [1, "é"]})) == {"a": [1, "é"]}
+
+
+@pytest.mark.parametrize("text", ["{range .a}" * 3000, "{.a" + "[?(@.b" * 3000])
+def test_a_template_that_is_nested_too_deeply_is_refused(text: str) -> None:
+    with pytest.raises(BadTemplate):
+        Template(text)
+
+
+def test_an_object_that_is_nested_too_deeply_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    with pytest.raises(BadTemplate, match="nested too deeply"):
+        Template("{..x}").render(deep)
