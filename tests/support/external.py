@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paas.node import pki
-from tests.support.platform import ROOT, Instance, Person
+from tests.support import git_host as git_host_script
+from tests.support.platform import Instance, Person
 
-SCRIPT = ROOT / "tests" / "sources" / "githost.py"
+SCRIPT = Path(git_host_script.__file__)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _objects(person: Person, host: str, port: int, repositories: tuple[str, ...]
         "image": server["spec"]["template"]["spec"]["containers"][0]["image"],
         "imagePullPolicy": "Never",
         "command": [
-            *("python", "/script/githost.py", "/repositories", "/keys/tls.crt", "/keys/tls.key", str(port)),
+            *("python", f"/script/{SCRIPT.name}", "/repositories"),
+            *("/keys/tls.crt", "/keys/tls.key", str(port)),
             *repositories,
         ],
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},

@@ -1,6 +1,6 @@
 """A git host of its own for tests: real `git http-backend` and archives behind TLS.
 
-On loopback inside a test (`serving`), or by itself in a pod: `python githost.py ROOT CERT KEY PORT NAME...`
+On loopback inside a test (`serving`), or by itself in a pod: `python git_host.py ROOT CERT KEY PORT NAME...`
 serves a repository of each name, to which everybody may push.
 """
 
