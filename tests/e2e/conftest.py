@@ -8,13 +8,14 @@ for http, https and the API) make it another one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from paas.node import paths
+from tests.support import diagnosis
 from tests.support.platform import SETTINGS, Instance, Person, new_person, unused_name
 from tests.support.samples import python_app
 
@@ -62,3 +63,15 @@ def another(instance: Instance, tmp_path: Path) -> Callable[[str], Person]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What holds the audit log of all tests against the shipped roles comes last."""
     items.sort(key=lambda item: item.path.name == "test_rights.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows its project as it is at that moment: the fixtures take it away next."""
+    report = yield
+    person = getattr(item, "funcargs", {}).get("person")
+    if report.failed and call.when == "call" and isinstance(person, Person):
+        report.sections.append((f"project {person.project}", diagnosis.of(person)))
+    return report
