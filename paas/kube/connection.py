@@ -23,13 +23,17 @@ OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 class Connection:
     """Requests to one API server. Use `connect`, and as an async context manager.
 
-    `namespace` is that of the kubeconfig's context, `context` its name ('' in a pod).
+    `namespace` and `user` are those of the kubeconfig's context, `context` its name ('' in a pod); `ca` is
+    what the server's certificate is checked by, in PEM ('' for the machine's own CAs).
     """
 
-    def __init__(self, client: Any, *, namespace: str, context: str = "") -> None:
+    def __init__(
+        self, client: Any, *, namespace: str, context: str = "", user: str = "", ca: str = ""
+    ) -> None:
         self._client = client
         self.namespace = namespace
         self.context = context
+        self.user, self.ca = user, ca
 
     @classmethod
     async def connect(
@@ -60,8 +64,16 @@ class Connection:
             configuration.api_key = {"BearerToken": f"Bearer {token}"}
             configuration.cert_file = configuration.key_file = None
         configuration.client_side_validation = False
-        namespace = (chosen.get("context") or {}).get("namespace") or "default"
-        return cls(api.ApiClient(configuration), namespace=namespace, context=chosen["name"])
+        about = chosen.get("context") or {}
+        return cls(
+            api.ApiClient(configuration),
+            namespace=about.get("namespace") or "default",
+            context=chosen["name"],
+            user=about.get("user") or "",
+            ca=Path(configuration.ssl_ca_cert).read_text(errors="replace")
+            if configuration.ssl_ca_cert
+            else "",
+        )
 
     async def __aenter__(self) -> Self:
         return self

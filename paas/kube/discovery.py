@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-import time
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from paas.api.resources import Resource
+from paas.kube import private_cache
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError
 from paas.kube.mapper import Mapper, Served, UnknownKind, of_aggregated, of_lists
@@ -24,12 +20,12 @@ KEPT: Final = 600.0
 
 async def discover(cluster: Cluster, *, again: bool = False) -> Mapper:
     """What the cluster serves; with `again` also if an answer is kept. Raises ApiError and the like."""
-    path = _cache_file(cluster.host)
-    kept = None if again else _read(path)
-    if kept is None:
-        kept = await _ask(cluster)
-        _write(path, kept)
-    return Mapper(kept)
+    name = _cache_name(cluster)
+    served = None if again else _kept(name)
+    if served is None:
+        served = await _ask(cluster)
+        private_cache.write(name, json.dumps([asdict(each) for each in served]))
+    return Mapper(served)
 
 
 async def find(cluster: Cluster, *words: str) -> list[Served]:
@@ -62,35 +58,26 @@ async def _ask(cluster: Cluster) -> list[Served]:
     return list(of_lists(lists))
 
 
-def _cache_file(host: str) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(home) if home else Path.home() / ".cache") / "paas"
-    return folder / f"discovery-{hashlib.sha256(host.encode()).hexdigest()[:16]}.json"
+def _cache_name(cluster: Cluster) -> str:
+    """Of this cluster and this user: another CA behind the same address is another cluster."""
+    about = json.dumps([cluster.host, cluster.ca, cluster.user])
+    return f"discovery-{hashlib.sha256(about.encode()).hexdigest()[:32]}.json"
 
 
-def _read(path: Path) -> list[Served] | None:
+def _kept(name: str) -> list[Served] | None:
     """The kept answer, or None when there is none, it is too old, or another version of us wrote it."""
+    text = private_cache.read(name, seconds=KEPT)
     try:
-        if not 0 <= time.time() - path.stat().st_mtime < KEPT:
-            return None
-        return [
-            Served(
-                Resource(**each["resource"]),
-                each["singular"], tuple(each["short_names"]), tuple(each["verbs"]),
-            )
-            for each in json.loads(path.read_text())
-        ]  # fmt: skip
-    except (OSError, ValueError, TypeError, KeyError):
+        return [_served(each) for each in json.loads(text)] if text else None
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _write(path: Path, served: Sequence[Served]) -> None:
-    """Keep the answer. A folder that cannot be written only costs the next command."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w") as file:
-            json.dump([asdict(each) for each in served], file)
-        os.replace(name, path)
-    except OSError:
-        return
+def _served(data: Any) -> Served:
+    """Raises TypeError, KeyError when the data is none."""
+    resource = Resource(**data["resource"])
+    words = (data["singular"], *data["short_names"], *data["verbs"])
+    texts = (resource.group, resource.version, resource.kind, resource.plural, *words)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(resource.namespaced, bool):
+        raise TypeError("a text is missing")
+    return Served(resource, data["singular"], tuple(data["short_names"]), tuple(data["verbs"]))

@@ -123,7 +123,13 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
         except KubeconfigError as problem:
             raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
         if not login.proxied and (login.token is not None or login.certificate is not None):
-            return Cluster(LeanClient(login), namespace=login.namespace, context=login.context)
+            return Cluster(
+                LeanClient(login),
+                namespace=login.namespace,
+                context=login.context,
+                user=login.user,
+                ca=login.ca or "",
+            )
     elif kubeconfig or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" not in os.environ:
         raise NoKubeconfig(", ".join(str(path) for path in files), given=kubeconfig is not None)
     return await Cluster.connect(kubeconfig, context=context)

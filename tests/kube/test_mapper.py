@@ -65,8 +65,9 @@ class FakeServer:
 
     host = "https://127.0.0.1:6443"
 
-    def __init__(self, answers: dict[str, Any]) -> None:
+    def __init__(self, answers: dict[str, Any], *, ca: str = "", user: str = "") -> None:
         self.answers, self.asked = answers, 0
+        self.ca, self.user = ca, user
 
     async def request(self, method: str, path: str, *, accept: str = "") -> Any:
         self.asked += 1
@@ -117,6 +118,38 @@ async def test_the_answer_is_kept_for_some_minutes(cache: Path) -> None:
     file.write_text("not JSON")
     await ask.find(as_cluster(server), "pvc")
     assert server.asked == 6
+
+
+@pytest.mark.parametrize("other", [{"ca": "another"}, {"user": "another"}])
+async def test_another_cluster_or_user_behind_the_same_address_is_asked(other: dict[str, str]) -> None:
+    await ask.find(as_cluster(aggregating()), "pods")
+    server = FakeServer(aggregating().answers, **other)
+    await ask.find(as_cluster(server), "pods")
+    assert server.asked == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "5",
+        "[5]",
+        '[{"resource": {}}]',
+        '[{"resource": {"group": 1, "version": "v1", "kind": "Pod", "plural": "pods"},'
+        ' "singular": "pod", "short_names": [], "verbs": ["get"]}]',
+        '[{"resource": {"group": "", "version": "v1", "kind": "Pod", "plural": "pods", "namespaced": 0},'
+        ' "singular": "pod", "short_names": [], "verbs": ["get"]}]',
+        '[{"resource": {"group": "", "version": "v1", "kind": "Pod", "plural": "pods"},'
+        ' "singular": null, "short_names": [], "verbs": ["get"]}]',
+    ],
+)
+async def test_a_kept_answer_that_is_none_of_ours_is_asked_for_again(cache: Path, text: str) -> None:
+    server = aggregating()
+    await ask.find(as_cluster(server), "pods")
+    (file,) = cache.iterdir()
+    file.write_text(text)
+    (found,) = await ask.find(as_cluster(server), "pods")
+    assert (found, server.asked) == (MAPPER.find("pods"), 4)
 
 
 async def test_a_new_kind_is_asked_for_again() -> None:
