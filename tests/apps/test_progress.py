@@ -403,3 +403,21 @@ def test_a_build_that_is_not_rolled_out_says_why(state: RolloutState, lines: lis
 )
 def test_what_events_say(event: ProgressEvent, lines: list[str]) -> None:
     assert said(event) == lines
+
+
+def test_the_image_of_a_build_that_says_no_address_is_its_digest() -> None:
+    output = {"to": {"imageDigest": "sha256:1f0c"}}
+    for address in ({}, {"outputDockerImageReference": "no-registry"}):
+        ended = progress.finished(build(phase="Complete", output=output, **address), logged=True)
+        assert ended == progress.BuildComplete("shop-7", "sha256:1f0c")
+
+
+def test_the_buildpack_is_the_one_that_was_used() -> None:
+    found = build(buildpack="python")
+    assert progress.detected(found) == progress.Detected(progress.Recipe.BUILDPACK, "python")
+    found["spec"]["buildpack"] = "asked-for"
+    assert progress.detected(found) == progress.Detected(progress.Recipe.BUILDPACK, "python")
+
+
+def test_a_build_that_runs_waits_for_none() -> None:
+    assert progress.queued(build(phase="Running"), [build(6, phase="Running")]) == progress.Running("shop-7")

@@ -7,7 +7,7 @@ from typing import Any
 
 from paas.apps.app_snapshot import AppSnapshot
 from paas.apps.summarize import summarize
-from paas.apps.summary import AppSummary
+from paas.apps.summary import AppSummary, Backend
 from paas.apps.summary_text import text
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -405,3 +405,25 @@ def test_pods_with_one_reason_are_said_once_and_few_of_many() -> None:
 
     assert shown("same", "same") == 1
     assert shown("a", "b", "c", "d") == 3
+
+
+def backend_of(snapshot: AppSnapshot) -> Backend:
+    (route,) = summarize(snapshot, "shop").routes
+    return route.backend
+
+
+def test_a_route_is_scaled_to_0_only_when_all_that_it_reaches_is() -> None:
+    parts = selecting(0, **COMPLETE)
+    (one,) = parts["deployment_configs"]
+    other = {**one, "metadata": {**one["metadata"], "name": "canary"}, "spec": {**one["spec"], "replicas": 1}}
+    parts["deployment_configs"] = [one, other]
+    assert backend_of(AppSnapshot("demo", **parts)) == Backend.NOT_READY
+    other["spec"]["replicas"] = 0
+    assert backend_of(AppSnapshot("demo", **parts)) == Backend.SCALED_TO_ZERO
+
+
+def test_pods_that_a_route_does_not_reach_do_not_answer_for_it() -> None:
+    worker = pod(12)
+    worker["metadata"]["labels"]["paas.dev/deploymentconfig"] = "worker"
+    assert backend_of(AppSnapshot("demo", **selecting(1, **COMPLETE), pods=[worker])) == Backend.NOT_READY
+    assert backend_of(AppSnapshot("demo", routes=[ROUTE], pods=[worker])) == Backend.UNKNOWN

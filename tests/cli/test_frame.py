@@ -178,6 +178,7 @@ def test_where_to_work_may_be_said_before_the_command(
     capsys.readouterr()
     assert run(["-n", "one", "down"]) == 2
     assert capsys.readouterr().err.startswith("error: paas down has no option --namespace\n")
+    assert run(["-n", "one", "rollout"]) == 0, "a group leaves its options to its commands"
 
 
 HEAVY = {"kubernetes", "pydantic", "aiohttp", "dulwich", "fastapi", "cryptography", "jinja2", "yaml", "rich"}

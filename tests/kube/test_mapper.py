@@ -29,6 +29,7 @@ MAPPER = Mapper(of_aggregated(*discovery.aggregated()))
         ("deploy", "/apis/apps/v1/deployments"),
         ("deployments.apps", "/apis/apps/v1/deployments"),
         ("deployments.v1.apps", "/apis/apps/v1/deployments"),
+        ("deployments.v1", "/apis/apps/v1/deployments"),
         ("hpa", "/apis/autoscaling/v2/horizontalpodautoscalers"),
         ("events", "/api/v1/events"),
         ("events.events.k8s.io", "/apis/events.k8s.io/v1/events"),
@@ -52,7 +53,14 @@ def test_whether_it_is_in_a_namespace() -> None:
 
 @pytest.mark.parametrize(
     ("word", "close"),
-    [("dploy", ()), ("deploymnt", ("deployment", "deployments")), ("pods.apps", ()), ("web", ()), ("", ())],
+    [
+        ("dploy", ()),
+        ("deploymnt", ("deployment", "deployments")),
+        ("pods.apps", ()),
+        ("pods.v2", ()),
+        ("web", ()),
+        ("", ()),
+    ],
 )
 def test_a_word_that_names_nothing(word: str, close: tuple[str, ...]) -> None:
     with pytest.raises(UnknownKind) as raised:
@@ -170,3 +178,14 @@ async def test_a_cache_that_cannot_be_written_costs_a_request_only(monkeypatch: 
     await ask.find(as_cluster(server), "pods")
     await ask.find(as_cluster(server), "pods")
     assert server.asked == 4
+
+
+def test_a_resource_that_answers_with_no_kind_is_left_out() -> None:
+    """Such as `bindings` of some aggregated API servers: nothing can be read of it."""
+    core, groups = discovery.aggregated()
+    pods, services, *_ = core["items"][0]["versions"][0]["resources"]
+    del pods["responseKind"]
+    services["responseKind"] = None
+    found = [each.resource.plural for each in of_aggregated(core, groups)]
+    assert not {"pods", "services"} & set(found)
+    assert "nodes" in found

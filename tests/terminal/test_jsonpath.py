@@ -48,6 +48,11 @@ BUILD = {
         "conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled", "status": "False"}],
         "list": [{"x": 1}, {"x": 2}, {"x": 3}],
     },
+    "flags": [
+        {"name": "a", "on": True},
+        {"name": "b", "on": False},
+        {"name": "c", "on": "yes", "truest": "yes"},
+    ],
 }
 
 
@@ -125,6 +130,11 @@ def test_the_documentation_of_kubectl(template: str, text: str) -> None:
         (".status.list.x", []),
         ("$..x", [1, 2, 3]),
         (".status..['x']", [1, 2, 3]),
+        (".spec[?(@==true)]", []),
+        (".flags[?(@.on==true)].name", ["a"]),
+        (".flags[?(@.on==false)].name", ["b"]),
+        (".flags[?(@.on==true.value)].name", []),
+        (".flags[?(@.on==truest)].name", ["c"]),
     ],
 )
 def test_paths(text: str, values: list[object]) -> None:

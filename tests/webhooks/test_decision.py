@@ -15,6 +15,7 @@ from paas.api.build_request import BuildRequest
 from paas.webhooks.decision import decide
 from paas.webhooks.github import GitHub
 from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.hosts import HOSTS
 from tests.support.deliveries import COMMIT, payload
 
 GITHUB = GitHub()
@@ -96,7 +97,8 @@ def test_ping() -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b"not json", b"[1]", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000,
-     b"{}", b'{"ref": 1, "after": "a"}', b'{"ref": "refs/heads/main", "after": "--upload-pack=x"}',
+     b"{}", b'{"ref": 1, "after": "a"}', b'{"ref": "refs/heads/main", "after": 1}',
+     b'{"ref": "refs/heads/main"}', b'{"ref": "refs/heads/main", "after": "--upload-pack=x"}',
      b'{"ref": "refs/heads/main", "after": "' + b"A" * 40 + b'"}'],
 )  # fmt: skip
 def test_what_is_no_push_is_not_understood(body: bytes) -> None:
@@ -178,7 +180,7 @@ def test_the_signature_of_github_s_own_documentation() -> None:
     [
         "", "sha256=", "sha1=" + hmac.new(SECRET, BODY, hashlib.sha1).hexdigest(), signed(BODY).upper(),
         signed(BODY)[:-1], signed(BODY) + "0", signed(BODY)[7:], signed(BODY).replace("sha256=", "SHA256="),
-        signed(b"Hello, World"), "sha256=ünïcode", signed(BODY, b""), signed(BODY, b"other"),
+        signed(b"Hello, World"), "sha256=ünïcode", "sha256=\udcff", signed(BODY, b""), signed(BODY, b"other"),
         " " + signed(BODY),
     ],
 )  # fmt: skip
@@ -224,3 +226,52 @@ def test_what_a_push_says_is_taken_only_where_it_is_meant() -> None:
     assert told.message == ""
     assert told.pushed_at == 0
     assert told.repository == "https://git.example/team/shop"
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json ; charset=utf-8"])
+def test_the_content_type_is_read_as_http_writes_it(kind: str) -> None:
+    assert isinstance(read(payload(), content_type=kind), Pushed)
+
+
+def test_what_is_kept_of_a_delivery_is_not_endless() -> None:
+    """It goes into labels, annotations, specs and answers."""
+    long = "x" * 20_000
+    person = {"name": long, "email": long}
+    head = {"id": COMMIT, "message": long, "author": person, "committer": person}
+    told = read(payload(ref=f"refs/heads/{long}", head_commit=head))
+    assert isinstance(told, Pushed)
+    assert told.author is not None
+    kept = (told.branch, told.author.name, told.author.email, told.message)
+    assert [len(text) for text in kept] == [1024, 1024, 1024, 8192]
+    for ignored in (
+        read(payload(), x_github_event=long),
+        read(payload(ref=f"refs/tags/{long}")),
+        read(payload(ref=f"refs/heads/{long}", deleted=True)),
+    ):
+        assert isinstance(ignored, Ignored)
+        assert len(ignored.reason) < 300
+
+
+def test_older_names_of_fields_are_read_too() -> None:
+    told = read(payload(repository={"master_branch": "trunk"}))
+    assert isinstance(told, Pushed)
+    assert told.default_branch == "trunk"
+
+
+@pytest.mark.parametrize(
+    ("said", "person"),
+    [
+        ({"name": "Alice"}, Person(name="Alice", email="")),
+        ({"email": "a@example.com"}, Person(name="", email="a@example.com")),
+        ({"name": "", "email": ""}, None),
+        (None, None),
+    ],
+)
+def test_an_author_has_a_name_or_an_address(said: Any, person: Person | None) -> None:
+    told = read(payload(head_commit={"id": COMMIT, "author": said}))
+    assert isinstance(told, Pushed)
+    assert told.author == person
+
+
+def test_every_host_is_found_by_the_last_part_of_its_address() -> None:
+    assert {name: host.name for name, host in HOSTS.items()} == {"github": "github"}
