@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
+from paas.terminal.durations import seconds
 from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
@@ -42,7 +43,10 @@ def register(app: typer.Typer, follow: Follow) -> None:
         wait: Annotated[
             bool, typer.Option("--wait", "-w", help="Wait for the build; exit 1 if it fails.")
         ] = False,
-        timeout: Annotated[float, typer.Option(help="Seconds to follow or wait; exit 124 after.")] = 900,
+        timeout: Annotated[
+            str,
+            typer.Option(metavar="DURATION", help="How long to follow or wait; exit 124 after; 0: no limit."),
+        ] = "15m",
         output: Output = Format.TABLE,
     ) -> ExitCode | None:
         """Start a build by hand.
@@ -54,6 +58,7 @@ def register(app: typer.Typer, follow: Follow) -> None:
 
         if follow_ and wait:
             raise usage("--follow and --wait exclude each other", hint="--follow also waits")
+        limit = seconds(timeout, option="--timeout")
         wanted = plain_name(name, BUILDCONFIG_WORDS)
         cluster, project = await session.cluster(), await session.project()
         key = Key(project, wanted)
@@ -71,7 +76,7 @@ def register(app: typer.Typer, follow: Follow) -> None:
             session.goes_on = interrupted(
                 f'build "{started}" goes on', f"paas logs -f build/{started} -n {project}"
             )
-            return await follow(session, build, follow_, timeout)
+            return await follow(session, build, follow_, limit)
         session.say(f"next: paas logs -f build/{started} -n {project}")
         return None
 

@@ -11,6 +11,7 @@ import typer
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
 from paas.deployments.environment import change_of, changed_env, listed
 from paas.deployments.history import history_table, target_revision, verdict
+from paas.terminal.durations import seconds
 from paas.terminal.group import group
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
@@ -65,7 +66,9 @@ async def status(
     name: Name,
     *,
     watch: Annotated[bool, typer.Option(help="Wait until the rollout is over.")] = True,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait; exit 124 after.")] = 900,
+    timeout: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long to wait; exit 124 after; 0: no limit.")
+    ] = "15m",
 ) -> ExitCode | None:
     """Tell how the current rollout is going; exit 1 when it failed.
 
@@ -73,6 +76,7 @@ async def status(
     """
     from paas.kube.observe import observe
 
+    limit = seconds(timeout, option="--timeout")
     key, config = await _get(session, name)
     if watch:
         session.goes_on = interrupted(
@@ -80,7 +84,7 @@ async def status(
         )
     said = ""
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(limit):
             async for found in observe(
                 await session.cluster(), DEPLOYMENTCONFIG, key.namespace, name=key.name
             ):
@@ -95,7 +99,7 @@ async def status(
                     return _after(session, key, config, code)
     except TimeoutError:
         raise Problem(
-            f'the rollout of "{key.name}" is not over after {timeout:g} s',
+            f'the rollout of "{key.name}" is not over after {timeout}',
             why=said,
             hint=f"paas status {key.name} -n {key.namespace}",
             code=ExitCode.TIMEOUT,

@@ -141,7 +141,7 @@ def test_waiting_ends_with_the_builds_fate(
 
 def test_nobody_waits_longer_than_asked(person: Person, app: dict[str, Manifest]) -> None:
     pushed(person, app, 1, FIRST)
-    done = person.paas("start-build", "shop", "--wait", "--timeout", "0.3")
+    done = person.paas("start-build", "shop", "--wait", "--timeout", "300ms")
     assert done.code == 124
 
 
@@ -227,8 +227,8 @@ def test_undo_pins_the_revision_before_with_the_newest_build_as_baseline(
 
 
 def test_rollout_status_ends_with_the_rollout(person: Person, app: dict[str, Manifest]) -> None:
-    waiting = person.paas("rollout", "status", "shop", "--timeout", "0.3")
-    assert (waiting.code, "is not over after 0.3 s" in waiting.err) == (124, True)
+    waiting = person.paas("rollout", "status", "shop", "--timeout", "300ms")
+    assert (waiting.code, "is not over after 300ms" in waiting.err) == (124, True)
     rollout = {
         "revision": 3,
         "phase": "Failed",
