@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paas.terminal.jsonpath import BadTemplate, Path, Template, path, text_of
-from paas.terminal.output import Format, Table, document
+from paas.terminal.output import Format, Table, document, trimmed
 from paas.terminal.problem import usage
 
 KINDS: Final = ("table", "wide", "json", "yaml", "name", "jsonpath=TEMPLATE", "custom-columns=HEADING:PATH,…")
@@ -80,6 +80,7 @@ def sort_key(where: Path, obj: Mapping[str, Any]) -> tuple[int, float, str]:
 
 def printed(objects: Sequence[Mapping[str, Any]], form: Form, *, single: bool, headings: bool) -> str:
     """Objects in a form that is not the API server's table; `single` is one object and no List."""
+    objects = [trimmed(obj) for obj in objects]
     if form.columns:
         table = Table([heading for heading, _ in form.columns])
         for obj in objects:
