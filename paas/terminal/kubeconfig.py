@@ -12,7 +12,7 @@ import os
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,16 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 class KubeconfigError(Exception):
     """The kubeconfig does not say how to reach the cluster; the text says what is missing."""
+
+
+class NoSuchContext(KubeconfigError):
+    """The context that was named is not there, or none was; `known` are those that are."""
+
+    def __init__(self, name: str | None, known: Iterable[str], files: Sequence[Path]) -> None:
+        listed = ", ".join(str(path) for path in files)
+        what = f'no context "{name}"' if name else "no current-context"
+        super().__init__(f"{listed} has {what}")
+        self.known = tuple(sorted(known))
 
 
 @dataclass(frozen=True)
@@ -84,8 +94,8 @@ def load(
         for section, found in entries.items():
             for entry in data.get(section) or ():
                 found.setdefault(entry["name"], (entry.get(section[:-1]) or {}, path))
-    if not current:
-        raise KubeconfigError(f"{files[0]} has no current-context")
+    if not current or current not in entries["contexts"]:
+        raise NoSuchContext(current, entries["contexts"], files)
     chosen = _entry(entries, "contexts", current)[0]
     cluster, cluster_path = _entry(entries, "clusters", chosen.get("cluster") or "")
     user, user_path = _entry(entries, "users", chosen.get("user") or "")

@@ -12,11 +12,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paas.terminal.kubeconfig import KubeconfigError, Login, load, paths
-from paas.terminal.problem import Problem
+from paas.terminal.kubeconfig import KubeconfigError, Login, NoSuchContext, load, paths
+from paas.terminal.problem import ExitCode, Problem
 
 if TYPE_CHECKING:
     import aiohttp
@@ -120,6 +121,8 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
     if any(path.is_file() for path in files):
         try:
             login = load(kubeconfig, context=context)
+        except NoSuchContext as problem:
+            raise _without_context(problem, given=context) from problem
         except KubeconfigError as problem:
             raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
         if not login.proxied and (login.token is not None or login.certificate is not None):
@@ -133,3 +136,16 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
     elif kubeconfig or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" not in os.environ:
         raise NoKubeconfig(", ".join(str(path) for path in files), given=kubeconfig is not None)
     return await Cluster.connect(kubeconfig, context=context)
+
+
+def _without_context(problem: NoSuchContext, *, given: str | None) -> Problem:
+    """What to type instead of a context that is not there."""
+    close = get_close_matches(given or "", problem.known, n=1)
+    if given and close:
+        hint = f"did you mean --context {close[0]}?"
+    elif problem.known:
+        listed = ", ".join(problem.known[:10])
+        hint = f"give --context one of: {listed}" + ("" if given else "; or: kubectl config use-context NAME")
+    else:
+        hint = "choose another file with --kubeconfig, or: export KUBECONFIG=FILE"
+    return Problem(str(problem), hint=hint, code=ExitCode.NOT_FOUND)

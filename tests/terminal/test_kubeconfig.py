@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paas.terminal.kubeconfig import KubeconfigError, load, paths, set_namespace
+from paas.cli.main import run
+from paas.terminal.kubeconfig import KubeconfigError, NoSuchContext, load, paths, set_namespace
+from paas.terminal.problem import ExitCode
 
 
 def write(path: Path, **parts: object) -> Path:
@@ -42,8 +44,35 @@ def test_the_current_context_or_the_one_that_is_named(simple: Path) -> None:
         "t",
     )
     assert load(simple, context="b").namespace == "shop"
-    with pytest.raises(KubeconfigError, match='no context "z"'):
+    with pytest.raises(NoSuchContext, match='no context "z"') as refused:
         load(simple, context="z")
+    assert refused.value.known == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "current", "first", "hint"),
+    [
+        (["--context", "z"], "a", 'has no context "z"', "give --context one of: admin-of-demo, b"),
+        (["--context", "admin-demo"], "a", "has no context", "did you mean --context admin-of-demo?"),
+        ([], "z", 'has no context "z"', "--context one of: admin-of-demo, b; or: kubectl config use-context"),
+        ([], "", "has no current-context", "one of: admin-of-demo, b; or: kubectl config use-context NAME"),
+    ],
+)
+def test_a_context_that_is_not_there_names_those_that_are(
+    arguments: list[str], current: str, first: str, hint: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    config = write(
+        tmp_path / "config",
+        **{"current-context": current},
+        contexts=named("b", "context") + named("admin-of-demo", "context"),
+    )
+    for command in (["status"], ["get", "pods"], ["logs", "shop"], ["project"]):
+        assert run([*command, *arguments, "--kubeconfig", str(config)]) == ExitCode.NOT_FOUND
+        said = capsys.readouterr().err.splitlines()
+        assert said[0].startswith(f"error: {config} has no")
+        assert first in said[0]
+        assert hint in said[1]
 
 
 def test_files_are_relative_to_the_kubeconfig(tmp_path: Path) -> None:
