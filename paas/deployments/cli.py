@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
-from paas.deployments.environment import change_of, changed_env, listed
+from paas.deployments.environment import changed_env, changes_of, listed
 from paas.deployments.history import history_table, target_revision, verdict
 from paas.terminal.durations import seconds
 from paas.terminal.group import group
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
-from paas.terminal.problem import ExitCode, Problem, not_found
+from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Output, Session, command, interrupted
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="DeploymentConfig: shop or dc/shop.")]
@@ -221,7 +221,9 @@ async def set_env(
     """
     from paas.kube.errors import Conflict
 
-    wanted = dict(change_of(change) for change in changes or ())
+    wanted = changes_of(changes or ())
+    if list_ and wanted:
+        raise usage("--list and changes exclude each other", hint="leave --list out, or the changes")
     cluster = await session.cluster()
     for attempt in range(1, ATTEMPTS + 1):
         key, config = await _get(session, name)

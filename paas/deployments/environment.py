@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from paas.terminal.problem import usage
@@ -15,6 +15,16 @@ def change_of(text: str) -> tuple[str, str | None]:
     if match is None:
         raise usage(f'"{text}" changes no variable', hint="NAME=VALUE sets one, NAME- removes one")
     return match[1], None if match[3] else match[2]
+
+
+def changes_of(texts: Iterable[str]) -> dict[str, str | None]:
+    """What `NAME=value` and `NAME-` change together. Raises Problem (usage)."""
+    changes: dict[str, str | None] = {}
+    for name, value in map(change_of, texts):
+        if name in changes and (changes[name] is None) != (value is None):
+            raise usage(f'"{name}" would be both set and removed', hint=f"leave {name}=… or {name}- out")
+        changes[name] = value
+    return changes
 
 
 def changed_env(env: Sequence[Mapping[str, Any]], changes: Mapping[str, str | None]) -> list[dict[str, Any]]:

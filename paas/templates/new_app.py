@@ -81,7 +81,13 @@ async def look(wanted: Wanted, project: str) -> Found:
         hint = f"paas new-app --name {naming.suggestion(wanted.name) or 'my-app'}"
         raise usage(f'"{wanted.name}" cannot be the name of an application', why=why, hint=hint)
     env = variables(wanted.env)
-    if wanted.port is None and (port := dict(env).get("PORT")):
+    if port := dict(env).get("PORT"):
+        if wanted.port is not None and port != str(wanted.port):
+            raise usage(
+                f"--port {wanted.port} and --env PORT={port} contradict each other",
+                why="the application gets its port as $PORT",
+                hint="leave one of them out",
+            )
         if not port.isdigit() or not 0 < int(port) < 65536:
             raise usage(f'--env "PORT={port}" is not a port', hint="--port 8080")
         wanted = Wanted(**{**wanted.__dict__, "port": int(port)})

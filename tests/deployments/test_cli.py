@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from paas.api.resources import Key
-from paas.deployments.environment import change_of, changed_env
+from paas.deployments.environment import change_of, changed_env, changes_of
 from paas.deployments.history import history_table, target_revision, verdict
 from paas.terminal.problem import ExitCode, Problem
 
@@ -157,3 +157,10 @@ def test_variables_keep_their_place() -> None:
     ]
     assert changed_env(env, {"B": "literal"})[1] == {"name": "B", "value": "literal"}
     assert changed_env(env, {}) == env
+
+
+def test_a_variable_is_set_or_removed_and_not_both() -> None:
+    assert changes_of(["A=1", "B-", "A=2"]) == {"A": "2", "B": None}
+    for texts in (["A=1", "A-"], ["A-", "B=1", "A="]):
+        with pytest.raises(Problem, match='"A" would be both set and removed'):
+            changes_of(texts)
