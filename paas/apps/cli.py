@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paas.apps.logs_cli import logs
-from paas.terminal.naming import APP_WORDS, plain_name
+from paas.terminal.naming import APP_WORDS, instead, plain_name
 from paas.terminal.output import Format, data_document, plain
 from paas.terminal.problem import ExitCode, not_found
 from paas.terminal.session import Output, Session, command
@@ -37,11 +37,15 @@ async def status(
     project = await session.project()
     seen = await snapshots(await session.cluster(), None if everywhere else project)
     shown = [summarize(snapshot, app) for snapshot in seen for app in snapshot.apps()]
+    if not shown and not everywhere:
+        await session.must_exist(project)
     if name is not None:
         wanted = plain_name(name, (*APP_WORDS, "dc", "bc", "app"))
+        known = [summary.name for summary in shown]
         shown = [summary for summary in shown if summary.name == wanted]
         if not shown:
-            raise not_found("application", wanted, project, hint=f"paas get apps -n {project}")
+            hint = instead(wanted, known, "paas status", "apps", project)
+            raise not_found("application", wanted, "" if everywhere else project, hint=hint)
     if output in (Format.JSON, Format.YAML):
         data = [summary.dump() for summary in shown]
         session.print(data_document(data[0] if name is not None and not everywhere else data, output))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from paas.terminal.naming import APP_WORDS
+from paas.terminal.naming import APP_WORDS, instead
 from paas.terminal.output import plain
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import Session, interrupted
@@ -93,15 +93,25 @@ async def _required(cluster: Cluster, resource: Resource, key: Key) -> Manifest:
 
 
 async def _application(cluster: Cluster, key: Key) -> Manifest:
-    """The DeploymentConfig of an application. A name alone may also be a build's: the problem says so."""
-    from paas.api.resources import BUILD, DEPLOYMENTCONFIG
+    """The DeploymentConfig of an application. A name alone may also be a build's or a pod's: the problem
+    says so."""
+    from paas.api.resources import BUILD, DEPLOYMENTCONFIG, POD
+    from paas.apps import builds
 
     found = await cluster.get(DEPLOYMENTCONFIG, key)
     if found is not None:
         return found
-    hint = f"paas get apps -n {key.namespace}"
-    if await cluster.get(BUILD, key) is not None:
-        hint = f"that is a build: paas logs build/{key.name} -n {key.namespace}"
+    where = f" -n {key.namespace}"
+    for resource in (BUILD, POD):
+        if await cluster.get(resource, key) is not None:
+            kind = resource.kind.lower()
+            hint = f"that is a {kind}: paas logs {kind}/{key.name}{where}"
+            raise not_found("application", key.name, key.namespace, hint=hint)
+    known = [builds.name_of(config) for config in await cluster.list(DEPLOYMENTCONFIG, key.namespace)]
+    app, _, number = key.name.rpartition("-")
+    if app in known and number.isdigit():
+        raise not_found("build", key.name, key.namespace, hint=f"paas get builds{where}")
+    hint = instead(key.name, known, "paas logs", "apps", key.namespace)
     raise not_found("application", key.name, key.namespace, hint=hint)
 
 

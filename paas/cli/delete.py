@@ -70,6 +70,7 @@ async def delete(
             for app in [n.name] if n.name else seen.apps():
                 doomed += await _of_application(session, cluster, project, app, seen.builds)
     if not doomed:
+        await session.must_exist(project)
         session.say(f'Nothing to delete in project "{project}".')
         return None
     many = all_ or selector or any(n.kind is None or n.kind in PROJECT_WORDS for n in named)
@@ -113,6 +114,7 @@ async def _of_application(
 
     objects = await own_objects(cluster, project, app)
     if not objects:
+        await session.must_exist(project)
         raise not_found("application", app, project, hint=f"paas get apps -n {project}")
     session.say(f'Application "{app}": {len(objects)} objects, and with them')
     for line in [line for obj in objects for line in _goes_with(obj, builds)]:

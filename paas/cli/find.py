@@ -51,9 +51,13 @@ async def kinds_of(cluster: Cluster, named: Sequence[Named], *, verb: str) -> li
                 code=ExitCode.NOT_FOUND,
             ) from None
         if unknown.close:
-            hint = f"did you mean {' or '.join(unknown.close)}?"
+            names = next((f"/{each.name}" for each in named if each.kind == unknown.word and each.name), "")
+            hint = f"did you mean {' or '.join(f'paas {verb} {each}{names}' for each in unknown.close)}?"
         elif len(named) == 1 and named[0].name is None:
-            hint = f"if it is an application: paas {verb} app {unknown.word}"
+            hint = (
+                f"if it is an application: paas {verb} app {unknown.word}; else kubectl api-resources lists "
+                "the kinds of this cluster"
+            )
         else:
             hint = "kubectl api-resources lists the kinds of this cluster"
         raise usage(f'there is no kind "{unknown.word}"', hint=hint) from None

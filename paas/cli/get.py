@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paas.terminal.naming import instead
 from paas.terminal.output import Format, Table
 from paas.terminal.problem import ExitCode, not_found, usage
 from paas.terminal.session import Session, command, interrupted
@@ -107,7 +108,7 @@ async def get(
         return await _watch(session, cluster, kinds[0], chosen[0], options)
     shown = await (_tables if options.form.is_table else _objects)(session, cluster, kinds, chosen, options)
     if not shown:
-        await _say_nothing_found(session, cluster, project, kinds)
+        await _say_nothing_found(session, project, kinds)
     return None
 
 
@@ -235,22 +236,12 @@ async def _watch(
     return None
 
 
-async def _say_nothing_found(
-    session: Session, cluster: Cluster, project: str | None, kinds: Sequence[Served]
-) -> None:
+async def _say_nothing_found(session: Session, project: str | None, kinds: Sequence[Served]) -> None:
     """Say that there is nothing; raises Problem when there is no such project either."""
-    from paas.api.resources import NAMESPACE, Key
-    from paas.kube.errors import ApiError
-
     if project is None or not any(kind.resource.namespaced for kind in kinds):
         session.say("No resources found.")
         return
-    try:
-        exists = await cluster.get(NAMESPACE, Key("", project)) is not None
-    except ApiError:
-        exists = True  # it is not ours to see
-    if not exists:
-        raise not_found("project", project, hint="paas get projects, or: paas new-project " + project)
+    await session.must_exist(project)
     session.say(f'No resources found in project "{project}".')
 
 
@@ -264,9 +255,13 @@ async def _get_apps(
     cluster = await session.cluster()
     seen = await snapshot(cluster, project)
     apps = [name for name in seen.apps() if wanted[0] is None or name in wanted]
+    if not apps:
+        await session.must_exist(project)
     for name in wanted:
         if name is not None and name not in apps:
-            raise not_found("application", name, project, hint=f"paas get apps -n {project}")
+            raise not_found(
+                "application", name, project, hint=instead(name, seen.apps(), "paas get app", "apps", project)
+            )
     if form.format is Format.NAME:
         for app in apps:
             session.print(f"app/{app}")

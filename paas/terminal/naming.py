@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from paas.terminal.problem import usage
 
 
@@ -10,8 +13,20 @@ def plain_name(given: str, words: tuple[str, ...]) -> str:
     Problem (usage) when another kind is named."""
     word, slash, name = given.rpartition("/")
     if not name or (slash and word.lower().partition(".")[0] not in words):
-        raise usage(f'"{given}" does not name a {words[-1]}', hint=f"write {words[0]}/{name or 'NAME'}")
+        kind = words[-1]
+        article = "an" if kind[0] in "aeio" else "a"
+        raise usage(f'"{given}" does not name {article} {kind}', hint=f"write {words[0]}/{name or 'NAME'}")
     return name
+
+
+def instead(name: str, known: Iterable[str], command: str, kind: str, project: str) -> str:
+    """What to type when nothing is called `name`: the command with a known name that looks like it, else
+    the list of the kind."""
+    where = f" -n {project}"
+    close = get_close_matches(name, sorted(known), n=3)
+    if close:
+        return f"did you mean {' or '.join(f'{command} {each}{where}' for each in close)}?"
+    return f"paas get {kind}{where}"
 
 
 APP_WORDS = ("app", "apps", "application", "applications")

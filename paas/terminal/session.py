@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 
 from paas.api.names import SYSTEM_NAMESPACE
-from paas.api.resources import CONFIGMAP, Key
+from paas.api.resources import CONFIGMAP, NAMESPACE, Key
 from paas.terminal.colour import wanted
 from paas.terminal.group import Command
 from paas.terminal.output import Format, Table, plain
-from paas.terminal.problem import ExitCode, Problem
+from paas.terminal.problem import ExitCode, Problem, not_found
 
 if TYPE_CHECKING:
     from paas.kube.cluster import Cluster
@@ -92,6 +92,17 @@ class Session:
     async def project(self) -> str:
         """The namespace of -n, else of the kubeconfig's context."""
         return self.namespace or (await self.cluster()).namespace
+
+    async def must_exist(self, project: str) -> None:
+        """For what found nothing in a project: raise Problem when there is no such project either."""
+        from paas.kube.errors import ApiError
+
+        try:
+            found = await (await self.cluster()).get(NAMESPACE, Key("", project))
+        except ApiError:
+            return  # it is not ours to see
+        if found is None:
+            raise not_found("project", project, hint=f"paas get projects, or: paas new-project {project}")
 
     async def platform(self) -> Platform:
         """Where the platform is. Raises Problem when the cluster has none."""

@@ -75,13 +75,17 @@ def test_what_names_nothing_is_a_usage_error(arguments: list[str]) -> None:
     assert raised.value.hint
 
 
+KINDS = "kubectl api-resources lists the kinds of this cluster"
+
+
 @pytest.mark.parametrize(
     ("arguments", "verb", "hint"),
     [
-        (["boat"], "get", "if it is an application: paas get app boat"),
-        (["web"], "delete", "if it is an application: paas delete app web"),
-        (["deploymnts"], "get", "did you mean deployments or deployment?"),
-        (["boat/a"], "get", "kubectl api-resources lists the kinds of this cluster"),
+        (["boat"], "get", f"if it is an application: paas get app boat; else {KINDS}"),
+        (["web"], "delete", f"if it is an application: paas delete app web; else {KINDS}"),
+        (["deploymnts"], "get", "did you mean paas get deployments or paas get deployment?"),
+        (["deploymnts/web"], "get", "did you mean paas get deployments/web or paas get deployment/web?"),
+        (["boat/a"], "get", KINDS),
     ],
 )
 async def test_a_word_that_is_no_kind_of_the_cluster(arguments: list[str], verb: str, hint: str) -> None:
@@ -120,6 +124,9 @@ async def test_our_kinds_without_the_platform() -> None:
         ["delete", "dc", "-l", "a=b", "--all"],
         ["delete", "app", "-l", "a=b"],
         ["set", "env", "shop", "A"],
+        ["set", "env", "shop", "A=1", "A-"],
+        ["set", "env", "shop", "A=1", "--list"],
+        ["new-app", "--env", "PORT=3000", "--port", "4000"],
         ["start-build", "shop", "--follow", "--wait"],
         ["start-build", "dc/shop"],
         ["cancel-build", "bc/shop"],

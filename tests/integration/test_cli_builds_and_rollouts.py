@@ -170,11 +170,16 @@ def test_the_end_of_a_log_is_shown_when_the_pod_is_gone(person: Person, app: dic
     assert "error: build shop-1 is Failed: make failed" in followed.err
     assert person.paas("logs", "build/nothing").code == 3
     assert person.paas("logs", "shop").code == 1
-    named = person.paas("logs", "shop-1")
-    assert (named.code, f"that is a build: paas logs build/shop-1 -n {person.project}" in named.err) == (
-        3,
-        True,
-    )
+    for typed, hint in (
+        ("shop-1", "that is a build: paas logs build/shop-1"),
+        ("shop-9", "hint: paas get builds"),
+        ("shpo", "did you mean paas logs shop"),
+        ("boat", "hint: paas get apps"),
+    ):
+        named = person.paas("logs", typed)
+        assert (named.code, f"{hint} -n {person.project}" in named.err) == (3, True), named.err
+    for command in (["status"], ["get", "app"]):
+        assert f"did you mean paas {' '.join(command)} shop -n" in person.paas(*command, "shpo").err
 
 
 def revision(person: Person, app: dict[str, Manifest], number: int, build: str) -> None:

@@ -110,7 +110,15 @@ def test_forms_of_output(claims: Person) -> None:
         "PersistentVolumeClaim",
         "PersistentVolumeClaim",
     ]
-    assert "managedFields" not in said("yaml")
+    for form in (
+        "yaml",
+        "json",
+        "jsonpath={}",
+        "jsonpath={.items[*].metadata}",
+        "custom-columns=ALL:.metadata",
+    ):
+        assert "managedFields" not in said(form)
+        assert "managedFields" not in said(form, "pvc/m-9")
 
 
 def test_sort_by(claims: Person) -> None:
@@ -163,9 +171,14 @@ def test_what_does_not_exist(person: Person) -> None:
     assert gone.err.startswith('error: persistentvolumeclaim "nothing" not found')
     assert person.paas("get", "boats").code == 2
     person.project = "no-such-project"
-    for what in ([], ["pvc"]):
-        nowhere = person.paas("get", *what)
-        assert (nowhere.code, 'project "no-such-project" not found' in nowhere.err) == (3, True)
+    for what in (
+        ["get"], ["get", "pvc"], ["get", "apps"], ["get", "app", "shop"], ["status"], ["status", "shop"],
+        ["status", "-o", "json"], ["delete", "app", "shop"], ["delete", "app", "--all", "-y"],
+        ["delete", "pvc", "--all", "-y"], ["delete", "pvc", "-l", "a=b"],
+    ):  # fmt: skip
+        nowhere = person.paas(*what)
+        assert (nowhere.code, nowhere.out) == (3, "")
+        assert nowhere.err.startswith('error: project "no-such-project" not found')
 
 
 def test_delete_of_any_kind(claims: Person) -> None:
