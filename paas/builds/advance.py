@@ -122,6 +122,7 @@ def _start(
     if not seen.has_secret:
         made.insert(0, meta.create(secret, owner=build))
     if refusal is not None:
+        made = made[:1]  # a Job that is made without its Secret has a pod that never starts
         namespace = build["metadata"]["namespace"]
         blocker = refused(refusal, namespace=namespace, reason=Reason.CANNOT_CREATE_BUILD_POD)
         return [*made, *waiting(seen, blocker.reason, blocker.message, now)]

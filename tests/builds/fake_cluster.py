@@ -299,6 +299,7 @@ class FakeCluster:
         kept[name] = stored
         if manifest["kind"] == JOB.kind:
             assert name not in self.jobs_made, "no Build ever gets a second Job"
+            assert name in self.secrets, "its pod could never start without the Secret"
             self.jobs_made.append(name)
 
     def _status(self, resource: Any, key: Key, uid: str, status: Manifest) -> None:

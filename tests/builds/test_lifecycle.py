@@ -24,6 +24,18 @@ def test_a_new_build_gets_a_secret_a_job_and_is_pending(cluster: FakeCluster) ->
     assert set(cluster.secrets) == {"shop-1-build"}
 
 
+def test_no_job_is_made_while_the_cluster_refuses_its_secret(cluster: FakeCluster) -> None:
+    cluster.refusing.toggle("Create", "Secret")
+    cluster.settle()
+    assert cluster.status("shop-1")["reason"] == "CannotCreateBuildPod"
+    assert "the cluster refuses Secret shop-1-build" in cluster.status("shop-1")["message"]
+    assert cluster.jobs == {}
+    cluster.refusing.toggle("Create", "Secret")
+    cluster.settle()
+    assert (set(cluster.secrets), set(cluster.jobs)) == ({"shop-1-build"}, {"shop-1-build"})
+    assert cluster.status("shop-1")["reason"] == "BuildPending"
+
+
 def test_it_runs_completes_and_says_where_the_image_is(cluster: FakeCluster) -> None:
     cluster.settle()
     cluster.run("shop-1")

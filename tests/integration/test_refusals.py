@@ -22,8 +22,10 @@ from paas.api.resources import (
     BUILDCONFIG,
     DEPLOYMENTCONFIG,
     IMAGESTREAM,
+    JOB,
     NAMESPACE,
     ROUTE,
+    SECRET,
     Key,
     Manifest,
     Resource,
@@ -178,6 +180,7 @@ async def test_a_full_quota_is_said_and_forgotten_when_there_is_room(
     if case.resource != BUILD:
         assert (find(obj, "Stalled") or {}).get("reason") == "Refused"  # type: ignore[arg-type]
     await _stays(api, running, case.resource, key)
+    assert await says() is not None
     await quota.lift()
 
     async def goes_on() -> bool:
@@ -186,6 +189,9 @@ async def test_a_full_quota_is_said_and_forgotten_when_there_is_room(
     await eventually(goes_on, GONE_WITHIN)
     obj = await api.get(case.resource, key)
     assert "refuses" not in str((obj or {}).get("status"))
+    if case.resource == BUILD:
+        job = Key(project, f"{case.name}-build")
+        assert None not in (await api.get(JOB, job), await api.get(SECRET, job)), "its pod can start"
     asked = [e for e in entries(cluster.audit_log.read_text().splitlines()) if e.namespace == project]
     assert len([e for e in asked if e.code == 403]) < 40, "the API server is not asked all the time"
 
