@@ -368,6 +368,7 @@ KIND: Final = Kind(
                 Reason.RECONCILED,
                 Reason.INVALID_SPEC,
                 Reason.REFUSED,
+                Reason.RECONCILE_FAILED,
                 Reason.FETCH_SOURCE_FAILED,
                 Reason.INVALID_OUTPUT_REFERENCE,
             ),

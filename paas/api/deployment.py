@@ -512,7 +512,14 @@ KIND: Final = Kind(
         ConditionType(
             Condition.READY,
             "The newest revision serves, or the one that a rollback holds.",
-            (Reason.RECONCILED, Reason.ROLLBACK_HELD, Reason.ROLLOUT_STARTED, Reason.IN_PROGRESS, *_BLOCKED),
+            (
+                Reason.RECONCILED,
+                Reason.RECONCILE_FAILED,
+                Reason.ROLLBACK_HELD,
+                Reason.ROLLOUT_STARTED,
+                Reason.IN_PROGRESS,
+                *_BLOCKED,
+            ),
         ),
         ConditionType(
             Condition.AVAILABLE,
@@ -533,7 +540,7 @@ KIND: Final = Kind(
         ConditionType(
             Condition.RECONCILING,
             "A rollout is under way or waits for something (absent when not).",
-            (Reason.ROLLOUT_STARTED, Reason.IN_PROGRESS, *_BLOCKED),
+            (Reason.ROLLOUT_STARTED, Reason.IN_PROGRESS, Reason.RECONCILE_FAILED, *_BLOCKED),
         ),
         ConditionType(
             Condition.STALLED,

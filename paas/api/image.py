@@ -165,7 +165,11 @@ KIND: Final = Kind(
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),
     conditions=(
-        ConditionType(Condition.READY, "A tag has an image.", (Reason.RECONCILED, Reason.NO_IMAGES)),
+        ConditionType(
+            Condition.READY,
+            "A tag has an image.",
+            (Reason.RECONCILED, Reason.NO_IMAGES, Reason.RECONCILE_FAILED),
+        ),
     ),
     example="""\
 apiVersion: paas.dev/v1

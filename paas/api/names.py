@@ -84,6 +84,8 @@ class Reason(StrEnum):
     """The spec cannot be carried out as it is written."""
     KEY_UNREADABLE = "KeyUnreadable"
     """A key of the platform cannot be read, as its Secret is not mounted."""
+    RECONCILE_FAILED = "ReconcileFailed"
+    """The platform cannot read or write what it needs to look after the object; it goes on trying."""
     REFUSED = "Refused"
     """The cluster refuses what the platform must write: a quota, a policy, or a right that is missing."""
     # BuildConfig

@@ -234,6 +234,7 @@ KIND: Final = Kind(
                 Reason.RECONCILED,
                 *_REFUSED,
                 Reason.REFUSED,
+                Reason.RECONCILE_FAILED,
                 Reason.SERVICE_NOT_FOUND,
                 Reason.PORT_NOT_FOUND,
                 Reason.ADDRESS_PENDING,
@@ -262,6 +263,7 @@ KIND: Final = Kind(
             Condition.RECONCILING,
             "It waits for something that comes by itself (absent when not).",
             (
+                Reason.RECONCILE_FAILED,
                 Reason.SERVICE_NOT_FOUND,
                 Reason.PORT_NOT_FOUND,
                 Reason.ADDRESS_PENDING,

@@ -34,7 +34,7 @@ from paas.auth import credentials
 from paas.builds import job as jobs
 from paas.builds import outcome, run_policy
 from paas.builds.instantiate import instantiate
-from paas.builds.plan import StartBuild, plan
+from paas.builds.plan import TABLE, StartBuild, plan
 from paas.builds.snapshot import (
     Confirmed,
     JobInputs,
@@ -53,6 +53,7 @@ from paas.reconcile import meta
 from paas.reconcile.controller import Controller, Watch, itself, labelled
 from paas.reconcile.plan import Effect, Plan
 from paas.reconcile.refusal import EffectRefused, Refusal
+from paas.reconcile.status import Blocker
 from paas.registry.client import RegistryClient, RegistryError
 from paas.registry.reference import stream_repository
 from paas.settings import Settings
@@ -108,6 +109,10 @@ class BuildsController(Controller[Observed]):
 
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return plan(observed, now=now, settings=settings)
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        config = self.view.get(BUILDCONFIG, key)
+        return Plan.of(TABLE.failing(config, blocker, now=now) if config is not None else ())
 
     async def effect(self, effect: Effect) -> None:
         if not isinstance(effect, StartBuild):

@@ -29,6 +29,7 @@ from paas.api.resources import (
 from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
 from paas.deployments.plan import plan
 from paas.deployments.snapshot import Snapshot, Unreadable, parse
+from paas.deployments.status import TABLE
 from paas.kube.errors import ApiError
 from paas.kube.view import View
 from paas.reconcile import meta
@@ -36,6 +37,7 @@ from paas.reconcile.conditions import find
 from paas.reconcile.controller import Controller, Watch, itself, owner
 from paas.reconcile.plan import Apply, Plan
 from paas.reconcile.refusal import Refusal, of_answer
+from paas.reconcile.status import Blocker
 from paas.settings import Settings
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
@@ -115,6 +117,10 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
 
     def plan(self, observed: Snapshot | Unreadable, *, now: datetime, settings: Settings) -> Plan:
         return plan(observed, now=now)
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        dc = self.view.get(DEPLOYMENTCONFIG, key)
+        return Plan.of(TABLE.failing(dc, blocker, now=now) if dc is not None else ())
 
     async def _with_live_reads(self, snapshot: Snapshot) -> Snapshot:
         """With what is read or asked of the API server only when the decision depends on it."""

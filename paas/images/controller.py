@@ -11,11 +11,12 @@ from datetime import datetime
 
 from paas.api.project import is_project
 from paas.api.resources import BUILD, IMAGESTREAM, NAMESPACE, Key, Manifest
-from paas.images.plan import Observed, plan
+from paas.images.plan import TABLE, Observed, plan
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch, itself
 from paas.reconcile.plan import Plan
 from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import Blocker
 from paas.registry.reference import target
 from paas.settings import Settings
 
@@ -53,3 +54,7 @@ class ImagesController(Controller[Observed]):
 
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return plan(observed, now=now, settings=settings)
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        stream = self.view.get(IMAGESTREAM, key)
+        return Plan.of(TABLE.failing(stream, blocker, now=now) if stream is not None else ())

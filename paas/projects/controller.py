@@ -21,10 +21,11 @@ from paas.api.resources import (
 from paas.auth.credentials import key_of, project_credential
 from paas.kube.view import View
 from paas.projects.default_objects import NAMES
-from paas.projects.plan import GrantPull, Observed, plan
+from paas.projects.plan import GrantPull, Observed, plan, said
 from paas.reconcile.controller import Controller, Watch, itself
 from paas.reconcile.plan import Effect, Plan
 from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import Blocker
 from paas.settings import Settings
 
 _OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
@@ -80,6 +81,10 @@ class ProjectsController(Controller[Observed]):
 
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return plan(observed, now=now, settings=settings)
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        namespace = self.view.get(NAMESPACE, key)
+        return Plan.of(said(namespace, blocker) if namespace is not None else ())
 
     async def effect(self, effect: Effect) -> None:
         match effect:

@@ -56,7 +56,7 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     if not is_project(namespace):
         name = namespace["metadata"]["name"]
         text = f"the name {name} is reserved; make a project of another name"
-        return Plan.of(_said(namespace, Blocker(Reason.INVALID_SPEC, text)))
+        return Plan.of(said(namespace, Blocker(Reason.INVALID_SPEC, text)))
     actions: list[Action] = []
     taken: list[str] = []
     password = observed.pull_password
@@ -89,14 +89,14 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     elif account is None:
         text = "ServiceAccount default does not exist yet"
         blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)
-    return Plan.of([*actions, *_said(namespace, blocker)])
+    return Plan.of([*actions, *said(namespace, blocker)])
 
 
 def _pulls(account: Manifest) -> bool:
     return any(ref.get("name") == names.PULL_SECRET for ref in account.get("imagePullSecrets") or ())
 
 
-def _said(namespace: Manifest, blocker: Blocker | None) -> list[Action]:
+def said(namespace: Manifest, blocker: Blocker | None) -> list[Action]:
     """The Namespace with our part of it: the status in an annotation, as a Namespace has no conditions, and
     the pod security level unless an administrator chose another. What stalls is also told by an Event."""
     metadata = namespace["metadata"]

@@ -13,6 +13,7 @@ from paas.kube.cluster import Cluster
 from paas.kube.view import View
 from paas.reconcile.plan import Effect, Plan
 from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import Blocker
 from paas.settings import Settings
 
 Observed = TypeVar("Observed")
@@ -77,6 +78,11 @@ class Controller(ABC, Generic[Observed]):
     @abstractmethod
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         """The room's pure decision."""
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        """What is written when gather or a plan's writes have failed for a while: the objects of the key say
+        so, and keep the rest of their status. The next plan that works takes it back."""
+        return Plan()
 
     async def effect(self, effect: Effect) -> None:
         """Carry out a named effect on the outside. Raises EffectRefused when it is refused for good."""

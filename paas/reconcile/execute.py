@@ -20,14 +20,21 @@ from paas.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from paas.kube.view import version_of
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.meta import owned_by
-from paas.reconcile.plan import Action, Apply, Create, Delete, Effect, Event, Plan, Requeue, Status
+from paas.reconcile.plan import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    Effect,
+    Event,
+    Plan,
+    PlanOutdated,
+    Requeue,
+    Status,
+)
 from paas.reconcile.refusal import EffectRefused, Refusal, Subject, of_answer, of_effect, subject_of
 
 logger = logging.getLogger(__name__)
-
-
-class PlanOutdated(Exception):
-    """The cluster has moved on since the plan was made: gather and plan again."""
 
 
 @dataclass

@@ -88,6 +88,10 @@ class Effect:
 Action = Create | Apply | Delete | Status | Event | Requeue | Effect
 
 
+class PlanOutdated(Exception):
+    """The cluster has moved on since the plan was made: gather and plan again."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Actions in the order in which they are carried out; empty when nothing is to be done."""

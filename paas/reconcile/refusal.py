@@ -87,13 +87,13 @@ def of_answer(action: Action, answer: ApiError) -> Refusal | None:
     if _GOING_AWAY in answer.message:
         return None
     return Refusal(
-        action, _cause(answer), _shortened(_without_secrets(answer.message, action)), answer.status
+        action, cause_of(answer), shortened(_without_secrets(answer.message, action)), answer.status
     )
 
 
 def of_effect(effect: Effect, problem: EffectRefused) -> Refusal:
     """The refusal of an effect."""
-    return Refusal(effect, Cause.EFFECT, _shortened(str(problem)))
+    return Refusal(effect, Cause.EFFECT, shortened(str(problem)))
 
 
 def concerning(refusals: Iterable[Refusal], resource: Resource, key: Key) -> tuple[Refusal, ...]:
@@ -101,7 +101,8 @@ def concerning(refusals: Iterable[Refusal], resource: Resource, key: Key) -> tup
     return tuple(refusal for refusal in refusals if refusal.concerns(resource, key))
 
 
-def _cause(answer: ApiError) -> Cause:
+def cause_of(answer: ApiError) -> Cause:
+    """Why the API server refuses, as far as its words tell."""
     said = answer.message
     if "exceeded quota" in said or "failed quota" in said:
         return Cause.QUOTA
@@ -132,5 +133,6 @@ def _decoded(value: str) -> str:
         return ""
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """The text on one line and not endless, as the part of a sentence."""
     return " ".join(text.split())[:WORDS_LIMIT].rstrip(" .;")

@@ -17,8 +17,9 @@ from paas.api.resources import Key, Manifest, Resource
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile import backoff, metrics
 from paas.reconcile.controller import Controller
-from paas.reconcile.execute import Executor, Outcome, PlanOutdated
-from paas.reconcile.plan import Plan
+from paas.reconcile.execute import Executor, Outcome
+from paas.reconcile.failure import FailingKeys, unable
+from paas.reconcile.plan import Plan, PlanOutdated
 from paas.reconcile.queue import KeyedQueue
 from paas.reconcile.refusal_memory import RefusalMemory
 
@@ -36,6 +37,9 @@ class Runner:
         self.queue = KeyedQueue()
         self._executor = Executor(controller.cluster, manager=controller.name, effect=controller.effect)
         self._failures: dict[Key, int] = {}
+        self._turns: dict[Key, int] = {}
+        """How often a plan did not ask again for what was refused, by key."""
+        self._failing = FailingKeys()
         self._refusals = RefusalMemory()
         self._working: set[Key] = set()
         self._stopping = False
@@ -86,19 +90,24 @@ class Runner:
             self._written.pop(key, None)
             self._retry(key, first=backoff.OUTDATED_PAUSE)
             result = "outdated"
+            await self._say(key, problem)
         except (ApiError, ClusterUnreachable) as problem:
             logger.warning("%s %s: %s", name, key, problem)
             self._retry(key, at_least=getattr(problem, "retry_after", None) or 0)
             result = "failed"
-        except Exception:
+            await self._say(key, problem)
+        except Exception as problem:
             # One poisoned object must not take the others' worker with it: it is tried again later.
             logger.exception("%s %s: unexpected", name, key)
             self._retry(key)
             result = "error"
+            await self._say(key, problem)
         else:
             result = "refused" if self._refusals.of(key) else "ok"
+            self._failures.pop(key, None)
+            self._failing.forget(key)
             if result == "ok" and not refused_before:
-                self._failures.pop(key, None)
+                self._turns.pop(key, None)
         metrics.reconciled(name, result, asyncio.get_running_loop().time() - started)
 
     async def reconcile(self, key: Key) -> int:
@@ -108,6 +117,7 @@ class Runner:
         observed = await self.controller.gather(key, refusals)
         if observed is None:
             self._refusals.forget(key)
+            self._turns.pop(key, None)
             return 0
         plan = self.controller.plan(observed, now=datetime.now(UTC), settings=self.controller.settings)
         not_yet = self._refusals.not_yet(key, plan, now=asyncio.get_running_loop().time())
@@ -133,7 +143,9 @@ class Runner:
         )
         if news.withdrawn:
             # Not asked for again: the spec changed. A plan that takes turns must not do so for ever.
-            self._retry(key, first=backoff.OUTDATED_PAUSE)
+            turns = self._turns.get(key, 0)
+            self._turns[key] = turns + 1
+            self.queue.add(key, after=backoff.pause(turns, first=backoff.OUTDATED_PAUSE))
         elif news.changed:
             for refusal in outcome.refused:
                 subject = " ".join(filter(None, refusal.subject))
@@ -141,6 +153,16 @@ class Runner:
             self.queue.add(key, after=backoff.OUTDATED_PAUSE)
         if news.due is not None:
             self.queue.add(key, after=max(news.due - now, 0.01))
+
+    async def _say(self, key: Key, problem: Exception) -> None:
+        """Let the objects of a key that has failed for a while say so."""
+        if not self._failing.is_due(key, now=asyncio.get_running_loop().time()):
+            return
+        try:
+            plan = self.controller.failing(key, unable(problem), now=datetime.now(UTC))
+            self._written[key] = (await self._executor.run(plan)).writes
+        except Exception as unsaid:
+            logger.warning("%s %s: the failure cannot be said: %r", self.controller.name, key, unsaid)
 
     async def _catch_up(self, key: Key) -> None:
         writes = self._written.pop(key, None)

@@ -76,6 +76,16 @@ class ConditionTable:
             wanted.append(Wanted(abnormal, "True", blocker.reason, blocker.message))
         return wanted
 
+    def failing(self, obj: Manifest, blocker: Blocker, *, now: datetime) -> list[Action]:
+        """The write that says why nothing can be decided about an object; all that is not the summary stays
+        as it is stored, also which generation it is about."""
+        status = self._ours(obj)
+        kept = [each for each in stored(obj) if each.get("type") not in {self.summary, *ABNORMAL}]
+        observed = int(status.get("observedGeneration") or 0)
+        said = self.conditions(obj, self.blocked(blocker), now=now, generation=observed)
+        listed = sorted([*kept, *said], key=lambda condition: str(condition.get("type")))
+        return self.write(obj, {**status, "conditions": listed})
+
     def conditions(
         self, obj: Manifest, wanted: Iterable[Wanted], *, now: datetime, generation: int | None = None
     ) -> list[Manifest]:
@@ -92,12 +102,15 @@ class ConditionTable:
     def write(self, obj: Manifest, status: Manifest) -> list[Action]:
         """The write of this status (conditions and all) and what is told about it; nothing when it is
         stored already."""
-        known = obj.get("status") or {}
-        fields = {info.alias or name for name, info in self.kind.status.model_fields.items()}
-        if status == {name: value for name, value in known.items() if name in fields}:
+        if status == self._ours(obj):
             return []
         uid = obj["metadata"]["uid"]
         return [Status(self.kind.resource, key_of(obj), uid, status), *self._events(obj, status)]
+
+    def _ours(self, obj: Manifest) -> Manifest:
+        """What is stored of the fields that are the controller's."""
+        fields = {info.alias or name for name, info in self.kind.status.model_fields.items()}
+        return {name: value for name, value in (obj.get("status") or {}).items() if name in fields}
 
     def _events(self, obj: Manifest, status: Manifest) -> list[Event]:
         events = []

@@ -22,10 +22,10 @@ from paas.kube.cluster import Cluster
 from paas.kube.errors import AlreadyExists, Conflict
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch
-from paas.reconcile.execute import PlanOutdated
 from paas.reconcile.meta import labels, part_of
-from paas.reconcile.plan import Effect, Plan
+from paas.reconcile.plan import Effect, Plan, PlanOutdated
 from paas.reconcile.refusal import EffectRefused, Refusal
+from paas.reconcile.status import Blocker
 from paas.routes.backend import service_names
 from paas.routes.capabilities import unsupported
 from paas.routes.certificates import Authority, issue, read
@@ -34,6 +34,7 @@ from paas.routes.dialects import DEFAULT, Child
 from paas.routes.intent import intent_of
 from paas.routes.plan import IssueCertificate, plan, refusals_of
 from paas.routes.snapshot import HostSnapshot, RouteSnapshot, Unreadable
+from paas.routes.status import TABLE
 from paas.settings import Settings
 
 
@@ -116,6 +117,11 @@ class RoutesController(Controller[HostSnapshot]):
     def _counts(self, route: Manifest) -> bool:
         project = self.view.get(NAMESPACE, Key("", route["metadata"]["namespace"]))
         return is_project(project) and not route["metadata"].get("deletionTimestamp")
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        routes = [self.view.get(ROUTE, child) for child in sorted(self._wanted_by.get(key.name, ()))]
+        counting = [route for route in routes if route is not None and self._counts(route)]
+        return Plan.of(action for route in counting for action in TABLE.failing(route, blocker, now=now))
 
     async def _snapshot(self, route: Manifest, host: str) -> RouteSnapshot:
         namespace = route["metadata"]["namespace"]

@@ -304,3 +304,56 @@ async def test_a_policy_that_forbids_a_default_object_is_said_by_the_project(
     await _stays(api, running, NAMESPACE, Key("", project))
     await api.request("DELETE", BINDING + f"/{no_limits}")
     await eventually(lambda: _project_says(api, project, "ready"), GONE_WITHIN)
+
+
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+
+
+@pytest.fixture
+async def dead_webhook(api: Cluster) -> AsyncIterator[str]:
+    """The label of namespaces in which an admission webhook that nobody answers must allow Deployments."""
+    label = "test-dead-webhook"
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["deployments"]}
+    webhook = {
+        "name": "dead.paas.test",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [rule],
+        "namespaceSelector": {"matchLabels": {label: "true"}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Fail",
+    }
+    await api.request("POST", WEBHOOKS, body={"metadata": {"name": label}, "webhooks": [webhook]})
+    yield label
+    with contextlib.suppress(NotFound):  # the test took it away
+        await api.request("DELETE", f"{WEBHOOKS}/{label}")
+
+
+async def test_what_is_answered_by_an_error_every_time_is_said_and_forgotten(
+    api: Cluster, running: Operating, dead_webhook: str
+) -> None:
+    project = await make_project(api, "webhook")
+    await eventually(lambda: _project_says(api, project, "ready"))
+    labels = {"metadata": {"labels": {dead_webhook: "true"}}}
+    await api.patch(NAMESPACE, Key("", project), labels, manager="test")
+    spec = {"replicas": 1, "template": TEMPLATE, "triggers": [{"type": "ConfigChange"}]}
+    case = Case(DEPLOYMENTCONFIG, "shop", "", spec)
+    await _make(api, case, project)
+    key = Key(project, "shop")
+
+    async def ready() -> Manifest:
+        return dict(find(await api.get(DEPLOYMENTCONFIG, key), "Ready") or {})  # type: ignore[arg-type]
+
+    async def says() -> bool:
+        return (await ready()).get("reason") == "ReconcileFailed"
+
+    await eventually(says, SAID_WITHIN)
+    message = (await ready())["message"]
+    assert 'failed calling webhook "dead.paas.test"' in message
+    assert "kubectl logs -n paas-system deployment/operator" in message
+    await api.request("DELETE", f"{WEBHOOKS}/{dead_webhook}")
+
+    async def goes_on() -> bool:
+        return (await ready()).get("reason") == "RolloutStarted"
+
+    await eventually(goes_on, GONE_WITHIN)

@@ -13,13 +13,14 @@ import pytest
 
 from paas.api.resources import Key, Manifest
 from paas.kube.cluster import Cluster
-from paas.kube.errors import ApiError
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
-from paas.reconcile import backoff
+from paas.reconcile import backoff, failure
 from paas.reconcile.controller import Controller
-from paas.reconcile.plan import Action, Create, Effect, Plan
+from paas.reconcile.plan import Action, Create, Effect, Plan, PlanOutdated
 from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.reconcile.runner import Runner
+from paas.reconcile.status import Blocker
 from paas.settings import Settings
 
 BAD, GOOD = Key("n", "bad"), Key("n", "good")
@@ -192,7 +193,7 @@ async def test_a_plan_that_takes_turns_does_not_do_so_for_ever_at_full_speed() -
     runner = Runner(Turning(door))
     for _ in range(40):
         await runner._reconcile(GOOD)
-    assert runner._failures[GOOD] == 20
+    assert runner._turns[GOOD] == 20
     assert backoff.pause(20, first=backoff.OUTDATED_PAUSE) == backoff.LONGEST_PAUSE
 
 
@@ -206,3 +207,88 @@ class Turning(Wanting):
 @dataclass(frozen=True)
 class Call(Effect):
     """An effect that never works."""
+
+
+class Unreadable(Wanting):
+    """Cannot read what it needs, and has something to say about that."""
+
+    broken: Exception | None = ApiError(500, "InternalError", "no answer")
+
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...] | None:
+        if self.broken is not None:
+            raise self.broken
+        return refusals
+
+    def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
+        self.told.append((blocker.message,))
+        return Plan((Create(FIRST, owner_uid="1"),))
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ApiError(403, "Forbidden", "no answer"),
+        ApiError(503, "Busy", "no answer"),
+        ClusterUnreachable("no answer"),
+        PlanOutdated("no answer"),
+        OSError(2, "no answer", "/etc/key"),
+    ],
+)
+async def test_a_key_that_fails_for_a_while_has_its_objects_say_so(
+    problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door()
+    controller = Unreadable(door)
+    controller.broken = problem
+    runner = Runner(controller)
+    await runner._reconcile(GOOD)
+    assert door.asked == [], "a short failure is nobody's business"
+    monkeypatch.setattr(failure, "SAID_AFTER", 0)
+    runner = Runner(controller)
+    for _ in range(5):
+        await runner._reconcile(GOOD)
+    assert door.asked == ["first"]
+    assert "no answer" in controller.told[0][0]
+    controller.broken = None
+    await runner._reconcile(GOOD)
+    controller.broken = problem
+    await runner._reconcile(GOOD)
+    assert len(controller.told) == 3, "it worked meanwhile, so this is another failure"
+
+
+async def test_what_cannot_be_said_either_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failure, "SAID_AFTER", 0)
+    door = Door()
+    controller = Unreadable(door)
+    controller.failing = lambda key, blocker, *, now: Plan((Create(CHILD, owner_uid="1"),))  # type: ignore[method-assign]
+    door.answer = ApiError(503, "Busy", "later")
+    runner = Runner(controller)
+    await runner._reconcile(GOOD)
+    assert door.asked == ["child"]
+    assert len(runner.queue._later) == 1
+
+
+async def test_a_refusal_that_lasts_does_not_stretch_the_pauses_after_failures() -> None:
+    door = Door()
+    controller = Wanting(door)
+    runner = Runner(controller)
+    for _ in range(3):
+        await runner._reconcile(GOOD)
+        runner._failures[GOOD] = runner._failures.get(GOOD, 0) + 1
+    await runner._reconcile(GOOD)
+    assert GOOD not in runner._failures
+
+
+async def test_nothing_is_kept_of_a_key_that_is_gone() -> None:
+    door = Door()
+    controller = Turning(door)
+    runner = Runner(controller)
+    for _ in range(4):
+        await runner._reconcile(GOOD)
+    controller.gather = _nothing  # type: ignore[method-assign]
+    await runner._reconcile(GOOD)
+    assert runner._turns == runner._failures == runner._refusals._kept == runner._failing._due == {}
+
+
+async def _nothing(key: Key, refusals: tuple[Refusal, ...]) -> None:
+    return None
