@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
 from paas.git.push import Built, Gone, NotBuilt, Outcome, Stored, Unchanged
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.terminal.progress_lines import detail, problem, step
 
 
@@ -64,13 +65,26 @@ def tagged(tags: Sequence[str]) -> list[str]:
     return [step(f"Stored tag {tag}; tags do not deploy") for tag in tags[:10]]
 
 
-def waiting(key: Key) -> list[str]:
+def waiting(key: Key, why: Exception) -> list[str]:
     """The Build cannot be made at the moment."""
+    stored = "Your push is stored, and its build is made as soon as"
+    match why:
+        case ApiError() if why.status in (401, 403):
+            said = [
+                f"The API server does not allow the build: {why.message}",
+                f"{stored} it is allowed. A quota of the project shows with: "
+                f"kubectl describe quota -n {key.namespace}",
+            ]
+        case ApiError() | ClusterUnreachable():
+            said = [f"The cluster does not answer at the moment. {stored} the cluster answers again"]
+        case _:
+            # what failed is about the inside of the server: its log says it
+            said = [
+                f"The server cannot make the build at the moment ({type(why).__name__}). {stored} it can. "
+                "An administrator sees why with: kubectl logs -n paas-system deploy/server"
+            ]
     return [
-        problem(
-            "The cluster does not answer at the moment. Your push is stored, and its build is made as soon "
-            "as the cluster answers again"
-        ),
+        *map(problem, said),
         detail(f"You may leave; look later with: paas status {key.name} -n {key.namespace}"),
     ]
 

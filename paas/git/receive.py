@@ -87,6 +87,7 @@ class Receiver:
             if push.reports:
                 session.put(protocol.reported(report, side_band=push.side_band))
         except Exception:
+            # nobody waits for this task, and the pusher must read an end
             log.exception("push %s to %s", push.id, push.key)
             session.result = "error"
             session.say(
@@ -165,9 +166,10 @@ class Receiver:
                 if self._stopping.is_set() or session.left or time.monotonic() > until:
                     session.say(push_messages.still_running(None, session.push.key))
                     return None
-                if self._workers.stuck(session.push.repository) and not said:
+                problem = self._workers.stuck(session.push.repository)
+                if problem is not None and not said:
                     said = True
-                    session.say(push_messages.waiting(session.push.key))
+                    session.say(push_messages.waiting(session.push.key, problem))
         finally:
             getting.cancel()
             stopping.cancel()
@@ -201,6 +203,7 @@ class Receiver:
                     session.say([line])
         except asyncio.CancelledError:
             raise
-        except Exception as problem:
-            log.warning("following build %s broke off: %s", build["metadata"]["name"], problem)
+        except Exception:
+            # the push was accepted, so it ends well whatever happens here
+            log.exception("following build %s broke off", build["metadata"]["name"])
             session.say(push_messages.still_running(str(build["metadata"]["name"]), session.push.key))

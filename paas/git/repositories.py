@@ -209,23 +209,32 @@ class Repositories:
         moment = time.time() if now is None else now
         removed = []
         for repository in list(self.all()):
-            for path in await asyncio.to_thread(repository.tidy, now=moment):
-                log.warning("removed %s, which a killed git process left", path)
-            mark = repository.path / "vanished"
-            if repository.uid in live:
-                mark.unlink(missing_ok=True)
-                continue
-            if not mark.exists():
-                mark.touch()
-                os.utime(mark, (moment, moment))
-                log.info("BuildConfig %s is gone; its repository is kept for 7 days", repository.key)
-            elif moment - mark.stat().st_mtime > KEPT_SECONDS:
-                await asyncio.to_thread(self._remove, repository.path)
-                removed.append(repository.uid)
+            try:
+                if await self._sweep_one(repository, repository.uid in live, moment):
+                    removed.append(repository.uid)
+            except OSError:
+                # one that cannot be looked at or removed must not keep the others on a full disk
+                log.exception("repository %s (%s) could not be swept", repository.uid, repository.key)
         for leftover in self.root.glob(".*"):
             if leftover.name.startswith((".gone-", ".new-")) and moment - leftover.stat().st_mtime > 3600:
                 await asyncio.to_thread(shutil.rmtree, leftover, True)
         return removed
+
+    async def _sweep_one(self, repository: Repository, live: bool, moment: float) -> bool:
+        """Whether it was removed."""
+        for path in await asyncio.to_thread(repository.tidy, now=moment):
+            log.warning("removed %s, which a killed git process left", path)
+        mark = repository.path / "vanished"
+        if live:
+            mark.unlink(missing_ok=True)
+        elif not mark.exists():
+            mark.touch()
+            os.utime(mark, (moment, moment))
+            log.info("BuildConfig %s is gone; its repository is kept for 7 days", repository.key)
+        elif moment - mark.stat().st_mtime > KEPT_SECONDS:
+            await asyncio.to_thread(self._remove, repository.path)
+            return True
+        return False
 
     def _remove(self, path: Path) -> None:
         aside = self.root / f".gone-{path.name}-{secrets.token_hex(4)}"

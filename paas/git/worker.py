@@ -12,7 +12,6 @@ that there may be work; what there is to do is read from the repository.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -26,6 +25,7 @@ from paas.git.push import BRANCHES, Built, FindConfig, Gone, NotBuilt, Outcome, 
 from paas.git.reflog import Entry, Handled, pending, trigger_id
 from paas.git.refs import deploying_branch, is_update
 from paas.git.repositories import Repositories, Repository
+from paas.reconcile import backoff
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class _Work:
     task: asyncio.Task[None] | None = None
     again: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
-    stuck: bool = False
-    """The cluster did not answer; trying again."""
+    stuck: Exception | None = None
+    """What failed last; it is tried again."""
 
 
 class Workers:
@@ -114,10 +114,10 @@ class Workers:
         if not waiters:
             self._waiting.pop(waiter.key, None)
 
-    def stuck(self, repository: Repository) -> bool:
-        """Whether the cluster does not answer this repository's worker."""
+    def stuck(self, repository: Repository) -> Exception | None:
+        """What keeps this repository's worker from going on; None when nothing does."""
         work = self._work.get(repository.uid)
-        return work is not None and work.stuck
+        return work.stuck if work is not None else None
 
     # -- for the server --------------------------------------------------------------------------------
 
@@ -129,9 +129,13 @@ class Workers:
     def _with_work(self) -> list[Repository]:
         found = []
         for repository in self._repositories.all():
-            with contextlib.suppress(OSError):
+            try:
                 if self._has_work(repository):
                     found.append(repository)
+            except Exception:
+                # one damaged repository must not keep the others from being found, nor the server from
+                # starting; its worker meets the same failure, logs it and goes on trying
+                found.append(repository)
         return found
 
     def oldest_unhandled(self) -> float:
@@ -164,15 +168,22 @@ class Workers:
             work.again = False
             try:
                 await self._handle_all(repository)
-                failures, work.stuck = 0, False
+                failures, work.stuck = 0, None
             except asyncio.CancelledError:
                 raise
             except Exception as problem:
-                failures += 1
-                work.stuck = work.again = True
-                log.warning("pushes to %s wait: %s: %s", repository.key, type(problem).__name__, problem)
+                # whatever it is: an accepted push is not forgotten, so it is tried again for ever
+                work.stuck, work.again = problem, True
+                self._unhandled.setdefault(repository.uid, time.time())
+                log.warning(
+                    "pushes to %s wait: %s: %s",
+                    repository.key, type(problem).__name__, problem,
+                    exc_info=failures == 0,  # where it happened, once
+                )  # fmt: skip
                 first, longest = self._retry
-                await asyncio.sleep(min(longest, first * 2 ** (failures - 1)) * random.uniform(0.8, 1.2))  # noqa: S311
+                wait = backoff.pause(failures, first=first, longest=longest)
+                failures += 1
+                await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311
         work.task = None
         self._unhandled.pop(repository.uid, None)
         self._work.pop(repository.uid, None)

@@ -1,4 +1,4 @@
-"""How long a key that failed is left alone before it is tried again. Pure."""
+"""How long to wait before what failed is tried again. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _MOST_DOUBLINGS: Final = 20
 """More than any first pause needs to reach the longest: a power without a limit does not fit a float."""
 
 
-def pause(failures: int, *, first: float = FIRST_PAUSE) -> float:
+def pause(failures: int, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> float:
     """Seconds to wait after `failures` failures in a row before this one."""
-    return min(first * 2.0 ** min(failures, _MOST_DOUBLINGS), LONGEST_PAUSE)
+    return min(first * 2.0 ** min(failures, _MOST_DOUBLINGS), longest)

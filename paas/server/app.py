@@ -30,7 +30,7 @@ from paas.git.access import Access, Authenticate, Authorize
 from paas.git.http import GitHttp, Limits
 from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
-from paas.git.repositories import Repositories
+from paas.git.repositories import Repositories, Repository
 from paas.git.worker import Prepare, Workers
 from paas.server.metrics import Metrics
 from paas.web.body import Receive, Send
@@ -175,7 +175,11 @@ class Server:
     async def _scan(self) -> None:
         while True:
             await asyncio.sleep(self._needs.scan_seconds)
-            await self.workers.scan()
+            try:
+                await self.workers.scan()
+            except Exception:
+                # nobody would miss this task, and with it the pushes that nobody woke a worker for
+                log.exception("repositories could not be looked through for pushes")
 
     async def _sweep(self) -> None:
         """Repositories of BuildConfigs that are gone, and commits of Builds that are gone."""
@@ -186,12 +190,21 @@ class Server:
                 for uid in await self.repositories.sweep(live):
                     log.info("removed repository %s; its BuildConfig has been gone for 7 days", uid)
                 for repository in list(self.repositories.all()):
-                    if repository.uid in live and (pins := repository.pins()):
-                        await repository.unpin(pins - await self._needs.build_numbers(repository.key))
-            except Exception as problem:
-                log.warning("repositories could not be looked through: %s", problem)
+                    if repository.uid in live:
+                        await self._unpin(repository)
+            except Exception:
+                # nobody would miss this task either
+                log.exception("repositories could not be looked through")
             await asyncio.sleep(pause)
             pause = following
+
+    async def _unpin(self, repository: Repository) -> None:
+        try:
+            if pins := repository.pins():
+                await repository.unpin(pins - await self._needs.build_numbers(repository.key))
+        except Exception:
+            # one damaged repository must not keep the others from being looked through
+            log.exception("commits of repository %s (%s) could not be let go", repository.uid, repository.key)
 
 
 @contextlib.contextmanager
@@ -250,6 +263,7 @@ class _Logged:
         try:
             await self._app(scope, receive, noting)
         except Exception:
+            # the last resort, which says it in the log and nothing of the inside to the client
             log.exception("%s %s", scope["method"], scope["path"][:200])
             if status:
                 raise  # the connection is cut, so that the client sees that the answer is not whole

@@ -125,6 +125,13 @@ class WebhookHttp:
             made = await self._instantiate(key, decided)
         except InstantiateError as problem:
             return Answer(200, "ignored", str(problem))
+        except ApiError as problem:
+            if problem.status != 403:
+                raise
+            log.warning("webhook %s: %s", request.path, problem)
+            # the sender has the secret, so it may read why: for instance a quota that is used up
+            reason = f"the API server does not allow the build: {problem.message}; deliver this again later"
+            return Answer(503, "retry", reason)
         log.info("webhook for %s: build %s%s", key, made.name, "" if made.created else " (made before)")
         if not made.created:
             return Answer(200, "ignored", f"this push was built before as {made.name}", made.name)

@@ -15,7 +15,7 @@ from typing import Any
 from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
 from paas.api.resources import Key, Manifest
 from paas.kube.cluster import UserInfo
-from paas.kube.errors import ClusterUnreachable
+from paas.kube.errors import ClusterUnreachable, Forbidden
 
 CREDENTIAL_KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -116,6 +116,8 @@ class FakeCluster:
         self._reach()
         if self.is_on("unreachable-for-builds"):
             raise ClusterUnreachable("no answer")
+        if self.is_on("forbid-builds"):
+            raise Forbidden(403, "Forbidden", "exceeded quota: count/builds.paas.dev=1")
         if self.is_on("refuse"):
             raise BuildRefused("buildconfig is paused", hint="let builds run again with: kubectl annotate")
         config = self._read(self.root / "configs" / _file(key))

@@ -67,6 +67,24 @@ async def test_a_repository_outlives_its_buildconfig_by_a_week(tmp_path: Path) -
     assert kept.path.exists()
 
 
+async def test_one_that_cannot_be_removed_does_not_keep_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repositories = Repositories(tmp_path)
+    gone = [await repositories.open(f"gone-{number}", Key("demo", "gone")) for number in range(3)]
+    await repositories.sweep({}, now=1000)
+    remove = repositories._remove
+
+    def removed(path: Path) -> None:
+        if path.name == "gone-1":
+            raise OSError("no space left on device")
+        remove(path)
+
+    monkeypatch.setattr(repositories, "_remove", removed)
+    assert sorted(await repositories.sweep({}, now=1001 + KEPT_SECONDS)) == ["gone-0", "gone-2"]
+    assert [repository.path.exists() for repository in gone] == [False, True, False]
+
+
 async def test_marks(repository: Repository) -> None:
     first = await commit(repository)
     (entry,) = pending(repository.entries("main"), tip=first, handled=None)

@@ -20,3 +20,4 @@ def test_pauses_double_up_to_the_longest(first: float) -> None:
 def test_no_number_of_failures_is_too_large(failures: int) -> None:
     assert pause(failures) == LONGEST_PAUSE
     assert pause(failures, first=OUTDATED_PAUSE) == LONGEST_PAUSE
+    assert pause(failures, longest=30.0) == 30.0

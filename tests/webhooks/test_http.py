@@ -178,6 +178,18 @@ def test_a_cluster_that_does_not_answer(own_server: Serving) -> None:
     assert (status, told["decision"]) == (503, "retry")
 
 
+def test_a_build_that_is_not_allowed_says_why(own_server: Serving) -> None:
+    app = own_server.cluster.add_config("shop", uri="https://git.example/team/shop.git")
+    app["spec"]["triggers"] = [{"type": "GitHub", "github": {"secretReference": {"name": "hook"}}}]
+    own_server.cluster.put_config(app)
+    secret = base64.b64encode(SECRET.encode()).decode()
+    own_server.cluster.add_secret("hook", {"WebHookSecretKey": secret})
+    own_server.cluster.switch("forbid-builds")
+    status, told = deliver(own_server, "shop", payload())
+    assert (status, told["decision"]) == (503, "retry")
+    assert "does not allow the build: exceeded quota" in told["reason"]
+
+
 def test_a_burst_of_deliveries_is_answered_and_each_commit_built_once(
     server: Serving, hooked: Manifest
 ) -> None:
