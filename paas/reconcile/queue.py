@@ -18,12 +18,14 @@ class KeyedQueue:
         self._due: dict[Key, float] = {}
         self._active: set[Key] = set()
         self._again: dict[Key, float] = {}
+        self._rests: dict[Key, float] = {}
         self._count = itertools.count()
         self._wake = asyncio.Event()
 
     def add(self, key: Key, *, after: float = 0) -> None:
-        """Work on `key` in `after` seconds at the latest; an earlier date stands."""
+        """Work on `key` in `after` seconds at the latest, but not while it rests; an earlier date stands."""
         now = asyncio.get_running_loop().time()
+        after = max(after, self._rests.get(key, now) - now)
         if after > 0:
             due = now + after
             if self._due.get(key, float("inf")) > due and key not in self._ready:
@@ -45,11 +47,13 @@ class KeyedQueue:
             while self._later and self._later[0][0] <= now:
                 due, _, key = heapq.heappop(self._later)
                 if self._due.get(key) == due:
+                    del self._due[key]
                     self.add(key)
             if self._ready:
                 key = next(iter(self._ready))
                 del self._ready[key]
                 self._active.add(key)
+                self._rests.pop(key, None)
                 return key
             self._wake.clear()
             pause = self._later[0][0] - now if self._later else None
@@ -59,10 +63,16 @@ class KeyedQueue:
             except TimeoutError:
                 continue
 
+    def rest(self, key: Key, *, seconds: float) -> None:
+        """Let the key that is worked on rest for so long after it, however often it is woken."""
+        self._rests[key] = asyncio.get_running_loop().time() + seconds
+
     def done(self, key: Key) -> None:
         self._active.discard(key)
         since = self._again.pop(key, None)
-        if since is not None:
+        if key in self._rests:
+            self.add(key, after=self._rests[key] - asyncio.get_running_loop().time())
+        elif since is not None:
             self._ready[key] = since
         if self._ready:
             self._wake.set()

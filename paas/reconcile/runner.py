@@ -19,6 +19,7 @@ from paas.reconcile import backoff, metrics
 from paas.reconcile.controller import Controller
 from paas.reconcile.execute import Executor, Outcome
 from paas.reconcile.failure import FailingKeys, unable
+from paas.reconcile.pace import FREE_RUNS, Pace
 from paas.reconcile.plan import Plan, PlanOutdated
 from paas.reconcile.queue import KeyedQueue
 from paas.reconcile.refusal_memory import RefusalMemory
@@ -40,6 +41,7 @@ class Runner:
         self._turns: dict[Key, int] = {}
         """How often a plan did not ask again for what was refused, by key."""
         self._failing = FailingKeys()
+        self._pace = Pace()
         self._refusals = RefusalMemory()
         self._working: set[Key] = set()
         self._stopping = False
@@ -118,6 +120,7 @@ class Runner:
         if observed is None:
             self._refusals.forget(key)
             self._turns.pop(key, None)
+            self._pace.forget(key)
             return 0
         plan = self.controller.plan(observed, now=datetime.now(UTC), settings=self.controller.settings)
         not_yet = self._refusals.not_yet(key, plan, now=asyncio.get_running_loop().time())
@@ -128,6 +131,7 @@ class Runner:
         if outcome.requeue_after is not None:
             self.queue.add(key, after=max(outcome.requeue_after, 0.01))
         self._remember(key, plan, outcome)
+        self._slow_down(key, outcome)
         return outcome.count
 
     def _remember(self, key: Key, plan: Plan, outcome: Outcome) -> None:
@@ -153,6 +157,14 @@ class Runner:
             self.queue.add(key, after=backoff.OUTDATED_PAUSE)
         if news.due is not None:
             self.queue.add(key, after=max(news.due - now, 0.01))
+
+    def _slow_down(self, key: Key, outcome: Outcome) -> None:
+        """Let a key rest that writes every time that it is looked at."""
+        asked = bool(outcome.count or outcome.refused)
+        rest = self._pace.rest_after(key, wrote=asked, now=asyncio.get_running_loop().time())
+        if rest > 0:
+            logger.info("%s %s: wrote more than %d times in a row", self.controller.name, key, FREE_RUNS)
+            self.queue.rest(key, seconds=rest)
 
     async def _say(self, key: Key, problem: Exception) -> None:
         """Let the objects of a key that has failed for a while say so."""

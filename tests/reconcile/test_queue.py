@@ -71,3 +71,32 @@ async def test_the_age_of_the_oldest_key_is_told() -> None:
     queue.add(A)
     await asyncio.sleep(0.02)
     assert queue.oldest_seconds() >= 0.02
+
+
+async def test_a_key_that_rests_is_not_worked_on_however_often_it_is_woken() -> None:
+    queue = KeyedQueue()
+    queue.add(A)
+    await queue.get()
+    queue.add(A)
+    queue.rest(A, seconds=0.05)
+    started = asyncio.get_running_loop().time()
+    queue.done(A)
+    for after in (0, 0.001, 0):
+        queue.add(A, after=after)
+    queue.add(B)
+    assert await queue.get() == B, "others are not held back"
+    assert await asyncio.wait_for(queue.get(), 1) == A
+    assert asyncio.get_running_loop().time() - started >= 0.04
+    queue.done(A)
+    queue.add(A)
+    assert await asyncio.wait_for(queue.get(), 1) == A, "it has rested"
+    assert not queue._rests
+
+
+async def test_a_key_that_rested_is_looked_at_though_nothing_wakes_it() -> None:
+    queue = KeyedQueue()
+    queue.add(A)
+    await queue.get()
+    queue.rest(A, seconds=0.01)
+    queue.done(A)
+    assert await asyncio.wait_for(queue.get(), 1) == A

@@ -15,7 +15,7 @@ from paas.api.resources import Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
-from paas.reconcile import backoff, failure
+from paas.reconcile import backoff, failure, pace
 from paas.reconcile.controller import Controller
 from paas.reconcile.plan import Action, Create, Effect, Plan, PlanOutdated
 from paas.reconcile.refusal import EffectRefused, Refusal
@@ -292,3 +292,64 @@ async def test_nothing_is_kept_of_a_key_that_is_gone() -> None:
 
 async def _nothing(key: Key, refusals: tuple[Refusal, ...]) -> None:
     return None
+
+
+class Talkative(Wanting):
+    """Writes what it is told, and that wakes it: what it is told differs each time."""
+
+    numbers = 0
+
+    def plan(self, observed: tuple[Refusal, ...], *, now: datetime, settings: Settings) -> Plan:
+        self.numbers += 1
+        self._heard.put_nowait(())
+        return Plan((Create({**FIRST, "data": {"number": str(self.numbers)}}, owner_uid="1"),))
+
+
+class Wakeful(Door):
+    """Each write comes back as an event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner: Runner | None = None
+
+    async def create(self, manifest: Manifest, *, manager: str) -> Manifest:
+        assert self.runner is not None
+        self.runner.queue.add(GOOD)
+        return await super().create(manifest, manager=manager)
+
+
+async def test_words_that_differ_each_time_make_no_loop_at_full_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "FIRST_REST", 60)
+    monkeypatch.setattr(pace, "LONGEST_REST", 60)
+    door = Wakeful()
+    controller = Talkative(door)
+    door.runner = Runner(controller)
+    async with working(door.runner), asyncio.timeout(10):
+        door.runner.queue.add(GOOD)
+        for _ in range(pace.FREE_RUNS + 1):
+            await controller.hears()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await controller.hears()
+    assert controller.numbers == pace.FREE_RUNS + 1
+
+
+async def test_a_refusal_in_other_words_each_time_makes_no_loop_at_full_speed() -> None:
+    """The plan says them in what it asks for, so that it asks for something else each time."""
+    door = Door()
+    runner = Runner(Quoting(door))
+    for number in range(pace.FREE_RUNS + 1):
+        door.answer = ApiError(403, "Forbidden", f"denied, request {number}")
+        await runner._reconcile(GOOD)
+    assert len(door.asked) == pace.FREE_RUNS + 1
+    assert GOOD in runner.queue._rests
+
+
+class Quoting(Wanting):
+    """Asks for what quotes the refusal."""
+
+    def plan(self, observed: tuple[Refusal, ...], *, now: datetime, settings: Settings) -> Plan:
+        said = " ".join(refusal.words for refusal in observed)
+        return Plan((Create({**CHILD, "data": {"said": said}}, owner_uid="1"),))
