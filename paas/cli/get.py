@@ -221,10 +221,7 @@ async def _watch(
         made = table_of(
             columns, rows, namespaces=options.everywhere and kind.resource.namespaced, labels=options.labels
         )
-        for line in made.lines(
-            wide=options.wide, headings=headings, colours=session.colours(), widths=widths
-        ):
-            session.print(line)
+        session.show(made, wide=options.wide, headings=headings, widths=widths)
 
     if rows:
         show()

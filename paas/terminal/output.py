@@ -1,8 +1,9 @@
 """Data for people and for programs: table, wide, json, yaml, name; as kubectl prints them.
 
 Tables have no borders and short ages, NAME comes first, so awk works on them. JSON and YAML are the API
-objects as they are, without managedFields. Text that others wrote (commit messages, logs) is made plain
-before it reaches a terminal: control characters could otherwise write what the reader sees.
+objects as they are, without managedFields; what a terminal would obey is written by its number, as JSON
+allows. Text that others wrote (commit messages, logs) is made plain before it reaches a terminal: control
+characters could otherwise write what the reader sees.
 """
 
 from __future__ import annotations
@@ -90,6 +91,11 @@ def plain(text: str) -> str:
     return _CONTROLS.sub("", _ESCAPES.sub("", text))
 
 
+def visible(text: str) -> str:
+    """`text` with its control characters written by their numbers, as JSON does (tab and newline stay)."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def shorten(text: str, limit: int) -> str:
     """The first line of `text`, cut to `limit` characters with an ellipsis."""
     first = plain(text).strip().partition("\n")[0]
@@ -146,7 +152,7 @@ def document(objects: Sequence[Mapping[str, Any]], format_: Format, *, single: b
 def data_document(data: Any, format_: Format) -> str:
     """Any data as json or yaml."""
     if format_ is Format.JSON:
-        return json.dumps(data, indent=4, ensure_ascii=False)
+        return visible(json.dumps(data, indent=4, ensure_ascii=False))
     return to_yaml(data).rstrip("\n")
 
 
@@ -154,4 +160,10 @@ def to_yaml(data: Any) -> str:
     """Block YAML that keeps the order of keys."""
     import yaml
 
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+    def dumped(*, allow_unicode: bool) -> str:
+        return yaml.safe_dump(
+            data, sort_keys=False, allow_unicode=allow_unicode, default_flow_style=False, width=1000
+        )
+
+    text = dumped(allow_unicode=True)
+    return dumped(allow_unicode=False) if _CONTROLS.search(text) else text

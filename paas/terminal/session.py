@@ -2,7 +2,8 @@
 
 `command` makes a typer command of a coroutine whose first parameter is the Session; it adds the options
 that kubectl has on every command (-n, --context, --kubeconfig), runs the coroutine, and closes the
-connection. Data goes to stdout by `print`, progress to stderr by `say`.
+connection. Data goes to stdout by `print`, progress to stderr by `say`; a terminal gets nothing that it would
+obey.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from paas.api.names import SYSTEM_NAMESPACE
 from paas.api.resources import CONFIGMAP, NAMESPACE, Key
 from paas.terminal.colour import wanted
 from paas.terminal.group import Command
-from paas.terminal.output import Format, Table, plain
+from paas.terminal.output import Format, Table, plain, visible
 from paas.terminal.problem import ExitCode, Problem, not_found
 
 if TYPE_CHECKING:
@@ -151,23 +152,26 @@ class Session:
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
-        """Data as it is, without the end of a line."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        """Data without the end of a line: as it is, but on a terminal without control characters."""
+        _out(visible(text) if sys.stdout.isatty() else text)
 
-    def show(self, table: Table, *, wide: bool = False, headings: bool = True) -> None:
-        """A table of data; in colour on a terminal."""
-        for line in table.lines(wide=wide, headings=headings, colours=self.colours()):
-            self.print(line)
-
-    def colours(self) -> bool:
-        """Whether data may be coloured."""
-        return wanted(sys.stdout, os.environ)
+    def show(
+        self, table: Table, *, wide: bool = False, headings: bool = True, widths: list[int] | None = None
+    ) -> None:
+        """A table of data, in colour on a terminal; `widths` are those of the rows before."""
+        colours = wanted(sys.stdout, os.environ)
+        for line in table.lines(wide=wide, headings=headings, colours=colours, widths=widths):
+            _out(line + "\n")  # a table has no control characters but for its colours
 
     def say(self, text: str = "") -> None:
         """One line of progress; it is for people, so it is plain."""
         sys.stderr.write(plain(text) + "\n")
         sys.stderr.flush()
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def interrupted(what: str = "", hint: str = "") -> Problem:

@@ -95,3 +95,21 @@ def test_objects_are_printed_as_they_are_but_for_managed_fields() -> None:
 def test_a_heading_that_the_server_sent_is_made_plain():
     """A table of the API server brings its headings along: those of a CRD's printer columns are text too."""
     assert Table(["NAME", "A\x1b[2J\x9b\nB"], [["x", "y"]]).lines() == ["NAME   A B", "x      y"]
+
+
+HOSTILE = "a\x1b[2K\x9b31m\x7f\u202e\u2066\x85 é\U0001f600"
+
+
+@pytest.mark.parametrize("format_", [Format.JSON, Format.YAML])
+def test_documents_write_control_characters_by_their_numbers(format_: Format) -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {HOSTILE: HOSTILE}}
+    text = document([obj], format_, single=True)
+    assert text == plain(text)
+    assert yaml.safe_load(text) == obj
+    assert json.loads(document([obj], Format.JSON, single=True)) == obj
+
+
+def test_documents_keep_other_scripts_readable() -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "é\U0001f600"}}
+    for format_ in (Format.JSON, Format.YAML):
+        assert "é\U0001f600" in document([obj], format_, single=True)
