@@ -11,12 +11,12 @@ to the caller.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import signal
 import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -175,7 +175,7 @@ def _wait_ready(api: ApiServer, processes: dict[str, subprocess.Popen[bytes]]) -
             with urllib.request.urlopen(f"{api.url}/readyz", context=context, timeout=2) as answer:  # noqa: S310
                 if answer.status == 200:
                     return
-        except (urllib.error.URLError, OSError):
+        except (OSError, http.client.HTTPException):
             pass
         if time.monotonic() > deadline:
             raise _failed(api, "kube-apiserver", f"was not ready after {START_TIMEOUT:.0f} s")

@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -81,6 +82,8 @@ def ensure_authority(
             x509.NameConstraints(permitted_subtrees=names, excluded_subtrees=None), critical=True
         )
     signed = builder.sign(key, hashes.SHA256())
+    # what ends between the two writes must not leave the certificate of an earlier key
+    certificate.unlink(missing_ok=True)
     _write(key_file, _pem(key))
     _write(certificate, signed.public_bytes(serialization.Encoding.PEM))
     return certificate
@@ -183,8 +186,8 @@ def _is_current(folder: Path, leaf: Leaf, authority: x509.Certificate, moment: d
         return False
     try:
         present.verify_directly_issued_by(authority)
-    except Exception:  # whatever is wrong with it, it is made again
-        return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False  # of another authority, or of none that can be checked: it is made again
     hosts: set[str] = set()
     with contextlib.suppress(x509.ExtensionNotFound):
         names = present.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

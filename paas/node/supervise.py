@@ -14,6 +14,7 @@ namespace, its mounts and its links. A SIGKILL to the `unshare` above has the sa
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -23,7 +24,6 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -122,8 +122,9 @@ class Supervisor:
         argv = list(component.spec["argv"])
         if component.spec["outside"]:
             argv = ["nsenter", f"--net=/proc/self/fd/{self.host_net}", *argv]
-        with (self.logs / f"{component.name}.log").open("ab") as log:
-            try:
+        log_file = self.logs / f"{component.name}.log"
+        try:
+            with log_file.open("ab") as log:
                 process = subprocess.Popen(
                     argv,
                     stdin=subprocess.DEVNULL,
@@ -135,10 +136,12 @@ class Supervisor:
                     start_new_session=True,
                     cwd="/",
                 )
-            except OSError as error:
+        except OSError as error:
+            # the log itself may be what cannot be written; the instance must outlive a full disk
+            with contextlib.suppress(OSError), log_file.open("ab") as log:
                 log.write(f"could not be started: {error}\n".encode())
-                component.back_off(now)
-                return
+            component.back_off(now)
+            return
         # reaped by `reap` alone: Popen must not look at it again
         process.returncode = 0
         component.pid, component.state = process.pid, STARTING
@@ -220,9 +223,11 @@ class Supervisor:
         text = json.dumps(document, indent=1)
         if text != self.written:
             staging = self.run / "status.json.part"
-            staging.write_text(text)
-            staging.rename(self.run / "status.json")
-            self.written = text
+            # with this process everything ends, so a full disk must not end it: it is written again next time
+            with contextlib.suppress(OSError):
+                staging.write_text(text)
+                staging.rename(self.run / "status.json")
+                self.written = text
 
     def trim_logs(self, now: float) -> None:
         """Keep the last part of a log that grew too long; writers append, so truncating is safe."""
@@ -255,7 +260,7 @@ def answers(probe: dict[str, str]) -> bool:
         if probe["interface"]:
             routes = Path("/proc/self/net/route").read_text().splitlines()[1:]
             return any(line.split()[:2] == [probe["interface"], "00000000"] for line in routes)
-    except (OSError, urllib.error.URLError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):  # the second: something else answers there
         return False
     return False
 

@@ -117,3 +117,27 @@ def test_client_certificates_are_not_for_servers(folder: Path) -> None:
     certificate = x509.load_pem_x509_certificate((folder / "admin.crt").read_bytes())
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert [purpose._name for purpose in usage] == ["clientAuth"]
+
+
+def test_an_authority_whose_making_broke_off_is_made_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk between the two writes left the certificate of an earlier key, and nothing it signed for
+    was ever believed again."""
+    certificate = pki.ensure_authority(tmp_path, "ca", common_name="test")
+    (tmp_path / "ca.key").unlink()
+    write = pki._write
+
+    def full(path: Path, content: bytes) -> None:
+        if path == certificate:
+            raise OSError("no space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(pki, "_write", full)
+    with pytest.raises(OSError, match="no space"):
+        pki.ensure_authority(tmp_path, "ca", common_name="test")
+    monkeypatch.setattr(pki, "_write", write)
+    pki.ensure_authority(tmp_path, "ca", common_name="test")
+    leaf = Leaf(name="client", authority="ca", common_name="x")
+    assert pki.ensure_leaf(tmp_path, leaf)
+    assert not pki.ensure_leaf(tmp_path, leaf), "it is believed, so it is not made again"
