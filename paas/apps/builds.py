@@ -14,6 +14,11 @@ def name_of(obj: Mapping[str, Any]) -> str:
     return str(obj["metadata"]["name"])
 
 
+def is_same(found: Mapping[str, Any] | None, known: Mapping[str, Any]) -> bool:
+    """Whether this is the object that is known: one that was deleted and made again under its name is not."""
+    return found is not None and found["metadata"].get("uid") == known["metadata"].get("uid")
+
+
 def phase_of(build: Mapping[str, Any]) -> str:
     """The phase; New for a Build that no controller has seen."""
     return str((build.get("status") or {}).get("phase") or Phase.NEW)

@@ -12,6 +12,7 @@ from paas.kube import pods
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.observe import observe
+from paas.reconcile import backoff
 
 
 async def build_log(cluster: Cluster, key: Key) -> AsyncGenerator[LogLine | BuildPodWaits, None]:
@@ -48,15 +49,21 @@ def _containers(pod: Manifest) -> list[str]:
 
 
 async def whole_log(
-    cluster: Cluster, key: Key, *, container: str, tail: int | None = None
+    cluster: Cluster, key: Key, *, container: str, tail: int | None = None, run: str = ""
 ) -> AsyncGenerator[str, None]:
     """All lines of a container (or its last `tail`, and those that follow) until it ends.
 
-    A stream that breaks off, or that an API server on its way down ends, is taken up where it was.
+    A stream that breaks off, or that an API server on its way down ends, is taken up where it was. With `run`
+    it ends with this run of the container: the next one has a log of its own. Raises ApiError when the reader
+    may not read logs.
     """
     seen, failures = 0, 0
+    # a container that has ended is reported as running for a moment, and is perhaps started again by then
+    first = 0.5 if run else 0.2
     while True:
         try:
+            if failures and run and await _run_of(cluster, key, container) != run:
+                return
             if tail is not None:
                 # a stream is taken up by counting lines from the first, so the tail is counted, too
                 count = 0
@@ -75,11 +82,19 @@ async def whole_log(
         except ClusterUnreachable:
             failures += 1
         except ApiError as problem:
-            # 400: the container is between states; 404: the pod was taken away; 5xx: the node
-            if problem.status == 404 or failures > 5:
+            if problem.status in (401, 403):
+                raise
+            # 404: the pod was taken away; 400: the container is between states, which does not last; 429 and
+            # 5xx: the API server or the node does not answer, and the container goes on writing
+            if problem.status == 404 or (problem.status == 400 and failures > 5):
                 return
             failures += 1
-        await asyncio.sleep(min(5.0, 0.2 * 2**failures))
+        await asyncio.sleep(backoff.pause(failures, first=first, longest=5.0))
+
+
+async def _run_of(cluster: Cluster, key: Key, container: str) -> str | None:
+    found = pods.container(await cluster.get(POD, key), container)
+    return found.run if found is not None else None
 
 
 async def _runs(cluster: Cluster, key: Key, container: str) -> bool:

@@ -45,7 +45,7 @@ async def follow(
     until = asyncio.get_running_loop().time() + wait
     try:
         last = build
-        async with aclosing(_follow_build(cluster, build, until=until)) as building:
+        async with aclosing(follow_to_its_end(cluster, build, until=until)) as building:
             async for item in building:
                 if isinstance(item, dict):
                     last = item
@@ -69,8 +69,8 @@ async def follow(
         yield End(Result.TIME_UP)
 
 
-async def _follow_build(
-    cluster: Cluster, build: Manifest, *, until: float
+async def follow_to_its_end(
+    cluster: Cluster, build: Manifest, *, until: float | None = None
 ) -> AsyncGenerator[ProgressEvent | Manifest, None]:
     """What happens until the Build is over; the last item is the Build as it was seen last."""
     namespace, name = build["metadata"]["namespace"], builds.name_of(build)
@@ -95,7 +95,7 @@ async def _follow_build(
                     logged = logged or isinstance(item, LogLine)
                     yield item
                 continue
-            if name not in item:
+            if not builds.is_same(item.get(name), build):
                 if not over:
                     yield BuildDeleted(name)
                 break
@@ -111,7 +111,8 @@ async def _follow_build(
                 over = True
                 if not reading:
                     break
-                merge.until = min(until, asyncio.get_running_loop().time() + LOG_GRACE)
+                grace = asyncio.get_running_loop().time() + LOG_GRACE
+                merge.until = grace if until is None else min(until, grace)
     if over:
         yield progress.finished(build, logged=logged)
     yield build

@@ -78,7 +78,7 @@ async def _follow_one(
         async for source, item in merge:
             if source == "pods":
                 observed = item
-            elif name not in item:
+            elif not builds.is_same(item.get(name), config):
                 yield ConfigDeleted(name)
                 yield End(Result.GONE)
                 return

@@ -62,7 +62,7 @@ async def follow_pods(
                         if stream not in known:
                             known.add(stream)
                             key = Key(namespace, name_of(pod))
-                            source = whole_log(cluster, key, container=each, tail=tail)
+                            source = whole_log(cluster, key, container=each, tail=tail, run=run)
                             merge.add(stream, source)
             elif item is not ENDED:
                 pod_name, container_name, _ = tag

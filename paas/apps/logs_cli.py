@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -126,39 +127,28 @@ async def _newest_build(cluster: Cluster, project: str, name: str) -> Manifest |
 async def _build_logs(
     session: Session, cluster: Cluster, build: Manifest, options: _LogOptions
 ) -> ExitCode | None:
-    from paas.api.resources import BUILD, POD, Key
+    from paas.api.resources import POD, Key
     from paas.apps import builds
-    from paas.apps.container_logs import build_log
+    from paas.apps.follow import follow_to_its_end
     from paas.apps.logs import containers_with_log, lines_of
-    from paas.apps.progress import LogLine
+    from paas.apps.progress import BuildDeleted, BuildPodWaits, LogLine
     from paas.apps.render_progress import problem_text
-    from paas.kube.observe import observe
 
     name, project = builds.name_of(build), build["metadata"]["namespace"]
     if options.follow and not builds.is_over(build):
         session.goes_on = interrupted(f'build "{name}" goes on', f"paas logs -f build/{name} -n {project}")
-        said = False
-        pods = ""
-        async for found in observe(cluster, BUILD, project, name=name):
-            if name not in found:
-                raise not_found("build", name, project, hint="it was deleted meanwhile")
-            build = found[name]
-            pods = (build.get("status") or {}).get("pod") or ""
-            if pods or builds.is_over(build):
-                break
-            if not said:
-                said = True
-                session.say(f"build {name} is {builds.phase_of(build)}; waiting for its pod")
-        if pods:
-            async for item in build_log(cluster, Key(project, pods)):
+        if not (build.get("status") or {}).get("pod"):
+            session.say(f"build {name} is {builds.phase_of(build)}; waiting for its pod")
+        async with aclosing(follow_to_its_end(cluster, build)) as following:
+            async for item in following:
                 if isinstance(item, LogLine):
                     session.print(plain(item.text))
-                else:
+                elif isinstance(item, BuildPodWaits):
                     session.say(f"warning: the build pod does not start yet: {problem_text(item.problem)}")
-        async for found in observe(cluster, BUILD, project, name=name):
-            build = found.get(name, build)
-            if name not in found or builds.is_over(build):
-                break
+                elif isinstance(item, BuildDeleted):
+                    raise not_found("build", name, project, hint="it was deleted meanwhile")
+                elif isinstance(item, dict):
+                    build = item
     else:
         pod_name = (build.get("status") or {}).get("pod")
         pod = await cluster.get(POD, Key(project, pod_name)) if pod_name else None

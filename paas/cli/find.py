@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,8 @@ from paas.terminal.problem import ExitCode, Problem, not_found, usage
 
 TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PAUSE: Final = 1.0
-"""Seconds between attempts when the API server does not answer a watch."""
+"""Seconds before a watch that ended is made again, however it ended: an API server that is starting ends
+watches at once, or knows no version yet."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,20 @@ async def table(cluster: Cluster, kind: Served, chosen: Selection, *, whole: boo
 
 
 async def changes(
-    cluster: Cluster, kind: Served, chosen: Selection, *, accept: str, since: Manifest | None = None
+    cluster: Cluster,
+    kind: Served,
+    chosen: Selection,
+    *,
+    accept: str,
+    since: Manifest | None = None,
+    lost: Callable[[Exception], None] = lambda _problem: None,
 ) -> AsyncIterator[Manifest]:
     """Objects (or tables of one row each) as they change, without end; a change is told once.
 
-    It begins after the table `since`, without that with all that exist.
+    It begins after the table `since`, without that with all that exist. `lost` is called when the API server
+    does not answer, once until it answers again.
     """
+    answers = True
     fields = f"metadata.name={chosen.name}" if chosen.name else chosen.fields
     version: str | None = ((since or {}).get("metadata") or {}).get("resourceVersion")
     seen = {
@@ -105,21 +114,21 @@ async def changes(
                 kind.resource, chosen.namespace,
                 labels=chosen.labels, fields=fields, resource_version=version, accept=accept,
             ):  # fmt: skip
+                answers = True
                 about = metadata(obj["rows"][0]) if obj.get("rows") else obj.get("metadata") or {}
                 uid, new = str(about.get("uid")), str(about.get("resourceVersion"))
                 if seen.get(uid) != new:
                     seen[uid] = version = new
                     yield obj
+            answers = True
         except Expired:
             version = None
-            continue
-        except ApiError as problem:
-            if problem.status != 429 and problem.status < 500:
+        except (ApiError, ClusterUnreachable) as problem:
+            if isinstance(problem, ApiError) and problem.status != 429 and problem.status < 500:
                 raise
-        except ClusterUnreachable:
-            pass
-        else:
-            continue
+            if answers:
+                lost(problem)
+            answers = False
         await asyncio.sleep(PAUSE)
 
 

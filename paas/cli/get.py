@@ -208,8 +208,12 @@ async def _watch(
     from paas.cli.rows import by_name, table_of
 
     session.goes_on = interrupted()
+
+    def lost(problem: Exception) -> None:
+        session.say(f"warning: the cluster does not answer ({problem}); trying again")
+
     if not options.form.is_table:
-        async for obj in changes(cluster, kind, selection, accept="application/json"):
+        async for obj in changes(cluster, kind, selection, accept="application/json", lost=lost):
             text = printed([obj], options.form, single=True, headings=options.headings)
             (session.write if options.form.template is not None else session.print)(text)
         return None
@@ -226,7 +230,7 @@ async def _watch(
     if rows:
         show()
         headings = False
-    async for obj in changes(cluster, kind, selection, accept=TABLE, since=first):
+    async for obj in changes(cluster, kind, selection, accept=TABLE, since=first, lost=lost):
         rows = obj.get("rows") or []
         show()
         headings = False

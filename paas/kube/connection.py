@@ -116,11 +116,20 @@ class Connection:
             ) from problem
         response: aiohttp.ClientResponse = answer.response
         if response.status >= 400:
-            try:
-                raise error_of(response.status, await response.read(), response.headers.get("Retry-After"))
-            finally:
-                response.release()
+            body = await self._rest_of(response)
+            raise error_of(response.status, body, response.headers.get("Retry-After"))
         return response
+
+    async def _rest_of(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body of an answer that has begun. Raises ClusterUnreachable when it breaks off."""
+        try:
+            return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            raise ClusterUnreachable(
+                f"{self.host} stopped answering: {problem or type(problem).__name__}"
+            ) from problem
+        finally:
+            response.release()
 
     async def request(
         self,
@@ -136,12 +145,7 @@ class Connection:
         """One request; the JSON (else the text) of the answer. Raises ApiError, ClusterUnreachable."""
         limit = aiohttp.ClientTimeout(total=timeout, connect=10)
         response = await self.open(method, path, query, body, content_type, limit, accept)
-        try:
-            data = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as problem:
-            raise ClusterUnreachable(f"{self.host} stopped answering: {problem}") from problem
-        finally:
-            response.release()
+        data = await self._rest_of(response)
         if "json" not in response.headers.get("Content-Type", ""):
             return data.decode(errors="replace")
         return json.loads(data) if data else None

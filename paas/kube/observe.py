@@ -50,13 +50,13 @@ async def observe(
                     found[obj["metadata"]["name"]] = obj
                 yield dict(found)
         except Expired:
-            continue
+            pass
         except ApiError as problem:
             if problem.status != 429 and problem.status < 500:
                 raise
         except ClusterUnreachable:
             pass
-        # an API server that is starting ends watches at once: do not hammer it
+        # an API server that is starting ends watches at once, or knows no version yet: do not hammer it
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -97,7 +97,7 @@ class Merge:
                 await self._items.put((tag, item))
             await self._items.put((tag, ENDED))
         except Exception as problem:
-            await self._items.put((tag, problem))
+            await self._items.put((tag, problem))  # whatever it is, it is raised where the items are read
         finally:
             close = getattr(source, "aclose", None)
             if close is not None:

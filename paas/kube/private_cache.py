@@ -32,14 +32,14 @@ def read(name: str, *, seconds: float) -> str | None:
                 if not 0 <= time.time() - about.st_mtime < seconds or about.st_size > LARGEST:
                     return None
                 return file.read(LARGEST).decode()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last: nobody knows where the user's home is
         return None
 
 
 def write(name: str, text: str) -> None:
     """Keep a text. A folder that cannot be written only costs the next command."""
     aside = f".{name}-{secrets.token_hex(8)}"
-    with contextlib.suppress(OSError), _folder(make=True) as folder:
+    with contextlib.suppress(OSError, RuntimeError), _folder(make=True) as folder:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(aside, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
