@@ -80,6 +80,8 @@ def offered(context: Any, what: str, incomplete: str) -> list[str]:
     try:
         return asyncio.run(_within(given, what, words, incomplete))
     except Exception:
+        # the shell shows whatever is written here in the middle of the line that is being typed, so a cluster
+        # that is away and a defect of ours are both no words; PAAS_DEBUG=1 shows which it is
         if os.environ.get("PAAS_DEBUG"):
             raise
         return []

@@ -44,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
     except Exception as problem:
+        # every failure of a command ends here as words; a traceback is for those who ask for it
         if os.environ.get("PAAS_DEBUG"):
             raise
         return tell(problem, arguments)

@@ -301,6 +301,7 @@ async def create(session: Session, found: Found, *, go_on: bool) -> list[tuple[M
         try:
             made.append((await cluster.create(manifest, manager=MANAGER), True))
         except Exception as cause:
+            # whatever it is, it is told, after what was made before it
             raise _half_way(manifest, made, explain(cause), app) from cause
     return made
 
