@@ -37,8 +37,11 @@ class _Document:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ValueError when the text is no JSON object, or lacks a field."""
-        said = json.loads(text)
+        """Raises ValueError when the text is no JSON object, TypeError when it lacks a field."""
+        try:
+            said = json.loads(text)
+        except RecursionError:
+            raise ValueError("the text is nested too deeply") from None
         if not isinstance(said, dict):
             raise ValueError(f"{said!r} is not an object")
         known = {each.name for each in fields(cls)}  # type: ignore[arg-type]
@@ -78,13 +81,22 @@ class FetchRequest(_Document):
 
 @dataclass(frozen=True)
 class FetchReport(_Document):
-    """What was fetched; or, with `reason` and `message`, why it could not be."""
+    """What was fetched; or, with `reason` and `message`, why it could not be.
+
+    Whoever may run commands in the build pod can write it: what is no text is refused (TypeError).
+    """
 
     commit: str | None = None
     content_key: str | None = None
     buildpack: str | None = None
     reason: str | None = None
     message: str | None = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{each.name} is no text")
 
 
 def repository_path(project: str, buildconfig: str) -> str:

@@ -2,15 +2,19 @@
 
     Blocker ──▶ summarised ──▶ conditions ──▶ write ──▶ Status, and an Event when there is something to tell
 
-A status that is stored already gives no action, so that a steady object sees no write.
+A status that is stored already gives no action, so that a steady object sees no write. Texts are cut to what
+the kind's schema takes: a status that the API server refuses for its length would be refused for ever.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
 
 from paas.api.base import Kind
 from paas.api.names import Condition, Reason
@@ -102,7 +106,8 @@ class ConditionTable:
     def write(self, obj: Manifest, status: Manifest) -> list[Action]:
         """The write of this status (conditions and all) and what is told about it; nothing when it is
         stored already."""
-        if status == self._ours(obj):
+        before = self._ours(obj)
+        if status == before or (status := _cut(self.kind, status)) == before:
             return []
         uid = obj["metadata"]["uid"]
         return [Status(self.kind.resource, key_of(obj), uid, status), *self._events(obj, status)]
@@ -123,6 +128,24 @@ class ConditionTable:
             type: Literal["Normal", "Warning"] = "Normal" if after["status"] == "True" else "Warning"
             events.append(Event(*about, reason, after["message"], type))
         return events
+
+
+def _cut(kind: Kind, status: Manifest) -> Manifest:
+    """The status with texts no longer than its schema allows."""
+    try:
+        kind.status.model_validate(status)
+        return status
+    except ValidationError as problem:
+        too_long = [error for error in problem.errors() if error["type"] == "string_too_long"]
+    status = copy.deepcopy(status)
+    for error in too_long:
+        *parents, last = error["loc"]
+        holder: Any = status
+        for part in parents:
+            holder = holder[part]
+        limit = error["ctx"]["max_length"]
+        holder[last] = f"{holder[last][: limit - 1]}…"
+    return status
 
 
 def generation_of(obj: Manifest) -> int:

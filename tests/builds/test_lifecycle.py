@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paas.api.build import InvalidSource
+from paas.api.build import BuildStatus, InvalidSource
 from tests.builds.fake_cluster import COMMIT, NAMESPACE, FakeCluster, digest_of, push
 
 
@@ -249,3 +249,14 @@ def test_a_spec_of_another_version_ends_the_build_instead_of_the_operator(cluste
     assert cluster.phase("shop-1") == "Error"
     assert cluster.status("shop-1")["reason"] == "InvalidSpec"
     assert "spec.source" in cluster.status("shop-1")["message"]
+
+
+def test_the_end_of_a_build_fits_its_status_whatever_its_log_says(cluster: FakeCluster) -> None:
+    cluster.settle()
+    log = f"Retrieving image manifest {'a' * 20_000}\nerror building image: GET https://registry: not found"
+    cluster.tails["shop-1"] = log
+    cluster.fail("shop-1")
+    cluster.settle()
+    status = cluster.status("shop-1")
+    assert (status["phase"], status["reason"]) == ("Failed", "BaseImageNotFound")
+    BuildStatus.model_validate(status)

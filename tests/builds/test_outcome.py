@@ -315,6 +315,16 @@ def test_reports_and_failed_containers() -> None:
     assert (report.commit, report.content_key) == ("abc", "k")
     assert report_of(pod(fetch=ended(0, "[]"))) is None
     assert report_of(None) is None
+
+
+@pytest.mark.parametrize(
+    "message", ["[" * 4000, '{"commit": 1}', '{"reason": ["x"]}', '{"message": {"a": 1}, "reason": "x"}']
+)
+def test_a_report_that_somebody_else_wrote_is_none(message: str) -> None:
+    seen = pod(fetch=ended(1, message))
+    assert report_of(seen) is None
+    found = judged(seen)
+    assert (type(found), found.reason) == (Failed, "FetchSourceFailed")
     assert failed_container(pod(fetch=ended(1))) == "fetch"
     assert failed_container(pod(kaniko=ended(1))) == "kaniko"
     assert failed_container(pod()) is None

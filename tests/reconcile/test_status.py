@@ -112,3 +112,19 @@ def test_a_condition_that_the_kind_does_not_have_is_a_mistake(wanted: Wanted) ->
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.singular)
 def test_every_kind_has_a_condition_that_sums_it_up(kind: Kind) -> None:
     assert {Condition.READY, Condition.SUCCEEDED} & ConditionTable(kind).types
+
+
+@pytest.mark.parametrize(("field", "limit"), [("message", 8192), ("logSnippet", 8192), ("commit", 64)])
+def test_texts_are_cut_to_what_the_schema_takes(field: str, limit: int) -> None:
+    table, obj = ConditionTable(build.KIND, summary=Condition.SUCCEEDED), thing()
+    status: Manifest = {"phase": "Failed", field: "é" * 20_000, "output": {"to": {"imageDigest": "s" * 100}}}
+    (written,) = table.write(obj, status)
+    assert isinstance(written, Status)
+    kept = "é" * (limit - 1) + "…"
+    assert written.status == {
+        "phase": "Failed",
+        field: kept,
+        "output": {"to": {"imageDigest": "s" * 79 + "…"}},
+    }
+    assert len(status[field]) == 20_000
+    assert table.write(obj | {"status": written.status}, status) == []
