@@ -229,7 +229,7 @@ KIND: Final = Kind(
     conditions=(
         ConditionType(
             Condition.READY,
-            "The Route answers at status.url.",
+            "The Route is published at status.url. Whether pods serve it, `paas status` says.",
             (
                 Reason.RECONCILED,
                 *_REFUSED,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paas.api import names
-from paas.api.resources import ROUTE, SERVICE, Key, Manifest
+from paas.api.resources import DEPLOYMENTCONFIG, ROUTE, SERVICE, Key, Manifest
 from paas.terminal.naming import plain_name
 from paas.terminal.problem import ExitCode, Problem, not_found
 from paas.terminal.session import MANAGER, Session, command
+
+if TYPE_CHECKING:
+    from paas.kube.cluster import Cluster
 
 
 def register(app: typer.Typer) -> None:
@@ -45,10 +48,28 @@ async def open_(
         )
     for url in urls:
         session.print(url)
+    for config in await _scaled_to_zero(cluster, project, _app(found[0])):
+        session.say(f"warning: nothing answers there now: dc/{config} is scaled to 0")
+        session.say(f"hint: kubectl scale dc/{config} --replicas 1 -n {project}")
     graphical = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
     if browser and sys.stdout.isatty() and graphical:
         webbrowser.open(urls[0])
     return None
+
+
+async def _scaled_to_zero(cluster: Cluster, project: str, app: str | None) -> list[str]:
+    """The DeploymentConfigs of an application when none of them is to have pods."""
+    from paas.kube.errors import ApiError
+
+    if app is None:
+        return []
+    try:
+        configs = await cluster.list(DEPLOYMENTCONFIG, project, labels=f"{names.LABEL_PART_OF}={app}")
+    except ApiError:
+        return []  # who may see addresses only still gets them
+    if any(config["spec"].get("replicas", 1) for config in configs):
+        return []
+    return [str(config["metadata"]["name"]) for config in configs]
 
 
 def _app(route: Manifest) -> str | None:
@@ -68,19 +89,22 @@ async def expose(
 
     Example: paas expose shop --hostname shop.example.com
     """
+    from paas.routes.backend import service_port
+
     target = plain_name(service, ("svc", "services", "service"))
     project, cluster = await session.project(), await session.cluster()
     found = await cluster.get(SERVICE, Key(project, target))
     if found is None:
         raise not_found("service", target, project, hint=f"paas get svc -n {project}")
-    ports = found["spec"].get("ports") or [{}]
-    chosen = port or ports[0].get("name") or ports[0].get("targetPort") or ports[0].get("port")
+    if service_port(found, port) is None:
+        raise _without_port(found, port, project)
+    first = found["spec"]["ports"][0]
+    chosen = port or first.get("name") or first.get("targetPort") or first["port"]
     spec: Manifest = {
         "to": {"kind": "Service", "name": target},
         "tls": {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"},
     }
-    if chosen:
-        spec["port"] = {"targetPort": int(chosen) if str(chosen).isdigit() else chosen}
+    spec["port"] = {"targetPort": int(chosen) if str(chosen).isdigit() else chosen}
     if hostname:
         spec["host"] = hostname
     if path:
@@ -93,3 +117,20 @@ async def expose(
     session.print(f'route.paas.dev "{name or target}" created')
     session.say(f"next: paas open {name or target} -n {project}")
     return None
+
+
+def _without_port(service: Manifest, port: str | None, project: str) -> Problem:
+    """The Service has no such port, or none at all."""
+    name = service["metadata"]["name"]
+    known = [str(each.get("name") or each["port"]) for each in service["spec"].get("ports") or ()]
+    if port is None or not known:
+        return Problem(
+            f'service "{name}" has no ports',
+            why="so nothing can be sent to it",
+            hint=f"kubectl edit svc/{name} -n {project}",
+        )
+    return Problem(
+        f'service "{name}" has no port {port}',
+        hint=f"--port {' or '.join(known)}; to add one: kubectl edit svc/{name} -n {project}",
+        code=ExitCode.NOT_FOUND,
+    )

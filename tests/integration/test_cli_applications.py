@@ -284,7 +284,14 @@ def test_open_prints_the_address(person: Person, clone: Path) -> None:
     route = person.cluster(lambda c: c.get(ROUTE, Key(person.project, "shop")))
     assert route is not None
     person.status(route, {"url": "https://shop.example", "host": "shop.example"})
-    assert person.paas("open", "shop").ok().out == "https://shop.example\n"
+    opened = person.paas("open", "shop").ok()
+    assert (opened.out, opened.err) == ("https://shop.example\n", "")
+    key = Key(person.project, "shop")
+    person.cluster(lambda c: c.patch(DEPLOYMENTCONFIG, key, {"spec": {"replicas": 0}}, manager="test"))
+    asleep = person.paas("open", "shop").ok()
+    assert asleep.out == "https://shop.example\n"
+    assert "dc/shop is scaled to 0" in asleep.err
+    assert f"hint: kubectl scale dc/shop --replicas 1 -n {person.project}" in asleep.err
     assert person.paas("open", "nothing").code == 3
 
 
@@ -297,6 +304,13 @@ def test_expose_makes_a_safe_route(person: Person, clone: Path) -> None:
     assert route["spec"]["port"] == {"targetPort": "http"}
     assert route["metadata"]["labels"]["app.kubernetes.io/part-of"] == "shop"
     assert person.paas("expose", "nothing").code == 3
+    for port in ("99", "admin"):
+        refused = person.paas("expose", "shop", "--name", "bad", "--port", port)
+        assert (refused.code, f'service "shop" has no port {port}' in refused.err) == (3, True)
+        assert "hint: --port http; " in refused.err
+    assert person.cluster(lambda c: c.get(ROUTE, Key(person.project, "bad"))) is None
+    for port in ("http", "80"):
+        person.paas("expose", "shop", "--name", f"by-{port}", "--port", port).ok()
     assert person.paas("expose", "shop", "--name", "bad", "--path", "no-slash").code == 1
 
 
