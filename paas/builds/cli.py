@@ -11,7 +11,7 @@ import typer
 
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.terminal.durations import seconds
-from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name
+from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name, user_text
 from paas.terminal.output import Format, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Output, Session, command, interrupted
@@ -128,7 +128,7 @@ async def _request(session: Session, key: Key, commit: str | None, *, no_cache: 
     request = BuildRequest(
         trigger_id=f"manual-{uuid.uuid4()}",
         trigger_type=TriggerType.MANUAL,
-        trigger_message="started by hand" + (f" by {user}" if user else ""),
+        trigger_message="started by hand" + (f" by {user_text(user)}" if user else ""),
         user=user,
         commit=commit,
         no_cache=True if no_cache else None,

@@ -131,7 +131,8 @@ def _spec(
     if request.no_cache is not None:
         docker = strategy.docker_strategy.model_copy(update={"no_cache": request.no_cache})
         strategy = strategy.model_copy(update={"docker_strategy": docker})
-    message = request.commit_message[:8192] if request.commit_message else None
+    # git ends every message with a newline, which is no part of what was said
+    message = (request.commit_message or "").strip()[:8192] or None
     return BuildSpec(
         number=number,
         build_config=name,

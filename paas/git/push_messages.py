@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paas.api.build_request import BuildRequest
+from paas.api.names import SERVICE_ACCOUNT_PUSHER
 from paas.api.resources import Key
 from paas.git.push import Built, Gone, NotBuilt, Outcome, Stored, Unchanged
 from paas.kube.errors import ApiError, ClusterUnreachable
+from paas.terminal.naming import ACCOUNT_PREFIX, user_text
 from paas.terminal.progress_lines import detail, problem, step
 
 
@@ -42,9 +44,19 @@ def outcome(key: Key, what: Outcome) -> list[str]:
 def _received(request: BuildRequest) -> str:
     """The first line: what came and from whom."""
     subject = (request.commit_message or "").strip().split("\n", 1)[0][:72]
-    user = request.user or (request.author.name if request.author else "") or "unknown"
     title = f' "{subject}"' if subject else ""
-    return step(f"Received {request.ref} {(request.commit or '')[:7]}{title} ({user})")
+    return step(f"Received {request.ref} {(request.commit or '')[:7]}{title} ({_person(request)})")
+
+
+def _person(request: BuildRequest) -> str:
+    """Who pushed. The account `pusher` is everybody who has a client certificate, for which git takes a
+    token of this account (`paas git-credential`): then the commit's author says more."""
+    author = request.author.name if request.author else ""
+    shared = (request.user or "").startswith(ACCOUNT_PREFIX) and (request.user or "").endswith(
+        f":{SERVICE_ACCOUNT_PUSHER}"
+    )
+    user = (shared and author) or request.user or author
+    return user_text(user) if user else "unknown"
 
 
 def problem_lines(message: str) -> list[str]:

@@ -19,6 +19,15 @@ def plain_name(given: str, words: tuple[str, ...]) -> str:
     return name
 
 
+def user_text(username: str) -> str:
+    """A user as people say it: `alice`, and an account as `account ci of project demo`, which Kubernetes
+    calls `system:serviceaccount:demo:ci`."""
+    project, colon, account = username.removeprefix(ACCOUNT_PREFIX).partition(":")
+    if not username.startswith(ACCOUNT_PREFIX) or not colon:
+        return username
+    return f"account {account} of project {project}"
+
+
 def instead(name: str, known: Iterable[str], command: str, kind: str, project: str) -> str:
     """What to type when nothing is called `name`: the command with a known name that looks like it, else
     the list of the kind."""
@@ -29,6 +38,7 @@ def instead(name: str, known: Iterable[str], command: str, kind: str, project: s
     return f"paas get {kind}{where}"
 
 
+ACCOUNT_PREFIX = "system:serviceaccount:"
 APP_WORDS = ("app", "apps", "application", "applications")
 BUILDCONFIG_WORDS = ("bc", "buildconfigs", "buildconfig")
 BUILD_WORDS = ("build", "builds", "build")

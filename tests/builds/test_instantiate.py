@@ -19,7 +19,7 @@ def test_everything_the_build_depends_on_is_copied() -> None:
         1,
         ref="refs/heads/main",
         author=Person(name="Ann", email="ann@example"),
-        commit_message="Fix login",
+        commit_message="Fix login\n",
         buildpack="python",
         user="ann",
     )

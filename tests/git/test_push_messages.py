@@ -1,0 +1,36 @@
+"""What a pusher reads about a push before its Build is followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from paas.api.build import Person, TriggerType
+from paas.api.build_request import BuildRequest
+from paas.api.resources import Key
+from paas.git.push import Built
+from paas.git.push_messages import outcome
+
+ACCOUNT = "system:serviceaccount:demo"
+ALICE = Person(name="Alice", email="alice@example.com")
+
+
+@pytest.mark.parametrize(
+    ("user", "author", "said"),
+    [
+        ("bob", ALICE, "bob"),
+        (f"{ACCOUNT}:pusher", ALICE, "Alice"),
+        (f"{ACCOUNT}:pusher", None, "account pusher of project demo"),
+        (f"{ACCOUNT}:pusher", Person(name=""), "account pusher of project demo"),
+        (f"{ACCOUNT}:ci", ALICE, "account ci of project demo"),
+        ("https://login.example#a:pusher", ALICE, "https://login.example#a:pusher"),
+        (None, ALICE, "Alice"),
+        (None, None, "unknown"),
+    ],
+)
+def test_the_first_line_names_a_person(user: str | None, author: Person | None, said: str) -> None:
+    request = BuildRequest(
+        "push-1", TriggerType.PUSH, user=user, author=author,
+        commit="3f2c9ab" + "0" * 33, ref="main", commit_message="Fix login\n",
+    )  # fmt: skip
+    first = outcome(Key("demo", "shop"), Built("main", request, (), {}))[0]
+    assert first == f'-----> Received main 3f2c9ab "Fix login" ({said})'
