@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ("Dockerfile", "requirements.txt", "buildpacks", "crds", "deploy")
+SHIPPED = ("Dockerfile", "requirements.txt", "buildpacks", "crds", "deploy", "docs")
 
 
 class CustomBuildHook(BuildHookInterface):

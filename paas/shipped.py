@@ -1,4 +1,5 @@
-"""Where the files are that come with the code: manifests, buildpacks, what the platform's image is made of.
+"""Where the files are that come with the code: manifests, buildpacks, documentation, and what the platform's
+image is made of.
 
 In a checkout they lie beside `paas/`; a wheel carries them in `paas/_shipped/` (pyproject.toml says which).
 """
@@ -17,3 +18,8 @@ def shipped(name: str) -> Path:
     if name == PACKAGE.name:
         return PACKAGE
     return (CARRIED if CARRIED.is_dir() else PACKAGE.parent) / name
+
+
+def page(name: str) -> str:
+    """Where a page of the documentation is on this machine, for a hint."""
+    return str(shipped("docs") / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -25,3 +26,24 @@ def test_every_room_is_on_the_map() -> None:
     rooms = {path.parent.name for path in (ROOT / "paas").glob("*/__init__.py")}
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert {room for room in rooms if f"`paas/{room}`" not in text} == set()
+
+
+def _messages(tree: ast.Module) -> list[str]:
+    """The texts of a module that are no docstrings."""
+    loose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in loose
+    ]
+
+
+def test_no_message_names_a_page_by_its_place_in_a_checkout() -> None:
+    """Where there is no checkout there is no docs/: `paas.shipped.page` says where a page is."""
+    found = [
+        (str(path.relative_to(ROOT)), text)
+        for path in (ROOT / "paas").rglob("*.py")
+        for text in _messages(ast.parse(path.read_text()))
+        if "docs/" in text and not str(path.relative_to(ROOT)).startswith("paas/api/")
+    ]
+    assert found == []

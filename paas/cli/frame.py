@@ -33,7 +33,7 @@ def make() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-        epilog="Every command: docs/cli.md. Start with: paas up, paas new-project demo, paas new-app",
+        epilog="Start with: paas up, paas new-project demo, paas new-app. About a command: paas help up",
     )
 
     @app.callback()

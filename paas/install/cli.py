@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paas.shipped import page
 from paas.terminal.output import plain
 from paas.terminal.problem import Problem, usage
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from paas.settings import Settings
 
 KEYS = ("caCert", "caKey", "registryTokenKey")
+_EXAMPLE = f"an example is in {page('quickstart.md')}"
 
 
 def register(app: typer.Typer) -> None:
@@ -64,17 +66,13 @@ def read(path: Path) -> tuple[Settings, Keys]:
         given = yaml.safe_load(path.read_text()) or {}
         missing = [name for name in KEYS if name not in given]
         if missing:
-            raise usage(
-                f"{path} does not name {', '.join(missing)}", hint="docs/quickstart.md has an example"
-            )
+            raise usage(f"{path} does not name {', '.join(missing)}", hint=_EXAMPLE)
         texts = [(path.parent / given[name]).read_text() for name in KEYS]
         return Settings.model_validate(given.get("settings") or {}), Keys(*texts)
     except OSError as problem:
-        raise usage(
-            f"cannot read {problem.filename}: {problem.strerror}", hint="docs/quickstart.md"
-        ) from problem
+        raise usage(f"cannot read {problem.filename}: {problem.strerror}", hint=_EXAMPLE) from problem
     except (yaml.YAMLError, ValidationError) as problem:
-        raise usage(f"{path} is not a valid installation: {problem}", hint="docs/quickstart.md") from problem
+        raise usage(f"{path} is not a valid installation: {problem}", hint=_EXAMPLE) from problem
 
 
 async def install_on(kubeconfig: Path | None, settings: Settings, keys: Keys) -> None:

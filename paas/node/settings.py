@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from paas.node.errors import NodeError
 from paas.settings import Settings
+from paas.shipped import page
 from paas.terminal.problem import ExitCode
 
 FILE: Final = "settings.yaml"
@@ -29,6 +30,8 @@ DECIDED: Final = {
 }
 """What the embedded cluster says itself, and why a file cannot."""
 
+_EXAMPLE: Final = f"an example is in {page('embedded-cluster.md')}"
+
 
 def read(path: Path) -> dict[str, Any]:
     """What the file says, checked. Raises NodeError naming the field that is wrong."""
@@ -37,11 +40,11 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as problem:
         raise _wrong(f"cannot read {path}: {problem.strerror}", "paas up --settings FILE") from problem
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise _wrong(f"{path} is not YAML: {problem}", "docs/embedded-cluster.md has an example") from problem
+        raise _wrong(f"{path} is not YAML: {problem}", _EXAMPLE) from problem
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise _wrong(f"{path} is not a mapping of settings", "docs/embedded-cluster.md has an example")
+        raise _wrong(f"{path} is not a mapping of settings", _EXAMPLE)
     for name, why in DECIDED.items():
         if name in given:
             raise _wrong(f"{path}: {name} cannot be set on an embedded cluster", "leave it out", why=why)

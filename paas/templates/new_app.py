@@ -159,7 +159,9 @@ async def _external(wanted: Wanted, project: str, env: tuple[tuple[str, str], ..
         raise usage(
             "the URL must not contain a user, query or fragment",
             why="it is stored in the BuildConfig, where everybody in the project reads it",
-            hint="for a private repository make a Secret and set spec.source.sourceSecret (docs/cli.md)",
+            hint="leave them out; a private repository needs: kubectl create secret generic NAME "
+            "--from-literal=username=USER --from-literal=password=TOKEN, "
+            "and spec.source.sourceSecret.name: NAME by kubectl edit bc/APP",
         )
     try:
         detected = await asyncio.to_thread(_look_into, url, wanted.ref, wanted.context_dir)

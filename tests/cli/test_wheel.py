@@ -100,6 +100,16 @@ print("\\n".join(map(str, source_files())))
     assert {"Dockerfile", "requirements.txt", "paas/operator.py"} <= set(sources)
 
 
+def test_a_hint_names_a_page_that_is_there(python: Path, empty: Path) -> None:
+    (empty / "paas.yaml").write_text("[]: 1\n")
+    for command in (["install", "--config"], ["up", "--settings"]):
+        said = run(python, "-c", LAUNCHER, *command, "paas.yaml", cwd=empty)
+        assert said.returncode == 2, said.stderr
+        hint = said.stderr.splitlines()[-1]
+        assert hint.startswith("hint: an example is in ")
+        assert Path(hint.rpartition(" ")[2]).is_file(), hint
+
+
 def test_make_install_puts_paas_on_the_path(tmp_path: Path) -> None:
     made = run("make", "-o", ".venv/.synced", "install", f"PREFIX={tmp_path}", cwd=ROOT)
     assert made.returncode == 0, made.stderr
