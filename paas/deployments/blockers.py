@@ -9,7 +9,8 @@ from paas.api.deployment import DeploymentConfigStatus
 from paas.api.names import Reason
 from paas.deployments import revision, triggers
 from paas.deployments.snapshot import Snapshot
-from paas.reconcile.status import Blocker
+from paas.reconcile.refusal import Cause
+from paas.reconcile.status import Blocker, refused
 
 
 def first_blocker(snapshot: Snapshot, state: DeploymentConfigStatus) -> Blocker | None:
@@ -100,9 +101,11 @@ def _revision_name_taken(snapshot: Snapshot) -> Blocker | None:
 def _refused(snapshot: Snapshot) -> Blocker | None:
     if snapshot.next_revision is None or not snapshot.refusal:
         return None
+    if snapshot.refusal.cause is not Cause.INVALID:
+        return refused(snapshot.refusal, namespace=snapshot.namespace)
     return Blocker(
         Reason.INVALID_SPEC,
-        f"the cluster does not accept the pod template: {snapshot.refusal};"
+        f"the cluster does not accept the pod template: {snapshot.refusal.words};"
         f" correct spec.template (kubectl edit dc {snapshot.name})",
     )
 

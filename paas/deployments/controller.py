@@ -151,7 +151,7 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
         holder = await self.cluster.get(CONTROLLERREVISION, key) if key is not None else None
         return holder is not None and not meta.owned_by(holder, snapshot.uid)
 
-    async def _refusal(self, wanted: Manifest, live: Manifest | None) -> str | None:
+    async def _refusal(self, wanted: Manifest, live: Manifest | None) -> Refusal | None:
         """What the API server says against a Deployment, by a dry run; None when it accepts it."""
         if live is not None:
             wanted = {**wanted, "metadata": {**wanted["metadata"], "uid": live["metadata"]["uid"]}}
@@ -161,5 +161,5 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
             refusal = of_answer(Apply(wanted), problem)
             if refusal is None:
                 raise
-            return refusal.words
+            return refusal
         return None

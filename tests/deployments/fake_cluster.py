@@ -23,6 +23,7 @@ from paas.deployments.strategies import STRATEGIES, Step
 from paas.deployments.strategies.rolling import Rolling
 from paas.reconcile import meta
 from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Plan, Requeue, Status
+from paas.reconcile.refusal import Cause, Refusal
 from tests.support import documented
 from tests.support.refusing import Refusing
 
@@ -93,6 +94,7 @@ class FakeCluster:
         self.autoscalers: list[Manifest] = []
         self.pods: list[Manifest] = []
         self.refusal: str | None = None
+        self.refusal_cause = Cause.INVALID
         self.replica_sets: dict[int, dict[str, int]] = {}
         """Revision -> pods and ready pods; made by the Deployment controller."""
         self.broken: set[int] = set()
@@ -245,8 +247,9 @@ class FakeCluster:
             observed = replace(observed, next_name_taken=taken)
         if revision_of_pods(observed, now=self.now) is not None:
             observed = replace(observed, pods=tuple(copy.deepcopy(self.pods)))
-        if untested_deployment(observed) is not None:
-            observed = replace(observed, refusal=self.refusal)
+        if (wanted := untested_deployment(observed)) is not None:
+            said = self.refusal and Refusal(Apply(wanted), self.refusal_cause, self.refusal)
+            observed = replace(observed, refusal=said or None)
         return observed
 
     def snapshot(self) -> Snapshot:

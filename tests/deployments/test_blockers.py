@@ -9,6 +9,7 @@ from paas.deployments import blockers, plan, revision
 from paas.deployments.live_reads import revision_of_pods, untested_deployment
 from paas.deployments.snapshot import Unreadable
 from paas.reconcile.plan import Requeue
+from paas.reconcile.refusal import Cause
 from tests.deployments.fake_cluster import FakeCluster, complete, digest, template
 
 FOREIGN = {
@@ -87,6 +88,32 @@ def test_a_template_that_the_cluster_refuses_never_becomes_a_revision() -> None:
     assert pauses(cluster) == [60.0]
     assert cluster.running == (1, digest("a"), "1")
     assert "InvalidSpec" in cluster.reasons()
+
+
+@pytest.mark.parametrize(
+    ("cause", "hint"),
+    [
+        (Cause.QUOTA, "kubectl describe quota -n demo"),
+        (Cause.RIGHTS, "paas install"),
+        (Cause.POLICY, "ask an administrator"),
+    ],
+)
+def test_what_is_refused_though_the_template_is_valid_does_not_blame_the_template(
+    cause: Cause, hint: str
+) -> None:
+    cluster = complete("a")
+    cluster.edit(template=template(env="2"))
+    cluster.refusal, cluster.refusal_cause = "the words of the cluster", cause
+    cluster.go()
+    assert len(cluster.revisions) == 1
+    assert cluster.ready_reason() == "False/Refused"
+    said = (cluster.condition("Stalled") or {})["message"]
+    assert said.startswith("the cluster refuses Deployment shop: the words of the cluster; ")
+    assert hint in said
+    assert pauses(cluster) == [60.0]
+    cluster.refusal = None
+    cluster.go()
+    assert len(cluster.revisions) == 2
 
 
 def test_what_needs_no_dry_run() -> None:
