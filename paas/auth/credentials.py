@@ -24,8 +24,8 @@ PROJECT_USER_PREFIX: Final = "project:"
 
 
 def key_of(text: str) -> bytes:
-    """The key as the key file's text says it."""
-    return text.strip().encode()
+    """The key as the key file's text says it. Raises ValueError when it is none, such as an empty file."""
+    return _checked(text.strip().encode())
 
 
 def build_credential(key: bytes, build_uid: str, purpose: str) -> str:
@@ -64,8 +64,12 @@ def matches(expected: str, presented: str) -> bool:
 
 
 def _password(key: bytes, *parts: str) -> str:
-    if len(key) < 32:
-        raise ValueError("the platform's credential key must have at least 32 characters")
     # Lengths keep the parts apart whatever they contain.
     message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-    return hmac.new(key, b"paas.dev/credential/v1" + message, hashlib.sha256).hexdigest()
+    return hmac.new(_checked(key), b"paas.dev/credential/v1" + message, hashlib.sha256).hexdigest()
+
+
+def _checked(key: bytes) -> bytes:
+    if len(key) < 32:
+        raise ValueError("the platform's credential key must have at least 32 characters")
+    return key

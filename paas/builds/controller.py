@@ -157,11 +157,11 @@ class BuildsController(Controller[Observed]):
         )
 
     def _credential_key(self) -> bytes | None:
-        """The key in its mounted file; None while it cannot be read."""
+        """The key in its mounted file; None while that cannot be read, or has no key in it."""
         if self._key is None:
             try:
                 self._key = credentials.key_of(self.settings.credentials_key_file.read_text())
-            except OSError:
+            except (OSError, ValueError):
                 return None
         return self._key
 

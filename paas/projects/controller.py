@@ -49,10 +49,10 @@ class ProjectsController(Controller[Observed]):
     workers = 4
 
     def _pull_password(self, namespace: Manifest) -> str | None:
-        """The project's password for the registry; None while the credential key cannot be read."""
+        """The project's password for the registry; None while there is no credential key to read."""
         try:
             return project_credential(self._credentials_key, namespace["metadata"]["uid"])
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     @cached_property

@@ -9,6 +9,7 @@ host wakes both: the old one, for the next in line, and the new one.
 from __future__ import annotations
 
 import base64
+import errno
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -173,7 +174,13 @@ class RoutesController(Controller[HostSnapshot]):
 
     @cached_property
     def _authority(self) -> Authority:
-        return Authority.load(self.settings.ca_file.read_bytes(), self.settings.ca_key_file.read_bytes())
+        """Raises OSError, also when the files are not what they must be."""
+        certificate, key = self.settings.ca_file.read_bytes(), self.settings.ca_key_file.read_bytes()
+        try:
+            return Authority.load(certificate, key)
+        except ValueError as problem:
+            text = "it and the certificate in ca.crt are no authority"
+            raise OSError(errno.EINVAL, text, str(self.settings.ca_key_file)) from problem
 
     async def _issue(self, effect: IssueCertificate) -> None:
         route = self.view.get(ROUTE, effect.route)
