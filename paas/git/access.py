@@ -146,4 +146,6 @@ class Access:
         built = ((spec.get("revision") or {}).get("git") or {}).get("commit")
         if phase in TERMINAL or spec["buildConfig"] != key.name or built != commit:
             return None
-        return self._repositories.get(spec["buildConfigUid"])
+        # whoever may write Builds in one project may write the UID of another's BuildConfig into one
+        repository = self._repositories.get(spec["buildConfigUid"])
+        return repository if repository is not None and repository.key == key else None
