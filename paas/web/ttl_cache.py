@@ -12,7 +12,8 @@ V = TypeVar("V")
 
 
 class TtlCache(Generic[K, V]):
-    """At most `size` values, each for its own number of seconds; the oldest go first."""
+    """At most `size` values, each for its own number of seconds; the oldest go first, and those whose time is
+    over go when the next ones come, so that a burst leaves nothing behind."""
 
     def __init__(self, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._size, self._clock = size, clock
@@ -25,7 +26,13 @@ class TtlCache(Generic[K, V]):
 
     def put(self, key: K, value: V, seconds: float) -> None:
         """Remember `value` for so many seconds."""
-        self._values[key] = (self._clock() + seconds, value)
+        now = self._clock()
+        self._values[key] = (now + seconds, value)
         self._values.move_to_end(key)
-        while len(self._values) > self._size:
+        while self._values and (
+            len(self._values) > self._size or next(iter(self._values.values()))[0] <= now
+        ):
             self._values.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._values)

@@ -21,13 +21,16 @@ SECRET_KEY: Final = "WebHookSecretKey"
 """Key in the Secret that a trigger names."""
 REMEMBERED_SECONDS: Final = 2.0
 """A secret that was changed works this much longer."""
+LONGEST_SECRET: Final = 4096
+"""Bytes; a longer one counts as none, so that those who choose secrets do not choose our memory."""
 MOST_READS: Final = 16
 """Reads of the API server at the same time, so that guessing names burdens nobody else."""
 
 
 @dataclass(frozen=True)
 class SignedConfig:
-    """A BuildConfig, None when there is none, and the secrets of its triggers of one host."""
+    """What a decision needs of a BuildConfig, None when there is none, and the secrets of its triggers of one
+    host."""
 
     config: Manifest | None
     secrets: tuple[bytes, ...] = ()
@@ -68,12 +71,23 @@ class TriggerSecrets:
                 reference = (trigger.get(host.name) or {}).get("secretReference") or {}
                 if trigger.get("type") == host.trigger_type and reference.get("name"):
                     secrets.append(_secret(await self._find_secret(Key(key.namespace, reference["name"]))))
-            return SignedConfig(config, tuple(secret for secret in secrets if secret))
+            return SignedConfig(_decisive(config), tuple(secret for secret in secrets if secret))
+
+
+def _decisive(config: Manifest) -> Manifest:
+    """The part of a BuildConfig that `decide` reads: the whole may have a megabyte, and anybody can make the
+    server remember thousands."""
+    about, source = config["metadata"], config["spec"].get("source") or {}
+    return {
+        "metadata": {"name": about["name"], "uid": about["uid"]},
+        "spec": {"source": {"git": source.get("git") or {}}},
+    }
 
 
 def _secret(manifest: Manifest | None) -> bytes:
     encoded = ((manifest or {}).get("data") or {}).get(SECRET_KEY) or ""
     try:
-        return base64.b64decode(encoded, validate=True)
+        secret = base64.b64decode(encoded, validate=True)
     except ValueError:
         return b""
+    return secret if len(secret) <= LONGEST_SECRET else b""
