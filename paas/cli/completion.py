@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from paas.cli.objects import OWN, PROJECT_WORDS
@@ -78,24 +80,32 @@ def offered(context: Any, what: str, incomplete: str) -> list[str]:
     typed = context.params.get("what") or ()
     words = [typed] if isinstance(typed, str) else list(typed)
     try:
-        return asyncio.run(_within(given, what, words, incomplete))
+        # a login command of the kubeconfig holds the loop up, and with it the loop's own time limit
+        signal.signal(signal.SIGALRM, _too_late)
+        signal.setitimer(signal.ITIMER_REAL, WITHIN)
+        return asyncio.run(_asked(given, what, words, incomplete))
     except Exception:
         # the shell shows whatever is written here in the middle of the line that is being typed, so a cluster
         # that is away and a defect of ours are both no words; PAAS_DEBUG=1 shows which it is
         if os.environ.get("PAAS_DEBUG"):
             raise
         return []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-async def _within(given: Mapping[str, Any], what: str, words: Sequence[str], incomplete: str) -> list[str]:
+def _too_late(_number: int, _frame: FrameType | None) -> None:
+    raise TimeoutError
+
+
+async def _asked(given: Mapping[str, Any], what: str, words: Sequence[str], incomplete: str) -> list[str]:
     from paas.kube import discovery  # noqa: F401 - the time is for the cluster, not for reading our code
     from paas.terminal.rest import connect
 
-    async with asyncio.timeout(WITHIN):
-        kubeconfig = Path(given["kubeconfig"]) if given["kubeconfig"] else None
-        async with await connect(kubeconfig, context=given["context"]) as cluster:
-            project = given["namespace"] or cluster.namespace
-            found = await words_for(cluster, project, what, words, incomplete)
+    kubeconfig = Path(given["kubeconfig"]) if given["kubeconfig"] else None
+    async with await connect(kubeconfig, context=given["context"]) as cluster:
+        project = given["namespace"] or cluster.namespace
+        found = await words_for(cluster, project, what, words, incomplete)
     return sorted({word for word in found if word.startswith(incomplete)})
 
 

@@ -12,6 +12,7 @@ ever offered a token. When it fails it tells git to quit: a prompt for a passwor
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import http.client
 import json
@@ -99,16 +100,16 @@ def read_cache(path: Path, *, now: float) -> tuple[str, float] | None:
 
 def write_cache(path: Path, token: str, expires: float) -> None:
     """Keep the token (0600). A folder that cannot be written only costs the next request."""
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent
-        )  # 0600, and renamed so that no reader sees half of it
-        with os.fdopen(handle, "w") as file:
-            json.dump({"token": token, "expires": expires}, file)
-        os.replace(name, path)
-    except OSError:
-        return
+        # 0600, and renamed so that no reader sees half of it
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump({"token": token, "expires": expires}, file)
+            os.replace(name, path)
+        except OSError:
+            os.unlink(name)  # a full disk would get one from every request
 
 
 def request_token(login: Login, project: str) -> tuple[str, float]:
@@ -127,10 +128,9 @@ def request_token(login: Login, project: str) -> tuple[str, float]:
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         data = answer.read()
-    except OSError as problem:
-        raise Refused(
-            f"the API server at {login.server} does not answer: {problem}", "paas doctor"
-        ) from problem
+    except (OSError, http.client.HTTPException) as problem:
+        why = str(problem) or type(problem).__name__
+        raise Refused(f"the API server at {login.server} does not answer: {why}", "paas doctor") from problem
     finally:
         connection.close()
     if answer.status == 404:
@@ -144,8 +144,12 @@ def request_token(login: Login, project: str) -> tuple[str, float]:
         )
     if answer.status >= 300:
         raise Refused(f"the API server answered {answer.status}", "paas doctor")
-    status = json.loads(data)["status"]
-    return str(status["token"]), datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+    try:
+        status = json.loads(data)["status"]
+        return str(status["token"]), datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+    except (ValueError, KeyError, TypeError) as problem:
+        what = f"what answers at {login.server} is no API server: it gave no token"
+        raise Refused(what, "check the address in the kubeconfig") from problem
 
 
 class _Connection(http.client.HTTPSConnection):

@@ -177,7 +177,8 @@ class Cluster(Connection):
                     )
                 if event["type"] != "BOOKMARK":
                     yield event["type"], _complete(resource, event["object"])
-        except (aiohttp.ClientError, TimeoutError) as problem:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
+            # the last: a line that was cut, or is no JSON
             raise ClusterUnreachable(f"the watch on {resource} broke: {problem}") from problem
         finally:
             response.close()
@@ -211,7 +212,7 @@ class Cluster(Connection):
                     yield line
             if rest:
                 yield rest
-        except (aiohttp.ClientError, TimeoutError) as problem:
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise ClusterUnreachable(f"the log of pod {key} broke off: {problem}") from problem
         finally:
             response.close()

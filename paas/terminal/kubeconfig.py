@@ -83,6 +83,16 @@ def load(
     if not files:
         looked = ", ".join(str(path) for path in paths(given, environment))
         raise KubeconfigError(f"no kubeconfig at {looked}")
+    try:
+        return _load(files, context, environment)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as problem:
+        # written halfway, by hand, or naming a file that is gone
+        listed = ", ".join(str(path) for path in files)
+        raise KubeconfigError(f"{listed} is no whole kubeconfig: {problem}") from problem
+
+
+def _load(files: Sequence[Path], context: str | None, environment: Mapping[str, str]) -> Login:
+    """Raises KubeconfigError, and whatever a file leads to that is no kubeconfig."""
     entries: dict[str, dict[str, tuple[dict[str, Any], Path]]] = {"contexts": {}, "clusters": {}, "users": {}}
     current = context
     for path in files:

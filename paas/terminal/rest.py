@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from paas.kube.cluster import Cluster
 
 ATTEMPTS = 6
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Seconds of silence, seconds between questions, and how many of them without an answer."""
 LINE_LIMIT = 16 * 2**20
 """Longest event of a watch, in bytes: a whole object on one line."""
 
@@ -74,7 +77,7 @@ class LeanClient:
         from yarl import URL
 
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._login.tls())
+            connector = aiohttp.TCPConnector(ssl=self._login.tls(), socket_factory=_socket)
             self._session = aiohttp.ClientSession(connector=connector, read_bufsize=LINE_LIMIT)
         for attempt in range(1, ATTEMPTS + 1):
             response = await self._session.request(
@@ -95,6 +98,18 @@ class LeanClient:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that finds out within a minute that the other side is gone without a word: the log of a quiet
+    application would be waited for for ever."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:  # not every system has each
+            made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made
 
 
 class NoKubeconfig(Problem):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,3 +200,41 @@ def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
 )
 def test_the_project_is_in_the_path(path: str, project: str | None) -> None:
     assert credential.project_of(path) == project
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (http.client.BadStatusLine("SSH-2.0"), "does not answer"),
+        (http.client.IncompleteRead(b"{"), "does not answer"),
+        (ConnectionResetError(104, "reset"), "does not answer"),
+        (b"<html>log in", "it gave no token"),
+        (b'{"kind": "Status"}', "it gave no token"),
+        (b"[]", "it gave no token"),
+    ],
+)
+def test_whatever_answers_in_place_of_the_api_server_git_is_told(
+    answer: Exception | bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Connection:
+        def __init__(self, *_: object) -> None: ...
+        def request(self, *_: object) -> None: ...
+        def close(self) -> None: ...
+        def getresponse(self) -> SimpleNamespace:
+            if isinstance(answer, Exception):
+                raise answer
+            return SimpleNamespace(status=200, read=lambda: answer)
+
+    monkeypatch.setattr(credential, "_Connection", Connection)
+    login = Login("here", "https://127.0.0.1:6443", "demo", "me", certificate="c", key="k")
+    with pytest.raises(credential.Refused, match=said):
+        credential.request_token(login, "demo")
+
+
+def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(json, "dump", full)
+    credential.write_cache(tmp_path / "token-x", "secret", 1.0)
+    assert list(tmp_path.iterdir()) == []

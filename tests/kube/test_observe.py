@@ -87,3 +87,17 @@ async def test_an_answer_that_is_cut_off_is_no_answer(status: int, cut: Exceptio
     )
     with pytest.raises(ClusterUnreachable, match="https://cluster stopped answering"):
         await Connection(client, namespace="demo").request("GET", "/api")
+
+
+@pytest.mark.parametrize("line", [b'{"type": "ADDED", "obj', b"<html>log in\n"])
+async def test_a_watch_that_cannot_be_read_is_broken(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield line
+
+    async def opened(*_: Any) -> Any:
+        return SimpleNamespace(content=content(), close=lambda: None)
+
+    cluster = Cluster(SimpleNamespace(), namespace="demo")
+    monkeypatch.setattr(cluster, "open", opened)
+    with pytest.raises(ClusterUnreachable, match=r"the watch on .* broke"):
+        await anext(cluster.watch(POD, "demo"))

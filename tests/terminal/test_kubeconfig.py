@@ -149,3 +149,29 @@ def test_the_namespace_is_changed_in_place_and_nothing_else(simple: Path) -> Non
     assert load(simple).namespace == "demo"
     with pytest.raises(KubeconfigError, match='no kubeconfig has the context "z"'):
         set_namespace("x", simple, context="z")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "half a word",
+        "contexts: 5",
+        "contexts: [a]",
+        "current-context: a\ncontexts: [{name: a, context: b}]",
+        "current-context: a\ncontexts: [{context: {cluster: a}}]",
+        "\0",
+    ],
+)
+def test_a_file_that_was_written_halfway_is_a_problem_of_the_kubeconfig(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(KubeconfigError, match=str(path)):
+        load(path)
+
+
+def test_a_file_with_the_token_that_is_gone_is_named(simple: Path) -> None:
+    data = yaml.safe_load(simple.read_text())
+    data["users"][0]["user"] = {"tokenFile": "gone"}
+    simple.write_text(yaml.safe_dump(data))
+    with pytest.raises(KubeconfigError, match="gone"):
+        load(simple)

@@ -141,7 +141,7 @@ def test_a_missing_context_is_said_so(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(KUBECONFIG)
     done = run("get", "--kubeconfig", str(kubeconfig), "--context", "other")
-    assert done.returncode == 1
+    assert done.returncode == 3, done.stderr
     assert 'no context "other"' in done.stderr
 
 
