@@ -20,7 +20,7 @@ MAPPER = Mapper(of_aggregated(*discovery.aggregated()))
 
 
 class Server:
-    host = "https://127.0.0.1:6443"
+    host, ca, user = "https://127.0.0.1:6443", "", ""
 
     def __init__(self, *, platform: bool = True) -> None:
         self.core, self.groups = discovery.aggregated()
