@@ -16,7 +16,6 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,11 +25,11 @@ from paas.api.names import Reason
 from paas.api.resources import NAMESPACE, Key, Manifest, key_of, resource_of
 from paas.git import clone as clones
 from paas.git.clone import Checkout
-from paas.source.buildpack import Buildpack
 from paas.source.buildpacks import load
-from paas.source.detect import Detected, SourceTree, Unbuildable, detect
+from paas.source.detect import Detected, Unbuildable, detect
 from paas.source.trees import FolderTree
 from paas.templates import naming
+from paas.templates.folders import buildable_folders
 from paas.templates.render import AppSpec, objects, render
 from paas.terminal.output import short_name
 from paas.terminal.problem import ExitCode, Problem, explain, usage
@@ -220,17 +219,6 @@ def _detect(root: Path, context_dir: str | None) -> Detected:
                 f"name a folder that can be built: --context-dir {' or '.join(folders)}" if folders else hint
             )
         raise Problem(problem.what, why=str(problem.reason), hint=hint) from problem
-
-
-def buildable_folders(tree: SourceTree, packs: Sequence[Buildpack]) -> list[str]:
-    """Folders at the root of a source that can be built each by itself, the first few."""
-    found = []
-    for name in sorted(tree.entries("") or ())[:100]:
-        if tree.entries(name) is not None and not name.startswith("."):
-            with suppress(Unbuildable):
-                detect(tree, packs, context_dir=name)
-                found.append(name)
-    return found[:5]
 
 
 def explanation(found: Found) -> list[str]:
