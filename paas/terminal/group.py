@@ -44,7 +44,8 @@ class Group(TyperGroup):
         word = args[0]
         if word in self.commands or ctx.resilient_parsing or word.startswith("-"):
             return super().resolve_command(ctx, args)
-        hint = self.elsewhere.get(word.lower())
+        # Heroku writes what it does to a thing as thing:verb
+        hint = self.elsewhere.get(word.lower()) or self.elsewhere.get(word.lower().partition(":")[0])
         if hint is None:
             meant = get_close_matches(word, [n for n, c in self.commands.items() if not c.hidden], n=3)
             hint = " or ".join(f"{ctx.command_path} {name}" for name in meant)
