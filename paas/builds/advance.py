@@ -154,6 +154,7 @@ def _judged(
             ruling.message,
             now,
             ruling.finished,
+            more_in_log=ruling.more_in_log,
             log_snippet=ruling.snippet,
         )
     if not isinstance(seen.image, Confirmed):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -73,6 +73,8 @@ class Failed:
     message: str
     snippet: str | None = None
     finished: str | None = None
+    more_in_log: bool = False
+    """The log says more than the message does; whoever shows the message names the command."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,6 @@ Verdict = UnderWay | Succeeded | Failed | Lost
 
 
 def assess(
-    name: str,
     *,
     job: Manifest | None,
     pod: Manifest | None,
@@ -96,10 +97,10 @@ def assess(
     now: datetime,
     runtimes: tuple[str, ...] = (),
 ) -> Verdict:
-    """What became of Build `name`, whose Job was created. `tail` is the end of the failed container's
+    """What became of a Build whose Job was created. `tail` is the end of the failed container's
     log where it could be read; `runtimes` are the platform's runtime images, for the hint about bases."""
     if pod is not None:
-        return _of_pod(name, pod, tail, now, runtimes)
+        return _of_pod(pod, tail, now, runtimes)
     if job is None:
         return Lost(
             Reason.BUILD_POD_DELETED, "the Job of the build was deleted while it ran; it is run again once"
@@ -152,22 +153,22 @@ def failed_container(pod: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _of_pod(name: str, pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str, ...]) -> Verdict:
+def _of_pod(pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str, ...]) -> Verdict:
     status = pod.get("status") or {}
     fetch, kaniko = _ended(pod, FETCH), _ended(pod, KANIKO)
     if kaniko is not None and kaniko.code == 0:
         claimed = _DIGEST.search(kaniko.message)
         return Succeeded(claimed.group(0) if claimed else None, kaniko.finished)
-    taken = _taken_away(pod, name)
+    taken = _taken_away(pod)
     if taken is not None:
         return taken
     for ended in (fetch, kaniko):
         if ended is not None and ended.reason == pods.OUT_OF_MEMORY:
-            return _out_of_memory(name, tail, ended)
+            return _out_of_memory(tail, ended)
     if fetch is not None and fetch.code != 0:
-        return _fetch_failed(name, pod, fetch, tail)
+        return _fetch_failed(pod, fetch, tail)
     if kaniko is not None:
-        return _kaniko_failed(name, kaniko, tail, runtimes)
+        return _kaniko_failed(kaniko, tail, runtimes)
     if status.get("phase") == "Failed":
         why = status.get("message") or status.get("reason") or "its node does not say why"
         return Lost(Reason.BUILD_POD_DELETED, f"the pod of the build ended before it ran ({why})")
@@ -182,14 +183,15 @@ def _of_pod(name: str, pod: Manifest, tail: str | None, now: datetime, runtimes:
     return _still_running(pod)
 
 
-def _taken_away(pod: Manifest, name: str) -> Verdict | None:
+def _taken_away(pod: Manifest) -> Verdict | None:
     status = pod.get("status") or {}
     reason, said = status.get("reason") or "", status.get("message") or ""
     if reason == "DeadlineExceeded":
         return Failed(
             Reason.DEADLINE_EXCEEDED,
             "the build took longer than its deadline; raise spec.completionDeadlineSeconds of the "
-            f"BuildConfig, or see what takes so long: paas logs build/{name}",
+            "BuildConfig, or see in its log what takes so long",
+            more_in_log=True,
         )
     if reason == pods.EVICTED and re.search(r"exceed", said, re.IGNORECASE):
         return Failed(
@@ -212,17 +214,18 @@ def _taken_away(pod: Manifest, name: str) -> Verdict | None:
     return None
 
 
-def _out_of_memory(name: str, tail: str | None, ended: Exit | None = None) -> Failed:
+def _out_of_memory(tail: str | None, ended: Exit) -> Failed:
     return Failed(
         Reason.OUT_OF_MEMORY_KILLED,
         "the build needed more memory than its limit; raise spec.resources.limits.memory of the "
-        f"BuildConfig, or see what needs so much: paas logs build/{name}",
+        "BuildConfig, or see in its log what needs so much",
         log.snippet(tail),
-        ended.finished if ended else None,
+        ended.finished,
+        more_in_log=True,
     )
 
 
-def _fetch_failed(name: str, pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
+def _fetch_failed(pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
     report = report_of(pod)
     if report is not None and report.message:
         known = set(Reason)
@@ -234,65 +237,70 @@ def _fetch_failed(name: str, pod: Manifest, ended: Exit, tail: str | None) -> Ve
         )
     return Failed(
         Reason.FETCH_SOURCE_FAILED,
-        f"the source could not be fetched; see: paas logs build/{name}",
+        "the source could not be fetched",
         log.snippet(tail or ended.message),
         ended.finished,
+        more_in_log=True,
     )
 
 
-def _kaniko_failed(name: str, ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> Verdict:
+def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> Verdict:
     said = ended.message.strip()
     text = tail or ("" if _DIGEST.fullmatch(said) else said)
     error, finished = log.error_line(text) or "", ended.finished
     code = ended.code
     if re.search(r"exit status 137\b", error):
-        return _out_of_memory(name, text, ended)
+        return _out_of_memory(text, ended)
     if not error and (ended.reason == "ContainerStatusUnknown" or code in _KILLED):
         return Lost(
             Reason.BUILD_POD_DELETED,
             f"the build was stopped from outside (exit code {code}); it is run again once",
             finished,
         )
-    reason, message = _why(name, error, text, pushed=bool(_DIGEST.fullmatch(said)), runtimes=runtimes)
-    return Failed(reason, message, log.snippet(text), finished)
+    found = _why(error, text, pushed=bool(_DIGEST.fullmatch(said)), runtimes=runtimes)
+    return replace(found, snippet=log.snippet(text), finished=finished)
 
 
-def _why(name: str, error: str, text: str, *, pushed: bool, runtimes: tuple[str, ...]) -> tuple[Reason, str]:
+def _why(error: str, text: str, *, pushed: bool, runtimes: tuple[str, ...]) -> Failed:
     """The rules that Kaniko's last word is matched against; the first that holds decides."""
     short = _NOISE.sub("", error.removeprefix("error building image: "))[:300]
     if pushed or "error pushing image" in error or "checking push permission" in error:
-        return Reason.PUSH_IMAGE_FAILED, (
+        return Failed(
+            Reason.PUSH_IMAGE_FAILED,
             f"the image could not be pushed to the platform's registry ({short or 'no reason given'}); "
-            "when the registry is well again, start another build: paas start-build"
+            "when the registry is well again, start another build: paas start-build",
         )
     if "parsing dockerfile" in error or "Error finding target stage" in error:
-        return Reason.DOCKERFILE_PARSE_ERROR, (
+        return Failed(
+            Reason.DOCKERFILE_PARSE_ERROR,
             f"the Dockerfile cannot be read: {short.removeprefix('parsing dockerfile: ')}; "
-            "correct it and push again"
+            "correct it and push again",
         )
     step = log.last_instruction(text)
     missing = re.search(rf"lstat {CONTEXT}/{SOURCE}/(.+?): no such file or directory", error)
     if missing is not None:
-        return Reason.DOCKER_BUILD_FAILED, (
+        return Failed(
+            Reason.DOCKER_BUILD_FAILED,
             f"the Dockerfile copies {missing.group(1)!r}, which is not in the source; "
             "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, "
-            "and push again"
+            "and push again",
         )
     if "failed to execute command" in error:
         status = re.search(r"exit status (\d+)", error)
         what = f"{step!r} failed" if step else "a step of the Dockerfile failed"
         why = f"exit code {status.group(1)}" if status else short.rpartition("failed to execute command: ")[2]
-        return Reason.DOCKER_BUILD_FAILED, f"{what} ({why}); see its output: paas logs build/{name}"
+        return Failed(Reason.DOCKER_BUILD_FAILED, f"{what} ({why})", more_in_log=True)
     if "error building stage" not in error and _REGISTRY_SAYS_NO.search(error):
         image = log.base_image(text) or "of the Dockerfile"
         exist = f" (the platform has {', '.join(runtimes)})" if runtimes else ""
-        return Reason.BASE_IMAGE_NOT_FOUND, (
+        return Failed(
+            Reason.BASE_IMAGE_NOT_FOUND,
             f"the base image {image} cannot be pulled: {short}; start FROM one that this cluster can "
-            f"reach{exist} and push again"
+            f"reach{exist} and push again",
         )
     if error:
-        return Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}; see: paas logs build/{name}"
-    return Reason.GENERIC_BUILD_FAILED, f"the build failed and does not say why; see: paas logs build/{name}"
+        return Failed(Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}", more_in_log=True)
+    return Failed(Reason.GENERIC_BUILD_FAILED, "the build failed and does not say why", more_in_log=True)
 
 
 def _still_running(pod: Manifest) -> UnderWay:

@@ -76,7 +76,6 @@ def started(seen: ObservedBuild) -> bool:
 def verdict(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> outcome.Verdict:
     """What became of a Build whose Job was made."""
     return outcome.assess(
-        seen.build["metadata"]["name"],
         job=seen.job,
         pod=seen.pod,
         tail=seen.tail,

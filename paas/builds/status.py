@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from paas.api.build import KIND, TERMINAL, BuildStatus, Phase
 from paas.api.names import Condition, Reason
-from paas.api.resources import BUILD, key_of
+from paas.api.resources import BUILD, Manifest, key_of
 from paas.builds import outcome
 from paas.builds.snapshot import ObservedBuild
 from paas.reconcile import conditions
@@ -29,10 +29,14 @@ def ended(
     message: str,
     now: datetime,
     finished: str | None = None,
+    *,
+    more_in_log: bool = False,
     **more: Any,
 ) -> list[Action]:
-    """The last Status of a Build, and the Event that tells how it ended."""
+    """The last Status of a Build, and the Event that tells how it ended. The Event and the condition, which
+    stand alone, name the command that shows the log; `status.message` does not: who shows it names it."""
     build = seen.build
+    told = f"{message}; see: {_log_command(build)}" if more_in_log else message
     stored = build.get("status") or {}
     completed = finished or conditions.timestamp(now)
     begun = stored.get("startTimestamp") or _pod_start(seen)
@@ -43,6 +47,7 @@ def ended(
     actions = changed(
         seen,
         now,
+        told=told,
         phase=phase,
         reason=reason,
         message=message,
@@ -53,13 +58,14 @@ def ended(
     )
     well = phase in (Phase.COMPLETE, Phase.CANCELLED)
     event = Event(
-        BUILD, key_of(build), build["metadata"]["uid"], reason, message, "Normal" if well else "Warning"
+        BUILD, key_of(build), build["metadata"]["uid"], reason, told, "Normal" if well else "Warning"
     )
     return [*actions, event]
 
 
-def changed(seen: ObservedBuild, now: datetime, **changes: Any) -> list[Action]:
-    """The Status that brings `changes` (None: as it was), or nothing when it is so already."""
+def changed(seen: ObservedBuild, now: datetime, *, told: str | None = None, **changes: Any) -> list[Action]:
+    """The Status that brings `changes` (None: as it was), or nothing when it is so already. `told` is what
+    the condition says when that is not the message."""
     build = seen.build
     stored = build.get("status") or {}
     fresh = {name: value for name, value in changes.items() if value is not None}
@@ -80,9 +86,13 @@ def changed(seen: ObservedBuild, now: datetime, **changes: Any) -> list[Action]:
     if after.phase in TERMINAL:
         truth = "True" if after.phase == Phase.COMPLETE else "False"
     wanted = conditions.Wanted(
-        Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), after.message or ""
+        Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), told or after.message or ""
     )
     return TABLE.write(build, {**after.dump(), "conditions": TABLE.conditions(build, [wanted], now=now)})
+
+
+def _log_command(build: Manifest) -> str:
+    return f"paas logs build/{build['metadata']['name']} -n {build['metadata']['namespace']}"
 
 
 def _pod_start(seen: ObservedBuild) -> str | None:

@@ -166,6 +166,18 @@ def test_failed_and_cancelled_builds_are_never_repeated(cluster: FakeCluster, en
     assert set(cluster.builds) == {"shop-1"}
 
 
+def test_the_command_that_shows_the_log_is_named_where_the_message_stands_alone(cluster: FakeCluster) -> None:
+    """A push and `paas status` name it themselves."""
+    cluster.settle()
+    cluster.fail("shop-1", message="error building image: no space left")
+    cluster.settle()
+    status, (condition,) = cluster.status("shop-1"), cluster.status("shop-1")["conditions"]
+    assert status["message"] == "the build failed: no space left"
+    alone = f"the build failed: no space left; see: paas logs build/shop-1 -n {NAMESPACE}"
+    assert condition["message"] == alone
+    assert cluster.events[-1] == ("DockerBuildFailed", alone)
+
+
 def test_source_that_cannot_be_built_fails_at_once_and_says_why() -> None:
     cluster = FakeCluster()
     cluster.build(
