@@ -425,5 +425,8 @@ def test_a_route_is_scaled_to_0_only_when_all_that_it_reaches_is() -> None:
 def test_pods_that_a_route_does_not_reach_do_not_answer_for_it() -> None:
     worker = pod(12)
     worker["metadata"]["labels"]["paas.dev/deploymentconfig"] = "worker"
-    assert backend_of(AppSnapshot("demo", **selecting(1, **COMPLETE), pods=[worker])) == Backend.NOT_READY
+    parts = selecting(1, **COMPLETE)
+    other = deployment(**COMPLETE)
+    parts["deployment_configs"].append({**other, "metadata": {**other["metadata"], "name": "worker"}})
+    assert backend_of(AppSnapshot("demo", **parts, pods=[worker])) == Backend.NOT_READY
     assert backend_of(AppSnapshot("demo", routes=[ROUTE], pods=[worker])) == Backend.UNKNOWN
