@@ -219,6 +219,21 @@ class ConfigDeleted:
     config: str
 
 
+RolloutEvent = (
+    NotDeployed
+    | RolloutProgress
+    | PodNotRunning
+    | RolloutFailed
+    | Unchanged
+    | Published
+    | NoRoute
+    | ScaledToZero
+    | NotPublished
+    | NotRolledOut
+    | ConfigDeleted
+)
+
+
 # -- the end ---------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class StillRunning:
@@ -250,17 +265,7 @@ ProgressEvent = (
     | BuildFailed
     | BuildCancelled
     | BuildDeleted
-    | NotDeployed
-    | RolloutProgress
-    | PodNotRunning
-    | RolloutFailed
-    | Unchanged
-    | Published
-    | NoRoute
-    | ScaledToZero
-    | NotPublished
-    | NotRolledOut
-    | ConfigDeleted
+    | RolloutEvent
     | StillRunning
     | ContactLost
     | End

@@ -24,6 +24,7 @@ from paas.apps.progress import (
     Published,
     Queued,
     Recipe,
+    RolloutEvent,
     RolloutFailed,
     RolloutProgress,
     Running,
@@ -76,19 +77,7 @@ def lines(event: ProgressEvent) -> list[str]:
     return _of_rollout(event)
 
 
-def _of_rollout(
-    event: NotDeployed
-    | RolloutProgress
-    | PodNotRunning
-    | RolloutFailed
-    | Unchanged
-    | Published
-    | NoRoute
-    | ScaledToZero
-    | NotPublished
-    | NotRolledOut
-    | ConfigDeleted,
-) -> list[str]:
+def _of_rollout(event: RolloutEvent) -> list[str]:
     match event:
         case NotDeployed(build, tag, digest):
             return [result(f"{tag} is {digest}; no DeploymentConfig deploys it  (build {build})")]

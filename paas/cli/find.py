@@ -124,7 +124,7 @@ async def changes(
         except Expired:
             version = None
         except (ApiError, ClusterUnreachable) as problem:
-            if isinstance(problem, ApiError) and problem.status != 429 and problem.status < 500:
+            if isinstance(problem, ApiError) and not problem.is_passing:
                 raise
             if answers:
                 lost(problem)

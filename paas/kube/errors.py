@@ -17,6 +17,12 @@ class ApiError(Exception):
         super().__init__(message)
         self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
 
+    @property
+    def is_passing(self) -> bool:
+        """It is about the server, which is busy or ill, and not about what was asked: the same may be
+        answered soon."""
+        return self.status == 429 or self.status >= 500
+
 
 class NotFound(ApiError): ...
 

@@ -52,7 +52,7 @@ async def observe(
         except Expired:
             pass
         except ApiError as problem:
-            if problem.status != 429 and problem.status < 500:
+            if not problem.is_passing:
                 raise
         except ClusterUnreachable:
             pass
