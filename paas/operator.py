@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import kopf
 from aiohttp import web
@@ -33,6 +34,7 @@ from paas.kube.lease import Lease, LeaseLost
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
 from paas.reconcile import metrics
+from paas.reconcile.controller import Controller
 from paas.reconcile.manager import Manager
 from paas.routes.controller import RoutesController
 from paas.settings import Settings, parse, settings_file
@@ -44,10 +46,9 @@ STUCK_SECONDS = 600
 """A key that waits longer than this means that the workers are stuck: the kubelet restarts us."""
 
 
-def manager_of(cluster: Cluster, settings: Settings) -> Manager:
-    """All controllers over one view."""
-    view = View()
-    controllers = [
+def controllers(cluster: Cluster, view: View, settings: Settings) -> list[Controller[Any]]:
+    """One of each."""
+    return [
         kind(cluster=cluster, view=view, settings=settings)
         for kind in (
             ProjectsController,
@@ -57,7 +58,12 @@ def manager_of(cluster: Cluster, settings: Settings) -> Manager:
             RoutesController,
         )
     ]
-    return Manager(controllers, view=view, cluster=cluster, settings=settings)
+
+
+def manager_of(cluster: Cluster, settings: Settings) -> Manager:
+    """All controllers over one view."""
+    view = View()
+    return Manager(controllers(cluster, view, settings), view=view, cluster=cluster, settings=settings)
 
 
 def kopf_settings(manager: Manager) -> kopf.OperatorSettings:

@@ -12,12 +12,17 @@ Both are shared: tests make namespaces of their own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from paas.kube.cluster import Cluster
 from paas.node import apiserver, build
+from tests.support import command_line
+from tests.support.command_line import Person
+from tests.support.rooms import connect
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +41,24 @@ def cluster(
 @pytest.fixture(scope="session")
 def cluster_kubeconfig(cluster: apiserver.ApiServer) -> Path:
     return cluster.kubeconfig
+
+
+@pytest.fixture
+async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
+    """The first of them with the platform's kinds, as an administrator."""
+    async with await connect(cluster_kubeconfig) as door:
+        yield door
+
+
+@pytest.fixture
+def person(cluster_kubeconfig: Path, tmp_path: Path) -> Person:
+    """Somebody with a project of their own and the command line."""
+    command_line.install(cluster_kubeconfig)
+    home = tmp_path / "home"
+    home.mkdir()
+    someone = Person(cluster_kubeconfig, home, f"demo-{uuid.uuid4().hex[:8]}")
+    someone.create(*command_line.project(someone.project))
+    return someone
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from paas.settings import Settings
 from tests.support import registry as registries
 from tests.support.operating import Operating, operating
 from tests.support.registry import Registry
-from tests.support.rooms import KEY, connect, eventually, make_project, set_status
+from tests.support.rooms import KEY, connect, eventually, make_project, set_status, settings_in
 
 pytestmark = pytest.mark.integration
 
@@ -71,13 +71,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 async def running(
     cluster_kubeconfig: Path, api: Cluster, project: str, registry: Registry, tmp_path: Path
 ) -> AsyncIterator[Operating]:
-    key_file = tmp_path / "credentials.key"
-    key_file.write_text(KEY + "\n")
-    settings = Settings(
+    settings = settings_in(
+        tmp_path,
         registry_push=registry.address,
         registry_pull="pull.example:5000",
         ca_file=registry.ca_file,
-        credentials_key_file=key_file,
     )
 
     def make(cluster: Cluster, view: View, chosen: Settings) -> list[BuildsController]:

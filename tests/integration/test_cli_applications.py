@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import uuid
 from pathlib import Path
 
 import pytest
 import yaml
 
 from paas.api.resources import BUILDCONFIG, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
-from tests.support import command_line
 from tests.support.command_line import URL, Person
 from tests.support.rooms import token_of
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(cluster_kubeconfig: Path) -> Path:
-    command_line.install(cluster_kubeconfig, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
-    return cluster_kubeconfig
-
-
-@pytest.fixture
-def person(kubeconfig: Path, tmp_path: Path) -> Person:
-    name = f"demo-{uuid.uuid4().hex[:8]}"
-    home = tmp_path / "home"
-    home.mkdir()
-    someone = Person(kubeconfig, home, name)
-    someone.create(*command_line.project(name))
-    return someone
 
 
 @pytest.fixture

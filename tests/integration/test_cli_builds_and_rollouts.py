@@ -14,28 +14,13 @@ from paas.api.resources import BUILD, DEPLOYMENTCONFIG, NAMESPACE, Key, Manifest
 from paas.deployments.revision import ResolvedImage, Revision, RevisionData, write
 from paas.projects.controller import ProjectsController
 from paas.reconcile import meta
-from paas.settings import Settings
 from paas.templates.render import AppSpec, objects, render
-from tests.support import command_line
 from tests.support.command_line import Person
 from tests.support.operating import operating
-from tests.support.rooms import KEY
+from tests.support.rooms import settings_in
 
 pytestmark = pytest.mark.integration
 FIRST, SECOND = "1" * 40, "2" * 40
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(cluster_kubeconfig: Path) -> Path:
-    command_line.install(cluster_kubeconfig, "")
-    return cluster_kubeconfig
-
-
-@pytest.fixture
-def person(kubeconfig: Path, tmp_path: Path) -> Person:
-    someone = Person(kubeconfig, tmp_path, f"demo-{uuid.uuid4().hex[:8]}")
-    someone.create(*command_line.project(someone.project))
-    return someone
 
 
 @pytest.fixture
@@ -249,16 +234,16 @@ def test_rollout_status_ends_with_the_rollout(person: Person, app: dict[str, Man
     assert "revision 2 keeps serving" in failed.err
 
 
-def test_a_new_project_has_what_applications_need(kubeconfig: Path, tmp_path: Path) -> None:
-    file = tmp_path / "credentials.key"
-    file.write_text(KEY + "\n")
-    settings = Settings(credentials_key_file=file)
+def test_a_new_project_has_what_applications_need(cluster_kubeconfig: Path, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
     mine = tmp_path / "kubeconfig"
-    mine.write_text(kubeconfig.read_text())
+    mine.write_text(cluster_kubeconfig.read_text())
     person = Person(mine, tmp_path, "default")
     name = f"made-{uuid.uuid4().hex[:8]}"
     with operating(
-        kubeconfig, lambda c, v, s: [ProjectsController(cluster=c, view=v, settings=s)], settings=settings
+        cluster_kubeconfig,
+        lambda c, v, s: [ProjectsController(cluster=c, view=v, settings=s)],
+        settings=settings,
     ):
         done = person.paas("new-project", name, "--display-name", "My shop").ok()
     assert done.out == f'Project "{name}" is ready.\n'

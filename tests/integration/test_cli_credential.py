@@ -5,23 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
 
 from paas.api.names import TOKEN_AUDIENCE
-from tests.support import command_line
 from tests.support.command_line import URL, Person
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def person(cluster_kubeconfig: Path, tmp_path: Path) -> Person:
-    someone = Person(cluster_kubeconfig, tmp_path, f"demo-{uuid.uuid4().hex[:8]}")
-    someone.create(*command_line.project(someone.project))
-    return someone
 
 
 def ask(person: Person, operation: str, project: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +51,6 @@ def test_a_project_that_does_not_exist_is_said_so(person: Person) -> None:
 
 def test_git_uses_it_through_the_settings_of_the_clone(person: Person, tmp_path: Path) -> None:
     """git's own `credential fill` finds the helper that new-app wrote, for the platform's URL alone."""
-    command_line.install(person.kubeconfig, "")
     clone = tmp_path / "shop"
     clone.mkdir()
     (clone / "Dockerfile").write_text("FROM scratch\n")

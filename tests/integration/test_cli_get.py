@@ -7,30 +7,15 @@ import os
 import subprocess
 import sys
 import threading
-import uuid
 from pathlib import Path
 
 import pytest
 import yaml
 
 from paas.api.resources import NAMESPACE, PERSISTENTVOLUMECLAIM, Key, Manifest
-from tests.support import command_line
 from tests.support.command_line import Person
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(cluster_kubeconfig: Path) -> Path:
-    command_line.install(cluster_kubeconfig, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
-    return cluster_kubeconfig
-
-
-@pytest.fixture
-def person(kubeconfig: Path, tmp_path: Path) -> Person:
-    someone = Person(kubeconfig, tmp_path, f"demo-{uuid.uuid4().hex[:8]}")
-    someone.create(*command_line.project(someone.project))
-    return someone
 
 
 def claim(person: Person, name: str, *, size: str = "none") -> Manifest:

@@ -88,7 +88,7 @@ class Platform:
 
 @pytest.fixture
 async def platform(cluster_kubeconfig: Path) -> AsyncIterator[Platform]:
-    await asyncio.to_thread(command_line.install, cluster_kubeconfig, "")
+    await asyncio.to_thread(command_line.install, cluster_kubeconfig)
     async with await Cluster.connect(cluster_kubeconfig) as cluster:
         project = f"follow-{uuid.uuid4().hex[:8]}"
         await cluster.create(command_line.namespace(project, **{"paas.dev/project": "true"}), manager="test")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +18,9 @@ from paas.settings import Settings
 from tests.support.completed_builds import digest
 from tests.support.images import make_build, stream
 from tests.support.operating import Operating, operating
-from tests.support.rooms import condition, connect, eventually, make_project, prepare
+from tests.support.rooms import condition, eventually, make_project, prepare
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
 
 
 @pytest.fixture

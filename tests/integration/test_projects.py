@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,27 +21,19 @@ from paas.projects.controller import ProjectsController
 from paas.projects.default_objects import NAMES
 from paas.settings import Settings
 from tests.support.operating import Operating, operating
-from tests.support.rooms import KEY, connect, eventually, make_project, prepare
+from tests.support.rooms import KEY, eventually, make_project, prepare, settings_in
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
 
 
 @pytest.fixture(scope="module")
 def running(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operating]:
     asyncio.run(prepare(cluster_kubeconfig))
-    file = tmp_path_factory.mktemp("projects") / "credentials.key"
-    file.write_text(KEY + "\n")
 
     def make(cluster: Cluster, view: View, settings: Settings) -> list[ProjectsController]:
         return [ProjectsController(cluster=cluster, view=view, settings=settings)]
 
-    settings = Settings(credentials_key_file=file, registry_pull="registry.test:5000")
+    settings = settings_in(tmp_path_factory.mktemp("projects"), registry_pull="registry.test:5000")
     with operating(cluster_kubeconfig, make, settings=settings) as started:
         yield started
 

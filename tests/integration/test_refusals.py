@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,61 +29,25 @@ from paas.api.resources import (
     Manifest,
     Resource,
 )
-from paas.builds.controller import BuildsController
 from paas.builds.instantiate import instantiate
-from paas.deployments.controller import DeploymentsController
-from paas.images.controller import ImagesController
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, NotFound
-from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries
-from paas.projects.controller import ProjectsController
+from paas.operator import controllers
 from paas.reconcile.conditions import find
-from paas.reconcile.controller import Controller
-from paas.routes.controller import RoutesController
-from paas.settings import Settings
-from tests.support.authority import new_authority
 from tests.support.operating import Operating, operating
-from tests.support.rooms import KEY, connect, eventually, make_project, prepare
+from tests.support.rooms import eventually, make_project, prepare, settings_in
 
 pytestmark = pytest.mark.integration
 SAID_WITHIN, GONE_WITHIN = 30, 90
 
 
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
-
-
 @pytest.fixture(scope="module")
 def running(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operating]:
     asyncio.run(prepare(cluster_kubeconfig))
-    folder = tmp_path_factory.mktemp("platform")
-    certificate, key = new_authority(["apps.test"], now=datetime.now(UTC))
-    for name, content in (("ca.crt", certificate), ("ca.key", key), ("credentials.key", KEY.encode())):
-        (folder / name).write_bytes(content)
-    settings = Settings(
-        domain="apps.test",
-        ca_file=folder / "ca.crt",
-        ca_key_file=folder / "ca.key",
-        credentials_key_file=folder / "credentials.key",
-    )
-
-    def make(door: Cluster, view: View, chosen: Settings) -> list[Controller[Any]]:
-        return [
-            kind(cluster=door, view=view, settings=chosen)
-            for kind in (
-                ProjectsController,
-                BuildsController,
-                ImagesController,
-                DeploymentsController,
-                RoutesController,
-            )
-        ]
-
-    with operating(cluster_kubeconfig, make, settings=settings) as started:
+    settings = settings_in(tmp_path_factory.mktemp("platform"))
+    with operating(cluster_kubeconfig, controllers, settings=settings) as started:
         yield started
 
 

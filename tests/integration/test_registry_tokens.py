@@ -9,7 +9,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -32,17 +32,11 @@ from paas.registry.signer import Signer
 from paas.registry.token import Scope, claims
 from tests.support.guarded_registry import SERVICE, Registry, new_signing_key, serving
 from tests.support.images import make_build
-from tests.support.rooms import KEY, connect, make_project, prepare, set_status
+from tests.support.rooms import KEY, make_project, prepare, set_status
 
 pytestmark = pytest.mark.integration
 CREDENTIALS_KEY = key_of(KEY)
 PLATFORM = {"user": "platform", "password": platform_credential(CREDENTIALS_KEY)}
-
-
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +20,12 @@ from paas.projects.controller import ProjectsController
 from paas.reconcile.controller import Controller
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
-from tests.support.authority import new_authority
 from tests.support.images import make_build, stream
 from tests.support.operating import operating
-from tests.support.rooms import KEY, condition, connect, eventually, make_project, set_status, token_of
+from tests.support.rooms import condition, eventually, make_project, set_status, settings_in, token_of
 
 pytestmark = pytest.mark.integration
 OPERATOR = "system:serviceaccount:paas-system:operator"
-
-
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
 
 
 @pytest.fixture
@@ -66,23 +57,13 @@ async def operator_kubeconfig(api: Cluster, cluster: ApiServer, tmp_path: Path) 
 async def test_t13_the_shipped_role_is_enough_and_nothing_is_refused(
     api: Cluster, cluster: ApiServer, operator_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    certificate, key = new_authority(["apps.test"], now=datetime.now(UTC))
-    for name, content in (("ca.crt", certificate), ("ca.key", key), ("credentials.key", KEY.encode())):
-        (tmp_path / name).write_bytes(content)
-    settings = Settings(
-        domain="apps.test",
-        ca_file=tmp_path / "ca.crt",
-        ca_key_file=tmp_path / "ca.key",
-        credentials_key_file=tmp_path / "credentials.key",
-    )
-
     def make(door: Cluster, view: View, chosen: Settings) -> list[Controller[Any]]:
         return [
             kind(cluster=door, view=view, settings=chosen)
             for kind in (ProjectsController, ImagesController, RoutesController)
         ]
 
-    with operating(operator_kubeconfig, make, settings=settings):
+    with operating(operator_kubeconfig, make, settings=settings_in(tmp_path)):
         project = await make_project(api, "role")
 
         async def ready() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,16 +15,10 @@ from paas.kube.errors import ApiError
 from paas.routes.certificates import Authority, read
 from paas.settings import Settings
 from tests.support.operating import Operating, operating
-from tests.support.rooms import condition, connect, eventually, make_project, prepare, set_status
-from tests.support.routes import REDIRECT, controllers, host, route, service, settings_in
+from tests.support.rooms import condition, eventually, make_project, prepare, set_status, settings_in
+from tests.support.routes import REDIRECT, controllers, host, route, service
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
 
 
 @pytest.fixture
@@ -34,7 +28,7 @@ async def project(api: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return settings_in(tmp_path_factory.mktemp("routes"))
+    return settings_in(tmp_path_factory.mktemp("routes"), http_port=8080, https_port=8443)
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import pytest
 
 from paas.api.resources import ROUTE, Key
 from tests.support.operating import operating
-from tests.support.rooms import condition, connect, eventually, make_project
-from tests.support.routes import REDIRECT, controllers, host, route, service, settings_in
+from tests.support.rooms import condition, connect, eventually, make_project, settings_in
+from tests.support.routes import REDIRECT, controllers, host, route, service
 
 pytestmark = pytest.mark.integration
 
 
 async def test_a_restart_decides_the_same(cluster_kubeconfig: Path, tmp_path: Path) -> None:
-    settings, name = settings_in(tmp_path), host()
+    settings, name = settings_in(tmp_path, http_port=8080, https_port=8443), host()
     api = await connect(cluster_kubeconfig)
     keys = [Key(await make_project(api, prefix), "shop") for prefix in ("one", "other")]
     for key in keys:

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -166,12 +166,6 @@ async def make_class(kubeconfig: Path) -> None:
                 "spec": {"controller": "traefik.io/ingress-controller"},
             }
             await api.create(manifest, manager="test")
-
-
-@pytest.fixture
-async def api(cluster_kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(cluster_kubeconfig) as door:
-        yield door
 
 
 @pytest.fixture

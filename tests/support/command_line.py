@@ -20,6 +20,7 @@ from paas.kube.errors import AlreadyExists
 
 T = TypeVar("T")
 URL = "https://paas.apps.localhost:8443"
+CA = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Person:
         return self.cluster(work)
 
 
-def install(kubeconfig: Path, ca: str) -> None:
+def install(kubeconfig: Path) -> None:
     """CRDs and what clients read of the platform; no process of it runs."""
 
     async def work() -> None:
@@ -103,7 +104,7 @@ def install(kubeconfig: Path, ca: str) -> None:
                 "kind": "ConfigMap",
                 "metadata": {"name": "paas-info", "namespace": names.SYSTEM_NAMESPACE},
                 "data": {
-                    "url": URL, "ca.crt": ca, "domain": "apps.localhost", "https-port": "8443",
+                    "url": URL, "ca.crt": CA, "domain": "apps.localhost", "https-port": "8443",
                     "http-port": "8080",
                 },
             }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,11 +13,28 @@ from paas.api.names import LABEL_PROJECT
 from paas.api.resources import SERVICEACCOUNT, Key, Manifest, Resource
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
+from paas.settings import Settings
+from tests.support.authority import new_authority
 
 KEY = "0123456789abcdef0123456789abcdef"
 """The credentials key of the tests."""
 API_SERVER = "https://kubernetes.default.svc"
 """Audience of tokens for the API server itself."""
+
+
+def settings_in(folder: Path, **more: Any) -> Settings:
+    """Settings of a platform with a CA for apps.test and a credentials key, whose files are in `folder`."""
+    certificate, key = new_authority(["apps.test"], now=datetime.now(UTC))
+    files = {"ca.crt": certificate, "ca.key": key, "credentials.key": f"{KEY}\n".encode()}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    given: dict[str, Any] = {
+        "domain": "apps.test",
+        "ca_file": folder / "ca.crt",
+        "ca_key_file": folder / "ca.key",
+        "credentials_key_file": folder / "credentials.key",
+    }
+    return Settings(**{**given, **more})
 
 
 async def connect(kubeconfig: Path) -> Cluster:

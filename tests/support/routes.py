@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 from paas.api.resources import Manifest
@@ -11,26 +9,12 @@ from paas.kube.cluster import Cluster
 from paas.kube.view import View
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
-from tests.support.authority import new_authority
 
 REDIRECT = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
 
 
 def controllers(cluster: Cluster, view: View, chosen: Settings) -> list[RoutesController]:
     return [RoutesController(cluster=cluster, view=view, settings=chosen)]
-
-
-def settings_in(folder: Path) -> Settings:
-    certificate, key = new_authority(["apps.test"], now=datetime.now(UTC))
-    (folder / "ca.crt").write_bytes(certificate)
-    (folder / "ca.key").write_bytes(key)
-    return Settings(
-        domain="apps.test",
-        http_port=8080,
-        https_port=8443,
-        ca_file=folder / "ca.crt",
-        ca_key_file=folder / "ca.key",
-    )
 
 
 def route(name: str, project: str, **spec: object) -> Manifest:
