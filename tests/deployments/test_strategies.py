@@ -25,6 +25,18 @@ def test_rolling_has_one_step_and_says_so() -> None:
     assert cluster.deployment["spec"]["progressDeadlineSeconds"] == 600
 
 
+def test_rolling_is_as_its_parameters_say() -> None:
+    cluster = FakeCluster()
+    params = {"maxSurge": 2, "maxUnavailable": 1, "timeoutSeconds": 90}
+    strategy = {"type": "Rolling", "rollingParams": params}
+    spec = DeploymentConfigSpec.model_validate({**cluster.dc["spec"], "strategy": strategy})
+    (step,) = strategies.steps(
+        cluster.dc, spec, Revision(1, RevisionData(template=cluster.dc["spec"]["template"]))
+    )
+    assert step.timeout_seconds == step.deployment["spec"]["progressDeadlineSeconds"] == 90
+    assert step.deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 2, "maxUnavailable": 1}
+
+
 def test_the_next_step_is_a_verdict_of_its_own_and_the_last_one_ends_the_rollout() -> None:
     with two_steps() as strategy:
         cluster = FakeCluster(strategy=strategy).image("a").settle()

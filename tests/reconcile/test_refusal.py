@@ -54,10 +54,13 @@ CREATE = Create(manifest(), owner_uid="1")
         (403, RIGHTS, Cause.RIGHTS),
         (422, POLICY, Cause.POLICY),
         (400, 'admission webhook "x" denied the request: no', Cause.POLICY),
+        (403, 'pods "a" is forbidden: a Pod cannot run as root', Cause.POLICY),
+        (403, 'no more than 3 of resource "jobs" here', Cause.POLICY),
         (403, "maximum cpu usage per Container is 1, but limit is 2", Cause.POLICY),
         (422, "spec.template.spec.containers[0].name: Required value", Cause.INVALID),
         (413, "Request entity too large", Cause.INVALID),
         (500, "failed to create typed patch object: .spec.replica: not declared", Cause.INVALID),
+        (500, "unable to convert unstructured object to apps/v1, Kind=Deployment", Cause.INVALID),
     ],
 )  # fmt: skip
 def test_answers_about_what_was_asked_are_refusals(status: int, message: str, cause: Cause) -> None:
@@ -71,6 +74,7 @@ def test_answers_about_what_was_asked_are_refusals(status: int, message: str, ca
     [
         (401, "Unauthorized"),
         (404, 'namespaces "demo" not found'),
+        (408, "the request did not come in time"),
         (409, "the object has been modified"),
         (410, "too old resource version"),
         (429, "too many requests"),
@@ -216,3 +220,14 @@ def test_a_refused_secret_does_not_show_its_values(field: str) -> None:
     assert plain not in found.words
     assert encoded not in found.words
     assert "data[password]: Invalid value" in found.words
+
+
+@pytest.mark.parametrize("action", [Apply, Create])
+def test_of_a_secret_s_values_no_part_is_shown(action: type[Apply] | type[Create]) -> None:
+    """One value begins like another; one is empty, one is no text and one no base64."""
+    data = {"none": "", "bytes": "//79", "broken": "!", "short": "cGFzcw==", "long": "cGFzc3dvcmQ="}
+    given = manifest("Secret") | {"data": data}
+    asked = Apply(given) if action is Apply else Create(given, owner_uid="1")
+    found = of_answer(asked, ApiError(422, "Invalid", 'data: Invalid value: "password", not //79'))
+    assert found is not None
+    assert found.words == 'data: Invalid value: "(hidden)", not (hidden)'

@@ -169,3 +169,9 @@ def test_what_an_intent_needs_and_what_the_dialect_lacks(changes, features, lack
 def test_every_feature_that_is_lacking_comes_with_what_to_do():
     assert set(INSTEAD) == set(Feature)
     assert refusal((Feature.PASSTHROUGH,)) == "tls.termination passthrough is not supported yet; use edge"
+
+
+def test_what_the_dialect_cannot_do_is_not_rendered_in_part():
+    """One of two backends would get all requests."""
+    with pytest.raises(ValueError, match="too many values"):
+        DIALECT.render(route(), intent(backends=TWO), SETTINGS)

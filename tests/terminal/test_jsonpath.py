@@ -151,6 +151,11 @@ def test_what_cannot_be_read_is_refused(text: str) -> None:
         Template(text)
 
 
+def test_a_slice_that_does_not_move_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(BadTemplate, match="step 0"):
+        Template("{.a[0:4:0]}")
+
+
 @pytest.mark.parametrize("text", [".a b", ".a}", ".a=1", ""])
 def test_a_path_is_nothing_but_a_path(text: str) -> None:
     with pytest.raises(BadTemplate):
