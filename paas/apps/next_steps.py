@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -38,7 +39,7 @@ def _for_source(summary: AppSummary) -> list[NextStep]:
         return []
     return [
         NextStep(
-            command=f"git push paas {source.branch or 'HEAD'}",
+            command=f"git push paas {shlex.quote(source.branch or 'HEAD')}",
             note=f"paas git-remote {source.build_config} sets the remote",
         )
         for source in summary.sources

@@ -1,12 +1,15 @@
 """What the shell completes from the cluster: kinds, names of each kind, applications, projects.
 
 It must be quick and never disturb: whatever goes wrong, and after a second and a half, it offers nothing.
+Names come from whoever may create objects, and the shell reads what is offered as its own language: zsh
+evaluates it, bash puts it into the line as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +27,8 @@ WITHIN: Final = 1.5
 """Seconds that a person waits for a completion."""
 LIMIT: Final = 500
 NAMES_ONLY: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=-]*", re.ASCII)
+"""Words that no shell takes for more than a word, and no command for an option."""
 PARAMETERS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("status",): ("name", "dc"),
     ("logs",): ("what", "logs"),
@@ -106,7 +111,7 @@ async def _asked(given: Mapping[str, Any], what: str, words: Sequence[str], inco
     async with await connect(kubeconfig, context=given["context"]) as cluster:
         project = given["namespace"] or cluster.namespace
         found = await words_for(cluster, project, what, words, incomplete)
-    return sorted({word for word in found if word.startswith(incomplete)})
+    return sorted({word for word in found if word.startswith(incomplete) and _PLAIN.fullmatch(word)})
 
 
 async def words_for(

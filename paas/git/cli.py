@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ async def git_remote(
     clone = clones.find(folder)
     repository = await connect(session, clone, key, remote)
     session.print(f"remote {remote} is {repository}")
-    session.say(f"next: git push {remote} {clones.branch(clone) or 'HEAD:main'}")
+    session.say(f"next: git push {remote} {shlex.quote(clones.branch(clone) or 'HEAD:main')}")
     return None
 
 

@@ -3,6 +3,7 @@ makes words. Pure."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from paas.api.build_request import BuildRequest
@@ -22,7 +23,7 @@ def outcome(key: Key, what: Outcome) -> list[str]:
         case Stored(branch, deploying):
             return [
                 step(f"Stored {branch}; no build, because {branch} does not deploy: {deploying} does"),
-                detail(f"To deploy these commits: git push paas {branch}:{deploying}"),
+                detail(f"To deploy these commits: git push paas {shlex.quote(f'{branch}:{deploying}')}"),
                 detail(
                     f"To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}"
                 ),

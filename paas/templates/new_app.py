@@ -108,7 +108,7 @@ def _hosted(wanted: Wanted, project: str, env: tuple[tuple[str, str], ...]) -> F
     if wanted.context_dir is not None and clone.below:
         raise usage(
             "--context-dir and a folder below the repository's top exclude each other",
-            hint=f"paas new-app {shlex.quote(str(clone.root))} --context-dir {wanted.context_dir}",
+            hint=shlex.join(("paas", "new-app", str(clone.root), "--context-dir", wanted.context_dir)),
         )
     context_dir = wanted.context_dir or clone.below or None
     branch = wanted.ref or clones.branch(clone)
@@ -336,4 +336,4 @@ def next_steps(found: Found, *, remote: str, server: str) -> list[str]:
     lines = [f"The clone has the remote {remote} now; git gets its password from your kubeconfig."]
     if not clones.has_commits(found.clone):
         lines.append("Commit first: git add . && git commit -m 'First version'")
-    return [*lines, f"Deploy it: git push {remote} {found.branch}", look]
+    return [*lines, f"Deploy it: git push {remote} {shlex.quote(found.branch or 'HEAD')}", look]

@@ -142,11 +142,6 @@ class Session:
         if self._cluster is not None:
             await self._cluster.close()
 
-    def flags(self) -> str:
-        """The connection's options as typed, for commands that hints repeat (with a leading space)."""
-        given = [("-n", self.namespace), ("--context", self.context), ("--kubeconfig", self.kubeconfig)]
-        return "".join(f" {flag} {value}" for flag, value in given if value)
-
     def print(self, text: str = "") -> None:
         """One line (or several) of data."""
         self.write(text + "\n")

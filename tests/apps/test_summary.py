@@ -430,3 +430,9 @@ def test_pods_that_a_route_does_not_reach_do_not_answer_for_it() -> None:
     parts["deployment_configs"].append({**other, "metadata": {**other["metadata"], "name": "worker"}})
     assert backend_of(AppSnapshot("demo", **parts, pods=[worker])) == Backend.NOT_READY
     assert backend_of(AppSnapshot("demo", routes=[ROUTE], pods=[worker])) == Backend.UNKNOWN
+
+
+def test_a_branch_is_quoted_in_the_command_that_pushes_it() -> None:
+    config = {**CONFIG, "spec": {"source": {"git": {"ref": "main;id>$(x)"}}}}
+    lines = describe(AppSnapshot("demo", build_configs=[config]), "shop", now=NOW)
+    assert "  next     git push paas 'main;id>$(x)'   (paas git-remote shop sets the remote)" in lines

@@ -7,7 +7,7 @@ import pytest
 from paas.api.build import Person, TriggerType
 from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
-from paas.git.push import Built
+from paas.git.push import Built, Stored
 from paas.git.push_messages import outcome
 
 ACCOUNT = "system:serviceaccount:demo"
@@ -34,3 +34,11 @@ def test_the_first_line_names_a_person(user: str | None, author: Person | None, 
     )  # fmt: skip
     first = outcome(Key("demo", "shop"), Built("main", request, (), {}))[0]
     assert first == f'-----> Received main 3f2c9ab "Fix login" ({said})'
+
+
+def test_branches_are_quoted_in_the_command_that_deploys_them() -> None:
+    lines = outcome(Key("demo", "shop"), Stored("new", "main;id>$(x)"))
+    assert "       To deploy these commits: git push paas 'new:main;id>$(x)'" in lines
+    assert "       To deploy these commits: git push paas new:main" in outcome(
+        Key("demo", "shop"), Stored("new", "main")
+    )
