@@ -29,12 +29,12 @@ from paas.api.buildconfig import (
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, JOB, SECRET, Key, Manifest, key_of
 from paas.builds import prune, run_policy
-from paas.builds.advance import RETRIABLE, advance
+from paas.builds.advance import RETRIABLE, WAIT_RECHECK, advance
 from paas.builds.job import job_name
 from paas.builds.snapshot import Observed, ObservedBuild, phase_of, started
 from paas.fetch.request import repository_path
 from paas.reconcile.conditions import Wanted
-from paas.reconcile.plan import Action, Delete, Effect, Plan
+from paas.reconcile.plan import Action, Delete, Effect, Plan, Requeue
 from paas.reconcile.refusal import Refusal, concerning
 from paas.reconcile.status import Blocker, ConditionTable, generation_of, refused
 from paas.settings import Settings
@@ -73,6 +73,8 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     if again is not None:
         actions.append(_repeat(observed.key, again))
     actions += _first_build(observed, config, spec)
+    if observed.source_secret_missing:
+        actions.append(Requeue(WAIT_RECHECK))
     return Plan.of(actions)
 
 

@@ -21,8 +21,9 @@ from paas.settings import Settings
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 BASELINE: Final = "baseline"
 
-KEY_RECHECK: Final = 15.0
-"""Seconds after which to look again for the credential key: files are not watched."""
+RECHECK: Final = 15.0
+"""Seconds after which to look again for the credential key, or at what has a name of ours: files and the
+objects of others are not watched."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,11 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
             f"delete them, and the platform makes its own"
         )
         blocker = Blocker(Reason.NAME_TAKEN, text)
+        actions.append(Requeue(RECHECK))
     elif password is None:
         text = "the platform's credential key cannot be read; fix it with: paas up, or paas install"
         blocker = Blocker(Reason.KEY_UNREADABLE, text)
-        actions.append(Requeue(KEY_RECHECK))
+        actions.append(Requeue(RECHECK))
     elif observed.refusals:
         blocker = refused(observed.refusals[0], namespace=namespace["metadata"]["name"])
     elif account is None:

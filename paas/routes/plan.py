@@ -30,6 +30,8 @@ from paas.settings import Settings
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which a certificate that was asked for is looked at."""
+_NAME_RECHECK: Final = 15.0
+"""Seconds after which a taken name is looked at again: objects of others are not watched."""
 _LONGEST: Final = 86400.0
 
 
@@ -116,6 +118,8 @@ class _Decision:
             actions += self._certificate(intent)
             actions += [apply for apply in applies if apply is not None]
             actions += self._leftovers(keep=wanted)
+        else:
+            actions.append(Requeue(_NAME_RECHECK))
         certificate = status.certificate(self.snapshot, self.host, now=self.now, settings=self.settings)
         external = self.settings.external_http_url if spec.tls is None else self.settings.external_url
         url = f"{external(self.host)}{spec.path or ''}"

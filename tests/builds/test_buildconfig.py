@@ -6,7 +6,8 @@ import pytest
 
 from paas.api.build import TriggerType
 from paas.api.buildconfig import ANNOTATION_PAUSED, TRIGGERS_KEPT
-from paas.reconcile.plan import Delete
+from paas.builds.advance import WAIT_RECHECK
+from paas.reconcile.plan import Delete, Requeue
 from tests.builds.fake_cluster import FakeCluster, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git"}}
@@ -43,7 +44,9 @@ def test_a_missing_source_secret_or_stream_is_said_with_what_to_do() -> None:
     assert status == "False"
     assert "'login'" in message
     assert "username and password" in message
+    assert Requeue(WAIT_RECHECK) in cluster.step().actions, "Secrets are not watched"
     cluster.source_secret_missing = False
+    assert not any(isinstance(action, Requeue) for action in cluster.step().actions)
     cluster.streams.clear()
     cluster.settle()
     assert condition(cluster, "Ready")[:2] == ("False", "InvalidOutputReference")

@@ -108,6 +108,13 @@ CASES = [
         {"replicas": 1, "template": TEMPLATE, "triggers": [{"type": "ConfigChange"}]},
         refused="ControllerRevision shop-1",
     ),
+    Case(
+        DEPLOYMENTCONFIG,
+        "shop",
+        "deployments.apps",
+        {"replicas": 1, "template": TEMPLATE, "triggers": [{"type": "ConfigChange"}]},
+        refused="Deployment shop",
+    ),
     Case(ROUTE, "shop", "ingresses.networking.k8s.io", {"to": {"name": "shop"}}, refused="Ingress shop"),
     Case(
         ROUTE,

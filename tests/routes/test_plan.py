@@ -148,6 +148,7 @@ def test_a_foreign_ingress_under_a_name_is_left_alone_and_said(name):
     assert not [action for action in result.actions if isinstance(action, (Apply, Delete))]
     (after,) = applied(result, snapshot)
     assert conditions(after)["Stalled"] == ("True", "NameTaken")
+    assert planned(after).actions == (Requeue(15),), "the objects of others are not watched"
     assert f"kubectl delete ingress {name}" in str(after.route["status"])
 
 
@@ -203,6 +204,7 @@ def test_a_foreign_secret_under_the_name_is_left_alone():
     assert not [action for action in result.actions if isinstance(action, (IssueCertificate, Apply))]
     (after,) = applied(result, snapshot)
     assert conditions(after)["Ready"] == ("False", "NameTaken")
+    assert planned(after, host=DEEP).actions == (Requeue(15),), "the objects of others are not watched"
 
 
 def test_a_host_beyond_the_domain_is_admitted_but_has_no_certificate():
