@@ -10,6 +10,7 @@ it was refused: nothing in the plan may depend on its success.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -120,7 +121,10 @@ def _without_secrets(text: str, action: Action) -> str:
         return text
     encoded = [str(value) for value in (action.manifest.get("data") or {}).values()]
     plain = [str(value) for value in (action.manifest.get("stringData") or {}).values()]
-    for value in sorted({*encoded, *plain, *map(_decoded, encoded)}, key=len, reverse=True):
+    values = {*encoded, *plain, *map(_decoded, encoded)}
+    # what is quoted has its line ends and quotes escaped
+    quoted = {json.dumps(value, ensure_ascii=False)[1:-1] for value in values}
+    for value in sorted(values | quoted, key=len, reverse=True):
         if value:
             text = text.replace(value, "(hidden)")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -231,3 +232,18 @@ def test_of_a_secret_s_values_no_part_is_shown(action: type[Apply] | type[Create
     found = of_answer(asked, ApiError(422, "Invalid", 'data: Invalid value: "password", not //79'))
     assert found is not None
     assert found.words == 'data: Invalid value: "(hidden)", not (hidden)'
+
+
+def test_a_value_that_is_quoted_in_the_answer_is_hidden_too() -> None:
+    key = '-----BEGIN KEY-----\nab"c\n-----END KEY-----\n'
+    secret = manifest("Secret") | {"stringData": {"tls.key": key}}
+    said = 'Secret "a" is invalid: data[tls.key]: Invalid value: ' + json.dumps(key)
+    found = of_answer(Create(secret, owner_uid="1"), ApiError(422, "Invalid", said))
+    assert found is not None
+    assert found.words == 'Secret "a" is invalid: data[tls.key]: Invalid value: "(hidden)"'
+
+
+def test_words_are_one_line_that_can_be_printed() -> None:
+    found = of_answer(CREATE, ApiError(422, "Invalid", "a\x1b[2K\r\nb\x9b\u202ec\x00 é\t."))
+    assert found is not None
+    assert found.words == "a[2K bc é"
