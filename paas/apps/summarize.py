@@ -189,7 +189,10 @@ def _backend(route: Manifest, own: AppSnapshot) -> Backend:
 
 
 def _stalled(obj: Manifest) -> Problem | None:
-    found = find(obj, Condition.STALLED)
+    """What keeps an object as it is: a person must act, or the platform cannot look after it."""
+    found, ready = find(obj, Condition.STALLED), find(obj, Condition.READY)
     if not found or found.get("status") != "True":
-        return None
+        if ready is None or ready.get("reason") != Reason.RECONCILE_FAILED:
+            return None
+        found = ready
     return Problem(reason=found.get("reason") or "", message=found.get("message") or "")

@@ -258,6 +258,15 @@ def test_a_failed_rollout_says_each_of_its_reasons_once() -> None:
     ]
 
 
+def test_what_the_platform_cannot_look_after_is_said() -> None:
+    failed = [{"type": "Ready", "status": "False", "reason": "ReconcileFailed", "message": "see the log"}]
+    config = deployment(rollout={"revision": 1, "phase": "Complete"}, conditions=failed)
+    source = {**CONFIG, "status": {"conditions": failed}}
+    snapshot = AppSnapshot("demo", build_configs=[source], deployment_configs=[config])
+    lines = describe(snapshot, "shop", now=NOW)
+    assert lines.count("           stalled: ReconcileFailed: see the log") == 2
+
+
 def test_what_is_stalled_although_its_rollout_failed_is_said() -> None:
     stalled = [{"type": "Stalled", "status": "True", "reason": "NameTaken", "message": "rename it"}]
     config = deployment(rollout={"revision": 1, "phase": "Failed", "message": "slow"}, conditions=stalled)
