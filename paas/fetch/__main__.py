@@ -9,7 +9,6 @@ Run as `python -m paas.fetch`; exit code 1 and a report with reason and message 
 
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import shutil
@@ -32,6 +31,7 @@ from paas.fetch.extract import Extraction, TooLarge, UnsafePath, log_source, unp
 from paas.fetch.image_labels import with_image_labels
 from paas.source.detect import Unbuildable, clean
 from paas.terminal import progress_lines
+from paas.web import basic
 
 TERMINATION_LOG: Final = Path("/dev/termination-log")
 REPORT_LIMIT: Final = 3500
@@ -119,9 +119,8 @@ def _hosted(wanted: contract.FetchRequest, inputs: Path, source: Path) -> None:
     """One try to get the archive of the commit from the server."""
     shutil.rmtree(source, ignore_errors=True)  # what an earlier try left
     password = (inputs / contract.PASSWORD_FILE).read_text()
-    login = base64.b64encode(f"{wanted.user}:{password}".encode()).decode()
     request = urllib.request.Request(  # noqa: S310 - the address is the platform's own
-        wanted.archive or "", headers={"Authorization": f"Basic {login}"}
+        wanted.archive or "", headers={"Authorization": basic.encoded(wanted.user or "", password)}
     )
     context = ssl.create_default_context(cafile=str(inputs / contract.CA_FILE))
     try:
