@@ -247,3 +247,23 @@ def test_words_are_one_line_that_can_be_printed() -> None:
     found = of_answer(CREATE, ApiError(422, "Invalid", "a\x1b[2K\r\nb\x9b\u202ec\x00 é\t."))
     assert found is not None
     assert found.words == "a[2K bc é"
+
+
+def test_what_an_effect_says_is_one_line_and_not_endless() -> None:
+    words = of_effect(Call("1"), EffectRefused("a\n  b. " + "x" * 5000)).words
+    assert words.startswith("a b. xxx")
+    assert len(words) == WORDS_LIMIT
+
+
+def test_another_cause_with_the_same_words_is_news() -> None:
+    it = Memory()
+    it.run(PLAN, refused=(NO,))
+    assert it.run(PLAN, refused=(Refusal(CREATE, Cause.POLICY, NO.words),)) == (True, False)
+
+
+def test_the_first_of_several_pauses_wakes_and_pauses_are_stretched() -> None:
+    memory, other = RefusalMemory(), Refusal(Call("1"), Cause.EFFECT, "no")
+    both = Plan((CREATE, Call("1")))
+    first = memory.settle(KEY, both, accepted=(), refused=(NO,), now=10, jitter=1.2)
+    assert first.due == pytest.approx(10.6)
+    assert memory.settle(KEY, both, accepted=(), refused=(other,), now=20).due == pytest.approx(10.6)

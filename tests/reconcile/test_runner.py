@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from paas.api.resources import Key, Manifest
+from paas.api.resources import Key, Manifest, Resource
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
 from paas.reconcile import backoff, failure, pace
-from paas.reconcile.controller import Controller
-from paas.reconcile.plan import Action, Create, Effect, Plan, PlanOutdated
+from paas.reconcile.controller import Controller, Watch, itself
+from paas.reconcile.plan import Action, Create, Effect, Plan, PlanOutdated, Requeue
 from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.reconcile.runner import Runner
 from paas.reconcile.status import Blocker
@@ -353,3 +353,185 @@ class Quoting(Wanting):
     def plan(self, observed: tuple[Refusal, ...], *, now: datetime, settings: Settings) -> Plan:
         said = " ".join(refusal.words for refusal in observed)
         return Plan((Create({**CHILD, "data": {"said": said}}, owner_uid="1"),))
+
+
+CONFIGMAP = Resource("", "v1", "ConfigMap", "configmaps", True)
+OTHER = Resource("", "v1", "Pod", "pods", True)
+
+
+class Watching(Wanting):
+    """Watches its ConfigMaps, creates one of them, and notes what its view has."""
+
+    name = "test-watching"
+    watches = (Watch(CONFIGMAP, itself),)
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door)
+        self.actions = (Create(FIRST, owner_uid="1"),)
+        self.viewed: list[Manifest | None] = []
+        self.gone = False
+
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...] | None:
+        self.viewed.append(self.view.get(CONFIGMAP, Key("n", "first")))
+        return None if self.gone else refusals
+
+
+class Stored(Door):
+    """A cluster that answers reads by `live`, and writes as version 2."""
+
+    def __init__(self, live: Manifest | None) -> None:
+        super().__init__()
+        self.live, self.reads = live, 0
+
+    async def create(self, manifest: Manifest, *, manager: str) -> Manifest:
+        return version(2)
+
+    async def get(self, resource: Resource, key: Key) -> Manifest | None:
+        self.reads += 1
+        return self.live
+
+
+def version(number: int) -> Manifest:
+    return {**FIRST, "metadata": {**FIRST["metadata"], "uid": "u", "resourceVersion": str(number)}}
+
+
+def test_only_events_of_what_it_watches_wake_a_controller() -> None:
+    async def woken() -> int:
+        runner = Runner(Watching(Door()))
+        runner.saw(OTHER, FIRST)
+        before = len(runner.queue)
+        runner.saw(CONFIGMAP, FIRST)
+        return len(runner.queue) - before if before == 0 else -1
+
+    assert asyncio.run(woken()) == 1
+
+
+async def test_a_gather_sees_the_write_before_it_though_no_event_came(monkeypatch: Any) -> None:
+    monkeypatch.setattr("paas.reconcile.runner.SEEN_WITHIN", 0.01)
+    door = Stored(version(2))
+    controller = Watching(door)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    assert (controller.viewed, door.reads) == ([None], 0), "there was no write before it"
+    await runner.reconcile(GOOD)
+    assert controller.viewed[1] is not None
+    assert controller.viewed[1]["metadata"]["resourceVersion"] == "2"
+    assert door.reads == 1
+
+
+async def test_what_was_written_and_deleted_since_is_not_seen(monkeypatch: Any) -> None:
+    monkeypatch.setattr("paas.reconcile.runner.SEEN_WITHIN", 0.01)
+    controller = Watching(Stored(None))
+    controller.view.put(CONFIGMAP, version(1))
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    await runner.reconcile(GOOD)
+    assert controller.viewed == [version(1), None]
+
+
+async def test_a_write_that_an_event_told_of_is_not_read_again() -> None:
+    door = Stored(version(2))
+    controller = Watching(door)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    controller.view.put(CONFIGMAP, version(2))
+    await runner.reconcile(GOOD)
+    assert door.reads == 0
+
+
+async def test_what_is_not_watched_is_not_waited_for() -> None:
+    door = Stored(version(2))
+    controller = Unwatching(door)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    await runner.reconcile(GOOD)
+    assert door.reads == 0
+
+
+class Unwatching(Watching):
+    watches = ()
+
+
+async def test_refusals_of_an_object_that_is_gone_are_forgotten() -> None:
+    controller = Watching(Door())
+    controller.actions = (Create(CHILD, owner_uid="1"),)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    controller.gone = True
+    assert await runner.reconcile(GOOD) == 0
+    controller.gone = False
+    await runner.reconcile(GOOD)
+    assert controller.told == [(), ()]
+
+
+async def test_a_key_whose_plan_asks_for_it_is_looked_at_again() -> None:
+    controller = Wanting(Door())
+    controller.actions = (Requeue(0),)
+    runner = Runner(controller)
+    await runner.reconcile(GOOD)
+    async with asyncio.timeout(5):
+        assert await runner.queue.get() == GOOD
+
+
+async def test_the_api_server_says_when_to_come_back_at_the_earliest(monkeypatch: Any) -> None:
+    door = Door()
+    door.answer = ApiError(429, "TooManyRequests", "later", retry_after=77)
+    runner = Runner(Wanting(door))
+    pauses: list[float] = []
+    monkeypatch.setattr(runner.queue, "add", lambda key, after=0.0: pauses.append(after))
+    await runner._reconcile(GOOD)
+    assert pauses == [77]
+
+
+async def test_failures_in_a_row_are_counted_until_it_goes_well() -> None:
+    door = Door()
+    door.answer = ApiError(503, "Busy", "later")
+    runner = Runner(Wanting(door))
+    for count in (1, 2, 3):
+        await runner._reconcile(GOOD)
+        assert runner._failures[GOOD] == count
+    door.full = False
+    await runner._reconcile(GOOD)
+    assert GOOD not in runner._failures
+
+
+async def test_a_runner_that_is_drained_ends_what_it_does_and_begins_nothing() -> None:
+    controller = Slow()
+    runner = Runner(controller)
+    async with working(runner), asyncio.timeout(5):
+        runner.queue.add(BAD)
+        await controller.begun.wait()
+        draining = asyncio.create_task(runner.drain(seconds=60))
+        await asyncio.sleep(0)
+        runner.queue.add(GOOD)
+        assert not draining.done()
+        controller.may_end.set()
+        await draining
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(runner.queue) == 0
+    assert controller.gathered == [BAD]
+
+
+async def test_a_drain_does_not_wait_longer_than_it_may() -> None:
+    controller = Slow()
+    runner = Runner(controller)
+    async with working(runner), asyncio.timeout(5):
+        runner.queue.add(BAD)
+        await controller.begun.wait()
+        await runner.drain(seconds=0.01)
+
+
+class Slow(Failing):
+    """Gathers until it may end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+        self.gathered: list[Key] = []
+
+    async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Key | None:
+        self.gathered.append(key)
+        self.begun.set()
+        await self.may_end.wait()
+        return None
