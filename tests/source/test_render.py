@@ -95,7 +95,7 @@ def test_a_template_that_grows_without_bounds_is_refused() -> None:
         render_buildpack(pack, {}, runtime_registry=REGISTRY)
 
 
-# -- provenance ------------------------------------------------------------------------------------------
+# -- labels of the image ---------------------------------------------------------------------------------
 def test_the_image_says_where_it_comes_from() -> None:
     text = with_image_labels(
         "FROM x\nRUN y",

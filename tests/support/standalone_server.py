@@ -1,6 +1,6 @@
 """The real server over a `FakeCluster`, as a process of its own that can be killed at a named point.
 
-python -m tests.support.standalone_server WORLD REPOSITORIES PORT_FILE [--kill POINT] [--limit BYTES]
+python -m tests.support.standalone_server CLUSTER REPOSITORIES PORT_FILE [--kill POINT] [--limit BYTES]
 """
 
 from __future__ import annotations
