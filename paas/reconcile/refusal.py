@@ -138,5 +138,6 @@ def _decoded(value: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """The text on one line and not endless, as the part of a sentence."""
-    return " ".join(text.split())[:WORDS_LIMIT].rstrip(" .;")
+    """The text on one line, printable and not endless, as the part of a sentence."""
+    line = " ".join(text.split())
+    return "".join(char for char in line if char.isprintable())[:WORDS_LIMIT].rstrip(" .;")
