@@ -79,6 +79,7 @@ async def test_a_fault_in_the_handling_of_a_failure_does_not_end_the_worker(monk
         runner.queue.add(BAD)
         runner.queue.add(GOOD)
         assert [await controller.done.get(), await controller.done.get()] == [BAD, GOOD]
+    assert runner.queue._due[BAD] - asyncio.get_running_loop().time() > backoff.LONGEST_PAUSE - 10
 
 
 CHILD = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n", "name": "child"}}
@@ -141,6 +142,15 @@ async def test_a_refusal_is_told_to_the_next_gather_and_what_follows_is_done_the
     await runner.reconcile(GOOD)
     assert controller.told == [(), ("exceeded quota: small",)]
     assert door.asked == ["child", "first"], "the plan knew, and the same is not asked again at once"
+
+
+async def test_what_is_refused_once_more_when_it_is_due_does_not_stop_what_follows(monkeypatch: Any) -> None:
+    door = Door()
+    runner = Runner(Wanting(door))
+    await runner.reconcile(GOOD)
+    monkeypatch.setattr(runner._refusals, "not_yet", lambda key, plan, now: frozenset())
+    await runner.reconcile(GOOD)
+    assert door.asked == ["child", "child", "first"]
 
 
 async def test_events_do_not_make_the_same_be_asked_again_before_it_is_due() -> None:
@@ -437,6 +447,18 @@ async def test_a_write_that_an_event_told_of_is_not_read_again() -> None:
     controller.view.put(CONFIGMAP, version(2))
     await runner.reconcile(GOOD)
     assert door.reads == 0
+
+
+async def test_of_several_writes_only_what_no_event_told_of_is_read(monkeypatch: Any) -> None:
+    monkeypatch.setattr("paas.reconcile.runner.SEEN_WITHIN", 0.01)
+    door = Stored(version(2))
+    controller = Watching(door)
+    runner = Runner(controller)
+    seen, unseen = Key("n", "first"), Key("n", "second")
+    controller.view.put(CONFIGMAP, version(2))
+    runner._written[GOOD] = {(CONFIGMAP, seen): 2, (CONFIGMAP, unseen): 2}
+    await runner.reconcile(GOOD)
+    assert door.reads == 1
 
 
 async def test_what_is_not_watched_is_not_waited_for() -> None:
