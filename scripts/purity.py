@@ -94,7 +94,7 @@ def _impurities(path: Path, libraries: frozenset[str], own: tuple[str, ...]) -> 
                 for alias in node.names:
                     if f"{module}.{alias.name}" not in libraries:
                         yield node.lineno, f"imports {module}.{alias.name}"
-            case ast.AsyncFunctionDef() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():
+            case ast.AsyncFunctionDef():
                 yield node.lineno, "awaits"
             case ast.Name(id=name) if name in BUILTINS:
                 yield node.lineno, f"uses {name}()"

@@ -103,6 +103,9 @@ IMPURE = {
     "from datetime import datetime\nNOW = datetime.now()": "reads the clock: datetime.now()",
     "import datetime\nCLOCK = datetime.datetime.utcnow": "reads the clock: datetime.utcnow()",
     "TEXT = open('/etc/hosts')": "uses open()",
+    "print('x')": "uses print()",
+    "TEXT = input()": "uses input()",
+    "from cryptography.fernet import Fernet\nKEY = Fernet.generate_key()": "is random: .generate_key()",
     "from pathlib import Path\nTEXT = Path('/').read_text()": "reads or writes files: .read_text()",
     "from cryptography.hazmat.primitives.asymmetric import ec\nKEY = ec.generate_private_key()": (
         "is random: .generate_private_key()"
@@ -116,7 +119,12 @@ def impure(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[set[st
     """What is said of a tree with a new module for each of `IMPURE`, and a list that is out of date."""
     planted = {f"paas/builds/new_{number}.py": f"{text}\n" for number, text in enumerate(IMPURE)}
     copy = plant(tree, tmp_path_factory.mktemp("impure") / "tree", planted)
+    (copy / "paas/builds/harmless.py").write_text("from urllib import parse\n")
+    (copy / "paas/builds/__init__.py").write_text("import os\n")
     (copy / "paas/shipped.py").write_text("")
+    listed = (copy / "pyproject.toml").read_text()
+    twice = '    "paas.api.crds",\n'
+    (copy / "pyproject.toml").write_text(listed.replace(twice, twice + twice))
     (copy / "paas/web/serving.py").unlink()
     return broken(copy)
 
@@ -135,7 +143,15 @@ def test_what_no_pure_module_does_is_found_in_a_new_one(
     [
         "paas.shipped is pure now: take it from the list of shells",
         "paas.web.serving, listed as a shell, is no module",
+        "the list of shells is not sorted, or names a module twice",
     ],
 )
 def test_the_list_of_shells_is_kept_up_to_date(impure: tuple[set[str], str], said: str) -> None:
     assert said in impure[1]
+
+
+def test_a_package_is_a_module_too_and_a_part_of_a_library_may_be_allowed(
+    impure: tuple[set[str], str],
+) -> None:
+    assert "paas.builds:1 imports os" in impure[1]
+    assert "paas.builds.harmless" not in impure[1]
