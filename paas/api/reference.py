@@ -21,7 +21,7 @@ from paas.api.resources import Manifest
 HEADER: Final = "<!-- Generated from the models by `make crds`; edit those. -->\n"
 NOT_SUPPORTED: Final = "not supported yet"
 UNBOUNDED: Final = frozenset({64, 4096})
-"""Maxima that `api.crds` gives to everything without one of its own: not worth a word."""
+"""Maxima that `api.crds` sets where a field has none: the pages leave them out."""
 
 
 @dataclass(frozen=True)

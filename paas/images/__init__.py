@@ -1,1 +1,1 @@
-"""Image streams: what was built, by digest, newest first; and who may read or write the registry."""
+"""Image streams: what was built, by digest, newest first."""

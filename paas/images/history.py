@@ -76,9 +76,10 @@ def merge(
 
 
 def _in_time(outputs: Iterable[Output]) -> list[Output]:
-    """Sorted by completion, without the Builds that one with a higher number had overtaken by then:
-    dropping them here, and not only against the history, keeps them out when the overtaker's item has
-    fallen off the history's end."""
+    """Sorted by completion, without each Build that ended after one with a higher number.
+
+    They are dropped here, and not only by comparison with the history: the item of the higher number may no
+    longer be in the history, which has an end."""
     ordered = sorted(outputs, key=lambda done: (done.completed, done.build_config_uid, done.number))
     highest: dict[tuple[str, str], int] = {}
     kept = []

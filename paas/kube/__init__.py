@@ -1,1 +1,1 @@
-"""What every kind shares: names, metadata, conditions, plans, and the one door to the API server."""
+"""The one door to the API server: client, watches, view, lease, discovery, and why a pod does not run."""

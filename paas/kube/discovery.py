@@ -74,7 +74,7 @@ def _kept(name: str) -> list[Served] | None:
 
 
 def _served(data: Any) -> Served:
-    """Raises TypeError, KeyError when the data is none."""
+    """One of the kept answer. Raises TypeError, KeyError when it is damaged."""
     resource = Resource(**data["resource"])
     words = (data["singular"], *data["short_names"], *data["verbs"])
     texts = (resource.group, resource.version, resource.kind, resource.plural, *words)

@@ -36,7 +36,7 @@ def _its_namespace(child: Manifest, view: View) -> Iterable[Key]:
 
 
 class ProjectsController(Controller[Observed]):
-    """Gives every project what it is due."""
+    """Gives every project its default objects."""
 
     name = "paas-projects"
     watches = (

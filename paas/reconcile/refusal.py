@@ -1,7 +1,8 @@
 """What the API server, or an effect on the outside, refused: data that the next plan turns into a condition.
 
 A refusal is about what was asked for and stays until something changes: a full quota, a policy, an invalid
-field, a missing right. That the API server is busy, away, or has moved on is none, and is tried again.
+field, a missing right. It is no refusal that the API server is busy, does not answer, or has a newer object:
+that is tried again.
 
 A plan that is told of a refusal asks for the same again as long as it is wanted, and says in the status that
 it was refused: nothing in the plan may depend on its success.
@@ -25,7 +26,7 @@ Subject = tuple[str, str, str]
 WORDS_LIMIT: Final = 1000
 """Characters kept of what was said."""
 _NOT_ABOUT_THE_REQUEST: Final = frozenset({401, 404, 408, 409, 410, 429})
-"""Answers that come of who asks and when: expired credentials, something gone or new, a busy server."""
+"""Answers that depend on who asks and when: expired credentials, something gone or new, a busy server."""
 _UNTYPED: Final = ("failed to create typed patch object", "unable to convert unstructured object")
 """Parts of the answers (500) of server-side apply to a field that is unknown or not of its type."""
 _GOING_AWAY: Final = "because it is being terminated"

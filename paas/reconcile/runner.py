@@ -64,7 +64,7 @@ class Runner:
                 if not self._stopping:
                     await self._reconcile(key)
             except Exception:
-                # A worker that ends is missed by nobody, and with the last one the controller is dead.
+                # Nobody starts a worker again that ended, and without workers the controller does nothing.
                 logger.exception("%s %s: the failure could not be handled", self.controller.name, key)
                 self.queue.add(key, after=backoff.LONGEST_PAUSE)
             finally:

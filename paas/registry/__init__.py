@@ -1,1 +1,1 @@
-"""The image registry: references, client, tokens."""
+"""The image registry: references, client, and who may read or write it."""

@@ -109,7 +109,7 @@ def due(user: User, repository: str) -> frozenset[str]:
 
 
 def granted(user: User, asked: Iterable[Scope]) -> tuple[Scope, ...]:
-    """The intersection of what is asked and what is due."""
+    """What is asked for, as far as this user may have it."""
     grants = []
     for scope in asked:
         actions = scope.actions & due(user, scope.name)
