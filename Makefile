@@ -48,7 +48,7 @@ test: test-unit test-integration test-e2e ## everything: pure, on a real API ser
 
 .PHONY: test-unit
 test-unit: $(SYNCED) ## pure tests, seconds
-	$(BIN)/pytest -m "not integration and not e2e"
+	$(BIN)/pytest -n auto --dist worksteal -m "not integration and not e2e"
 
 .PHONY: test-integration
 test-integration: $(SYNCED) ## real git, registry, Traefik; controllers against a real etcd and kube-apiserver

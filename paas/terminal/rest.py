@@ -136,9 +136,9 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
     if any(path.is_file() for path in files):
         try:
             login = load(kubeconfig, context=context)
-        except NoSuchContext as problem:
-            raise _without_context(problem, given=context) from problem
         except KubeconfigError as problem:
+            if isinstance(problem, NoSuchContext) and (context or problem.known):
+                raise _without_context(problem, given=context) from problem
             raise ClusterUnreachable(f"no usable kubeconfig: {problem}") from problem
         if not login.proxied and (login.token is not None or login.certificate is not None):
             return Cluster(
@@ -156,11 +156,11 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
 def _without_context(problem: NoSuchContext, *, given: str | None) -> Problem:
     """What to type instead of a context that is not there."""
     close = get_close_matches(given or "", problem.known, n=1)
-    if given and close:
+    if close:
         hint = f"did you mean --context {close[0]}?"
     elif problem.known:
         listed = ", ".join(problem.known[:10])
         hint = f"give --context one of: {listed}" + ("" if given else "; or: kubectl config use-context NAME")
     else:
         hint = "choose another file with --kubeconfig, or: export KUBECONFIG=FILE"
-    return Problem(str(problem), hint=hint, code=ExitCode.NOT_FOUND)
+    return Problem(str(problem), hint=hint, code=ExitCode.NOT_FOUND if given else ExitCode.FAILED)

@@ -4,7 +4,6 @@ the kubelet make of it. Whatever must never be done, such as applying a blank im
 from __future__ import annotations
 
 import contextlib
-import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from paas.reconcile import meta
 from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Plan, Requeue, Status
 from paas.reconcile.refusal import Cause, Refusal
 from tests.support import documented
+from tests.support.json_copy import copied
 from tests.support.refusing import Refusing
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ class TwoSteps:
 
     def steps(self, dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> Sequence[Step]:
         (last,) = Rolling().steps(dc, spec, revision)
-        deployment = copy.deepcopy(last.deployment)
+        deployment = copied(last.deployment)
         deployment["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": 1, "maxUnavailable": 0}
         return Step(self.FIRST, deployment, last.timeout_seconds), last
 
@@ -232,11 +232,11 @@ class FakeCluster:
     def observe(self) -> Snapshot | Unreadable:
         """As the controller gathers: pods and the answer to a dry run only when somebody asks."""
         observed = parse(
-            copy.deepcopy(self.dc),
-            deployment=copy.deepcopy(self.deployment),
-            revisions=copy.deepcopy(list(self.revisions.values())),
-            streams=copy.deepcopy(self.streams),
-            autoscalers=copy.deepcopy(self.autoscalers),
+            copied(self.dc),
+            deployment=copied(self.deployment),
+            revisions=copied(list(self.revisions.values())),
+            streams=copied(self.streams),
+            autoscalers=copied(self.autoscalers),
         )
         if isinstance(observed, Unreadable):
             return observed
@@ -246,7 +246,7 @@ class FakeCluster:
             taken = holder is not None and not meta.owned_by(holder, observed.uid)
             observed = replace(observed, next_name_taken=taken)
         if revision_of_pods(observed, now=self.now) is not None:
-            observed = replace(observed, pods=tuple(copy.deepcopy(self.pods)))
+            observed = replace(observed, pods=tuple(copied(self.pods)))
         if (wanted := untested_deployment(observed)) is not None:
             said = self.refusal and Refusal(Apply(wanted), self.refusal_cause, self.refusal)
             observed = replace(observed, refusal=said or None)
@@ -282,7 +282,7 @@ class FakeCluster:
     def go(self) -> FakeCluster:
         """Settle, with the Deployment controller and the kubelet doing their part."""
         for _ in range(6):
-            before = copy.deepcopy(self.settle().deployment)
+            before = copied(self.settle().deployment)
             if self.ready().deployment == before:
                 return self
         raise AssertionError("the Deployment does not come to rest")
@@ -294,20 +294,20 @@ class FakeCluster:
                 name = manifest["metadata"]["name"]
                 existing = self.revisions.get(name)
                 if existing is None:
-                    stored = copy.deepcopy(manifest)
+                    stored = copied(manifest)
                     stored["metadata"]["uid"] = next(self.uids)
                     self.revisions[name] = stored
                 else:
                     assert meta.owned_by(existing, action.owner_uid), "the plan should have seen it"
             case Apply(manifest, uid):
-                self._apply(copy.deepcopy(manifest), uid)
+                self._apply(copied(manifest), uid)
             case Delete(_, key, uid):
                 assert self.revisions[key.name]["metadata"]["uid"] == uid
                 del self.revisions[key.name]
             case Status(status=status):
                 DeploymentConfigStatus.model_validate(status)
                 documented.check("DeploymentConfig", status)
-                self.dc["status"] = copy.deepcopy(status)
+                self.dc["status"] = copied(status)
             case Event(reason=reason, message=message):
                 self.events.append((reason, message))
             case Requeue():

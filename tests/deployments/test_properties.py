@@ -3,7 +3,6 @@ reached, and the promises hold at every step."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -22,6 +21,7 @@ from paas.deployments import plan
 from paas.reconcile.plan import Apply, Status
 from tests.deployments.fake_cluster import CONFIG_CHANGE, FakeCluster, image_trigger, template, two_steps
 from tests.support.branches import every_branch
+from tests.support.json_copy import copied
 
 TRIGGERS: list[list[dict[str, Any]]] = [
     [CONFIG_CHANGE, image_trigger()],
@@ -170,7 +170,7 @@ class Everything(RuleBasedStateMachine):
         if odd == "deleted":
             cluster.deployment = None
         elif odd == "taken":
-            cluster.deployment = copy.deepcopy(FOREIGN)
+            cluster.deployment = copied(FOREIGN)
         elif odd == "autoscaler":
             cluster.autoscalers = (
                 [] if cluster.autoscalers else [{"metadata": {"name": "hpa", "namespace": "demo"}}]
@@ -205,7 +205,7 @@ class Everything(RuleBasedStateMachine):
             self.cluster.go()
 
     def step(self, actions: int | None) -> None:
-        before = copy.deepcopy(self.cluster.status)
+        before = copied(self.cluster.status)
         made = self.cluster.step(actions=actions)
         written = [action for action in made.actions if isinstance(action, Status)]
         applied = [action for action in made.actions if isinstance(action, Apply)]
@@ -221,7 +221,7 @@ class Everything(RuleBasedStateMachine):
         if not hasattr(self, "cluster"):
             return
         for name, revision in self.cluster.revisions.items():
-            known = self.frozen.setdefault(revision["metadata"]["uid"], copy.deepcopy(revision))
+            known = self.frozen.setdefault(revision["metadata"]["uid"], copied(revision))
             assert known == revision, "a revision is never changed"
             assert name == f"shop-{revision['revision']}"
         numbers = {revision["revision"] for revision in self.cluster.revisions.values()}
