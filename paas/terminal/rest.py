@@ -163,4 +163,4 @@ def _without_context(problem: NoSuchContext, *, given: str | None) -> Problem:
         hint = f"give --context one of: {listed}" + ("" if given else "; or: kubectl config use-context NAME")
     else:
         hint = "choose another file with --kubeconfig, or: export KUBECONFIG=FILE"
-    return Problem(str(problem), hint=hint, code=ExitCode.NOT_FOUND if given else ExitCode.FAILED)
+    return Problem(str(problem), hint=hint, code=ExitCode.NOT_FOUND)
