@@ -38,14 +38,14 @@ async def follow(
     cluster: Cluster, build: Manifest, *, wait: float = WAIT, rollout: bool = True
 ) -> AsyncGenerator[ProgressEvent, None]:
     """What happens to a Build from now on; the last event is its End. Without `rollout` it ends with the
-    build.
+    build, and reads no log.
 
     Raises ApiError when the reader may not see what it is about.
     """
     until = asyncio.get_running_loop().time() + wait
     try:
         last = build
-        async with aclosing(follow_to_its_end(cluster, build, until=until)) as building:
+        async with aclosing(follow_to_its_end(cluster, build, until=until, log=rollout)) as building:
             async for item in building:
                 if isinstance(item, dict):
                     last = item
@@ -70,7 +70,7 @@ async def follow(
 
 
 async def follow_to_its_end(
-    cluster: Cluster, build: Manifest, *, until: float | None = None
+    cluster: Cluster, build: Manifest, *, until: float | None = None, log: bool = True
 ) -> AsyncGenerator[ProgressEvent | Manifest, None]:
     """What happens until the Build is over; the last item is the Build as it was seen last."""
     namespace, name = build["metadata"]["namespace"], builds.name_of(build)
@@ -104,7 +104,7 @@ async def follow_to_its_end(
                 said.add(type(event))
                 yield event
             pod = (build.get("status") or {}).get("pod")
-            if pod and not asked:
+            if pod and log and not asked:
                 asked = reading = True
                 merge.add("log", build_log(cluster, Key(namespace, pod)))
             if builds.is_over(build) and not over:
@@ -114,7 +114,8 @@ async def follow_to_its_end(
                 grace = asyncio.get_running_loop().time() + LOG_GRACE
                 merge.until = grace if until is None else min(until, grace)
     if over:
-        yield progress.finished(build, logged=logged)
+        # without a log the end of it is not shown either
+        yield progress.finished(build, logged=logged or not log)
     yield build
 
 

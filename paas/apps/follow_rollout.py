@@ -36,6 +36,7 @@ from paas.kube.pods import PodProblem
 ROUTE_GRACE: Final = 30.0
 """Seconds that a new Route may take to be admitted after its pods are ready."""
 CRASH_LINES: Final = 10
+CRASH_LOG_SECONDS: Final = 10.0
 _WORST_FIRST: Final = (Result.ROLLOUT_FAILED, Result.GONE, Result.LIVE, Result.BUILT)
 
 
@@ -149,10 +150,11 @@ async def _crash_log(cluster: Cluster, pod: Manifest, problem: PodProblem, seen:
     restarted = any(container.restarts for container in pods.containers(pod))
     lines: list[str] = []
     try:
-        async for line in cluster.logs(key, tail=CRASH_LINES, previous=restarted):
-            lines.append(line)
-    except (ApiError, ClusterUnreachable):
-        pass  # the pod has gone; its reason is said
+        async with asyncio.timeout(CRASH_LOG_SECONDS):
+            async for line in cluster.logs(key, tail=CRASH_LINES, previous=restarted):
+                lines.append(line)
+    except (ApiError, ClusterUnreachable, TimeoutError):
+        pass  # the pod has gone, or its node does not answer; its reason is said
     return tuple(lines)
 
 

@@ -146,6 +146,12 @@ class Connection:
         limit = aiohttp.ClientTimeout(total=timeout, connect=10)
         response = await self.open(method, path, query, body, content_type, limit, accept)
         data = await self._rest_of(response)
-        if "json" not in response.headers.get("Content-Type", ""):
-            return data.decode(errors="replace")
-        return json.loads(data) if data else None
+        kind = response.headers.get("Content-Type", "")
+        try:
+            if "json" in kind:
+                return json.loads(data) if data else None
+        except ValueError as problem:
+            raise ClusterUnreachable(f"{self.host} answered with no JSON: {problem}") from problem
+        if "html" in kind:
+            raise ClusterUnreachable(f"{self.host} is no API server: it answered with a web page")
+        return data.decode(errors="replace")

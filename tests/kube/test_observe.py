@@ -73,11 +73,34 @@ async def test_an_answer_that_is_cut_off_is_no_answer(status: int, cut: Exceptio
     async def read() -> bytes:
         raise cut
 
+    with pytest.raises(ClusterUnreachable, match="https://cluster stopped answering"):
+        await connection(SimpleNamespace(status=status, headers={}, read=read)).request("GET", "/api")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("text/html; charset=utf-8", b"<html>log in", "is no API server: it answered with a web page"),
+        ("application/json", b'{"items": [', "answered with no JSON"),
+    ],
+)
+async def test_what_is_no_api_server_is_said_to_be_none(kind: str, body: bytes, said: str) -> None:
+    async def read() -> bytes:
+        return body
+
+    response = SimpleNamespace(status=200, headers={"Content-Type": kind}, read=read)
+    with pytest.raises(ClusterUnreachable, match=said):
+        await connection(response).request("GET", "/api")
+
+
+def connection(response: SimpleNamespace) -> Connection:
+    """One whose every request is answered like this."""
+    response.release = lambda: None
+
     async def param_serialize(*given: Any, **_: Any) -> tuple[str, str, dict[str, str], None, None]:
         return given[0], given[1], {}, None, None
 
     async def call_api(*_: Any, **__: Any) -> Any:
-        response = SimpleNamespace(status=status, headers={}, read=read, release=lambda: None)
         return SimpleNamespace(response=response)
 
     client = SimpleNamespace(
@@ -85,8 +108,7 @@ async def test_an_answer_that_is_cut_off_is_no_answer(status: int, cut: Exceptio
         param_serialize=param_serialize,
         call_api=call_api,
     )
-    with pytest.raises(ClusterUnreachable, match="https://cluster stopped answering"):
-        await Connection(client, namespace="demo").request("GET", "/api")
+    return Connection(client, namespace="demo")
 
 
 @pytest.mark.parametrize("line", [b'{"type": "ADDED", "obj', b"<html>log in\n"])
