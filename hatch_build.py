@@ -18,12 +18,39 @@ class CustomBuildHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
-        build_data["force_include"].update({name: f"paas/_shipped/{name}" for name in SHIPPED})
+        files = shipped_files(Path(self.root))
+        build_data["force_include"].update({name: f"paas/_shipped/{name}" for name in files})
         if commit := _commit(Path(self.root)):
             self._folder = tempfile.TemporaryDirectory()
             made = Path(self._folder.name) / "COMMIT"
             made.write_text(commit + "\n")
             build_data["force_include"][str(made)] = "paas/_shipped/COMMIT"
+
+
+def shipped_files(folder: Path) -> list[str]:
+    """The files to carry: those that are in the commit, as a file that merely lies there may be a secret.
+    Links are left out, since a wheel would carry what they lead to."""
+    known = _tracked(folder)
+    found = []
+    for name in SHIPPED:
+        top = folder / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            relative = path.relative_to(folder).as_posix()
+            if path.is_file() and not path.is_symlink() and (known is None or relative in known):
+                found.append(relative)
+    return found
+
+
+def _tracked(folder: Path) -> frozenset[str] | None:
+    """The files that git knows, or None outside of a checkout of this project."""
+    if not (folder / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(folder), "ls-files", "-z", "--", *SHIPPED]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return frozenset(listed.split("\0"))
 
 
 def _commit(folder: Path) -> str | None:
