@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -134,7 +135,7 @@ def test_watching_prints_changes_until_it_is_interrupted(
     printed: list[str] = []
     several = threading.Event()
 
-    def note(session: object, text: str) -> None:
+    def note(text: str) -> None:
         printed.append(text)
         if any("m-9" in line for line in printed) and not several.is_set():
             several.set()
@@ -142,8 +143,17 @@ def test_watching_prints_changes_until_it_is_interrupted(
         if "later" in text:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("paas.terminal.session.Session.write", note)
-    done = claims.paas("get", "pvc", "-w", "-o", form)
+    def never_printed(*_: object) -> None:
+        raise AssertionError(f"the watch does not end: {printed}")
+
+    monkeypatch.setattr("paas.terminal.session._out", note)
+    before = signal.signal(signal.SIGALRM, never_printed)
+    signal.alarm(60)
+    try:
+        done = claims.paas("get", "pvc", "-w", "-o", form)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
     assert (done.code, done.err) == (130, "")
     names = [line.split()[0] for line in "".join(printed).splitlines()]
     assert names.count("NAME") == (form == "table")
