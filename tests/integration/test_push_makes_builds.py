@@ -180,7 +180,7 @@ def test_pushes_become_builds_in_order(platform: Platform, project: str, clone: 
     assert spec["trigger"]["type"] == "Push"
     assert spec["trigger"]["user"] == f"system:serviceaccount:{project}:pusher"
     assert spec["revision"]["git"]["author"] == {"name": "Alice", "email": "alice@example.com"}
-    assert spec["revision"]["git"]["message"] == "Say hello\n"
+    assert spec["revision"]["git"]["message"] == "Say hello"
     assert spec["source"]["type"] == "Hosted"
     assert spec["dockerfile"].startswith("FROM scratch")
     assert len(spec["contentKey"]) == 64
