@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from paas.api.names import SERVICE_ACCOUNT_PUSHER, TOKEN_AUDIENCE
 from paas.api.resources import SERVICEACCOUNT
-from paas.terminal.kubeconfig import KubeconfigError, Login, load
+from paas.terminal.kubeconfig import KubeconfigError, Login, NoSuchContext, load
 
 LIFETIME = 3600
 """Seconds that a requested token lives."""
@@ -194,6 +194,16 @@ def same_place(url: str, asked: Mapping[str, str]) -> bool:
         return False
 
 
+def _hint(problem: Exception) -> str:
+    """What to type next. The clone names the context of the day on which it was connected."""
+    if isinstance(problem, Refused):
+        return problem.hint
+    if isinstance(problem, NoSuchContext) and problem.known:
+        listed = ", ".join(problem.known[:10])
+        return f"connect this clone again: paas git-remote NAME --context CONTEXT, with one of: {listed}"
+    return "check KUBECONFIG; paas kubeconfig prints one"
+
+
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run as git's helper: reads the request on stdin, answers on stdout, and ends the process."""
     parser = argparse.ArgumentParser(
@@ -223,9 +233,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
             sys.exit(0)
         token, expires = token_for(login, project, environment=os.environ)
     except (Refused, KubeconfigError, OSError, ValueError) as problem:
-        hint = (
-            problem.hint if isinstance(problem, Refused) else "check KUBECONFIG; paas kubeconfig prints one"
-        )
+        hint = _hint(problem)
         sys.stderr.write(f"error: no credential for {given.url} ({problem})\nhint: {hint}\n")
         sys.stdout.write("quit=1\n")
         sys.exit(0)

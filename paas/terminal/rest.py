@@ -160,7 +160,8 @@ def _without_context(problem: NoSuchContext, *, given: str | None) -> Problem:
         hint = f"did you mean --context {close[0]}?"
     elif problem.known:
         listed = ", ".join(problem.known[:10])
-        hint = f"give --context one of: {listed}" + ("" if given else "; or: kubectl config use-context NAME")
+        choose = "give --context" if given else "kubectl config use-context NAME, with"
+        hint = f"{choose} one of: {listed}"
     else:
         hint = "choose another file with --kubeconfig, or: export KUBECONFIG=FILE"
     return Problem(str(problem), hint=hint, code=ExitCode.NOT_FOUND)

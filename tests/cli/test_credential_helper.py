@@ -107,6 +107,17 @@ def test_a_failure_is_explained_and_git_is_told_to_stop(user: str, said: str, tm
     assert "Traceback" not in done.stderr
 
 
+def test_a_context_that_is_gone_names_those_that_are_there(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, "{token: t}")
+    got = ask("--url", URL, "--kubeconfig", config, "--context", "old", "get", folder=tmp_path)
+    assert got.stdout == "quit=1\n"
+    assert 'has no context "old"' in got.stderr
+    assert (
+        "hint: connect this clone again: paas git-remote NAME --context CONTEXT, with one of: " in got.stderr
+    )
+    assert "here" in got.stderr.splitlines()[-1]
+
+
 def test_a_kubeconfig_without_certificate_checks_is_refused(tmp_path: Path) -> None:
     config = kubeconfig(tmp_path, "{token: abc}")
     config.write_text(

@@ -54,8 +54,18 @@ def test_the_current_context_or_the_one_that_is_named(simple: Path) -> None:
     [
         (["--context", "z"], "a", 'has no context "z"', "give --context one of: admin-of-demo, b"),
         (["--context", "admin-demo"], "a", "has no context", "did you mean --context admin-of-demo?"),
-        ([], "z", 'has no context "z"', "--context one of: admin-of-demo, b; or: kubectl config use-context"),
-        ([], "", "has no current-context", "one of: admin-of-demo, b; or: kubectl config use-context NAME"),
+        (
+            [],
+            "z",
+            'has no context "z"',
+            "hint: kubectl config use-context NAME, with one of: admin-of-demo, b",
+        ),
+        (
+            [],
+            "",
+            "has no current-context",
+            "hint: kubectl config use-context NAME, with one of: admin-of-demo, b",
+        ),
     ],
 )
 def test_a_context_that_is_not_there_names_those_that_are(
