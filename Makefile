@@ -52,7 +52,7 @@ test-unit: $(SYNCED) ## pure tests, seconds
 
 .PHONY: test-integration
 test-integration: $(SYNCED) ## real git, registry, Traefik; controllers against a real etcd and kube-apiserver
-	$(BIN)/pytest -m integration
+	$(BIN)/pytest -n auto --dist loadfile -m integration
 
 .PHONY: test-e2e
 test-e2e: $(SYNCED) ## the whole path on an embedded cluster of its own
