@@ -47,7 +47,7 @@ lint: $(SYNCED) ## all of `make check` but the tests
 test: test-unit test-integration test-e2e ## everything: pure, on a real API server, on the whole cluster
 
 .PHONY: test-unit
-test-unit: $(SYNCED) ## pure tests, seconds
+test-unit: $(SYNCED) ## pure tests, about two minutes
 	$(BIN)/pytest -n auto --dist worksteal -m "not integration and not e2e"
 
 .PHONY: test-integration
