@@ -56,7 +56,11 @@ test-integration: $(SYNCED) ## real git, registry, Traefik; controllers against 
 
 .PHONY: test-e2e
 test-e2e: $(SYNCED) ## the whole path on an embedded cluster of its own
-	$(BIN)/pytest -m e2e tests/e2e
+	$(BIN)/pytest -m "e2e and not faults" tests/e2e
+
+.PHONY: test-faults
+test-faults: $(SYNCED) ## the further kills of the platform's processes, beside those of test-e2e
+	$(BIN)/pytest -m faults tests/e2e
 
 FROM ?= HEAD~1
 .PHONY: test-upgrade

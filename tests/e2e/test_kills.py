@@ -36,27 +36,34 @@ class Point:
         return f"{self.module.split('.')[1]}-{self.verb}-{self.resource.replace('/', '-')}-{self.nth}"
 
 
-POINTS = [
+ALWAYS = [
     Point(SERVER, "create", "builds"),
+    Point(OPERATOR, "create", "jobs"),
+    Point(OPERATOR, "patch", "deployments"),
+]
+FURTHER = [
     Point(SERVER, "create", "subjectaccessreviews", namespaced=False),
     Point(OPERATOR, "create", "secrets"),
-    Point(OPERATOR, "create", "jobs"),
     Point(OPERATOR, "patch", "builds/status", 1),
     Point(OPERATOR, "patch", "builds/status", 2),
     Point(OPERATOR, "patch", "builds/status", 3),
     Point(OPERATOR, "patch", "imagestreams/status"),
     Point(OPERATOR, "create", "controllerrevisions"),
     Point(OPERATOR, "patch", "deploymentconfigs/status", 1),
-    Point(OPERATOR, "patch", "deployments"),
     Point(OPERATOR, "patch", "deploymentconfigs/status", 3),
 ]
+"""Of the same kinds of write; `make test-faults` kills after these."""
 
 
 def user_of(module: str) -> str:
     return f"system:serviceaccount:paas-system:{module.split('.')[1]}"
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.id)
+@pytest.mark.parametrize(
+    "point",
+    [*ALWAYS, *(pytest.param(point, marks=pytest.mark.faults) for point in FURTHER)],
+    ids=lambda point: point.id,
+)
 def test_a_push_survives_a_kill(person: Person, app: Path, point: Point) -> None:
     seen = 0
 
