@@ -62,8 +62,8 @@ from paas.source import buildpacks
 logger = logging.getLogger(__name__)
 
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
-TAIL_LINES: Final = 60
-"""Lines read from the end of a failed container's log."""
+TAIL_LINES: Final = 500
+"""Lines read from the end of a failed container's log: enough to find the step that printed most of them."""
 TAIL_SECONDS: Final = 5.0
 
 

@@ -40,29 +40,28 @@ def last_instruction(log: str) -> str | None:
     """The Dockerfile instruction that was carried out last, as Kaniko logs it."""
     found = None
     for line in log.splitlines():
-        text = readable(line)
+        text = _informed(line)
         if re.match(r"(RUN|COPY|ADD|WORKDIR|USER|ENV|ONBUILD|SHELL|VOLUME|EXPOSE|CMD|ENTRYPOINT) ", text):
             found = text
     return _elided(found) if found else None
 
 
 def base_image(log: str) -> str | None:
-    """The base image that Kaniko asked a registry for last."""
+    """The image that Kaniko asked a registry for last."""
     found = None
     for line in log.splitlines():
-        match = re.match(r"Retrieving image manifest (\S+)", readable(line))
+        match = re.match(r"Retrieving image manifest (\S+)", _informed(line))
         if match is not None:
             found = match.group(1)
     return found
 
 
-def error_line(log: str) -> str | None:
-    """Kaniko's last word: the line in which it says what went wrong."""
-    for line in reversed(log.splitlines()):
-        text = readable(line)
-        if re.match(r"error (building|pushing|checking|resolving) |kaniko should only|Error: ", text):
-            return text
-    return None
+def _informed(line: str) -> str:
+    """What Kaniko itself logged in a line; '' in one that a step printed. A step may print without a line
+    end, so that Kaniko's part begins amid the line."""
+    start = line.rfind('time="')
+    match = _TEXT.match(line[start:]) if start >= 0 else None
+    return readable(line[start:]) if match is not None and match[1] == "info" else ""
 
 
 def _unquoted(text: str) -> str:

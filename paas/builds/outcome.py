@@ -19,7 +19,8 @@ from typing import Any, Final
 from paas.api.build import Phase
 from paas.api.names import Reason
 from paas.api.resources import Manifest
-from paas.builds import log
+from paas.builds import executor, log
+from paas.builds.executor import Ending, Kind
 from paas.builds.job import CONTEXT, FETCH, KANIKO
 from paas.fetch.request import SOURCE, FetchReport
 from paas.kube import pods
@@ -32,18 +33,14 @@ _LOST_REASONS: Final = {
     "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeAffinity",
     "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "OutOfpods",
 }  # fmt: skip
-_KILLED: Final = {2, 137, 143, 255}
-"""Exit codes of a container that was killed from outside: by SIGTERM as process 1, by SIGKILL, unknown."""
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_NOISE: Final = re.compile(
-    r"error building stage: |failed to optimize instructions: |"
-    r"unable to complete operation after \d+ attempts, last error: "
+_KILLED_STEP: Final = 137
+"""A shell's exit code for a command that SIGKILL ended."""
+MORE_MEMORY: Final = (
+    "as a rule it needs more memory than the limit: raise spec.resources.limits.memory of the BuildConfig"
 )
-_REGISTRY_SAYS_NO: Final = re.compile(
-    r"MANIFEST_UNKNOWN|NAME_UNKNOWN|UNAUTHORIZED|DENIED|not found|no such host|unexpected status code|"
-    r"authentication required|\b(?:GET|HEAD|Get|Head) \"?https?://|could not parse reference|"
-    r"connection refused|i/o timeout|image not found",
-)
+ERROR_WIDTH: Final = 300
+"""Characters of the executor's error in a message; the log has the rest."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +228,7 @@ def _fetch_failed(pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
         known = set(Reason)
         reason = Reason(report.reason) if report.reason in known else Reason.FETCH_SOURCE_FAILED
         return Failed(reason, report.message, None, ended.finished)
-    if ended.reason == "ContainerStatusUnknown" or ended.code in _KILLED:
+    if ended.reason == "ContainerStatusUnknown" or ended.code in executor.KILLED:
         return Lost(
             Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside; it is run again once"
         )
@@ -245,62 +242,92 @@ def _fetch_failed(pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
 
 
 def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> Verdict:
-    said = ended.message.strip()
-    text = tail or ("" if _DIGEST.fullmatch(said) else said)
-    error, finished = log.error_line(text) or "", ended.finished
-    code = ended.code
-    if re.search(r"exit status 137\b", error):
-        return _out_of_memory(text, ended)
-    if not error and (ended.reason == "ContainerStatusUnknown" or code in _KILLED):
+    # A digest in the termination message proves nothing: each layer that went to the cache leaves one.
+    said = "" if _DIGEST.fullmatch(ended.message.strip()) else ended.message
+    text, finished = tail or said, ended.finished
+    known = ended.reason != "ContainerStatusUnknown"
+    ending = executor.ending(text, ended.code, context=f"{CONTEXT}/{SOURCE}") if known else None
+    if ending is not None:
+        return replace(_why(ending, text, runtimes), snippet=log.snippet(text), finished=finished)
+    if not known or ended.code in executor.KILLED:
         return Lost(
             Reason.BUILD_POD_DELETED,
-            f"the build was stopped from outside (exit code {code}); it is run again once",
+            f"the build was stopped from outside (exit code {ended.code}); it is run again once",
             finished,
         )
-    found = _why(error, text, pushed=bool(_DIGEST.fullmatch(said)), runtimes=runtimes)
-    return replace(found, snippet=log.snippet(text), finished=finished)
+    silent = "and does not say why" if text.strip() else "and its log cannot be read"
+    return Failed(
+        Reason.GENERIC_BUILD_FAILED,
+        f"the build failed with exit code {ended.code} {silent}; try again: paas start-build",
+        log.snippet(text),
+        finished,
+        more_in_log=True,
+    )
 
 
-def _why(error: str, text: str, *, pushed: bool, runtimes: tuple[str, ...]) -> Failed:
-    """The rules that Kaniko's last word is matched against; the first that holds decides."""
-    short = _NOISE.sub("", error.removeprefix("error building image: "))[:300]
-    if pushed or "error pushing image" in error or "checking push permission" in error:
-        return Failed(
-            Reason.PUSH_IMAGE_FAILED,
-            f"the image could not be pushed to the platform's registry ({short or 'no reason given'}); "
-            "when the registry is well again, start another build: paas start-build",
-        )
-    if "parsing dockerfile" in error or "Error finding target stage" in error:
-        return Failed(
-            Reason.DOCKERFILE_PARSE_ERROR,
-            f"the Dockerfile cannot be read: {short.removeprefix('parsing dockerfile: ')}; "
-            "correct it and push again",
-        )
-    step = log.last_instruction(text)
-    missing = re.search(rf"lstat {CONTEXT}/{SOURCE}/(.+?): no such file or directory", error)
-    if missing is not None:
-        return Failed(
-            Reason.DOCKER_BUILD_FAILED,
-            f"the Dockerfile copies {missing.group(1)!r}, which is not in the source; "
-            "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, "
-            "and push again",
-        )
-    if "failed to execute command" in error:
-        status = re.search(r"exit status (\d+)", error)
-        what = f"{step!r} failed" if step else "a step of the Dockerfile failed"
-        why = f"exit code {status.group(1)}" if status else short.rpartition("failed to execute command: ")[2]
-        return Failed(Reason.DOCKER_BUILD_FAILED, f"{what} ({why})", more_in_log=True)
-    if "error building stage" not in error and _REGISTRY_SAYS_NO.search(error):
-        image = log.base_image(text) or "of the Dockerfile"
-        exist = f" (the platform has {', '.join(runtimes)})" if runtimes else ""
-        return Failed(
-            Reason.BASE_IMAGE_NOT_FOUND,
-            f"the base image {image} cannot be pulled: {short}; start FROM one that this cluster can "
-            f"reach{exist} and push again",
-        )
-    if error:
-        return Failed(Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}", more_in_log=True)
-    return Failed(Reason.GENERIC_BUILD_FAILED, "the build failed and does not say why", more_in_log=True)
+def _why(ending: Ending, text: str, runtimes: tuple[str, ...]) -> Failed:
+    """What the way in which the executor ended means; `text` is the end of its log, for names only."""
+    short = ending.text[:ERROR_WIDTH]
+    match ending.kind:
+        case Kind.PUSH:
+            return Failed(
+                Reason.PUSH_IMAGE_FAILED,
+                f"the image could not be pushed to the platform's registry ({short}); "
+                "when the registry is well again, start another build: paas start-build",
+            )
+        case Kind.DOCKERFILE:
+            return Failed(
+                Reason.DOCKERFILE_PARSE_ERROR,
+                f"the Dockerfile cannot be read: {short}; correct it and push again",
+            )
+        case Kind.BASE_IMAGE:
+            image = log.base_image(text) or "of the Dockerfile"
+            exist = f" (the platform has {', '.join(runtimes)})" if runtimes else ""
+            return Failed(
+                Reason.BASE_IMAGE_NOT_FOUND,
+                f"the base image {image} cannot be pulled: {short}; start FROM one that this cluster can "
+                f"reach{exist} and push again",
+            )
+        case Kind.START | Kind.CRASH:
+            return Failed(
+                Reason.GENERIC_BUILD_FAILED,
+                f"the platform's image builder stopped by itself: {short}; try again: paas start-build",
+                more_in_log=True,
+            )
+        case Kind.BUILD:
+            return Failed(Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}", more_in_log=True)
+        case _:
+            return _step_failed(ending, short, log.last_instruction(text))
+
+
+def _step_failed(ending: Ending, short: str, step: str | None) -> Failed:
+    what = repr(step) if step else "a step of the Dockerfile"
+    reason, hint, in_log = Reason.DOCKER_BUILD_FAILED, "", True
+    match ending.kind:
+        case Kind.COPY:
+            message, in_log = f"the Dockerfile copies {ending.detail!r}, which is not in the source", False
+            hint = (
+                "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, "
+                "and push again"
+            )
+        case Kind.STEP if ending.code == _KILLED_STEP:
+            reason, hint = Reason.OUT_OF_MEMORY_KILLED, MORE_MEMORY
+            message = f"{what} was killed (exit code {ending.code})"
+        case Kind.STEP_KILLED if ending.detail == "killed":
+            reason, message, hint = Reason.OUT_OF_MEMORY_KILLED, f"{what} was killed", MORE_MEMORY
+        case Kind.STEP:
+            message = f"{what} failed (exit code {ending.code})"
+        case Kind.STEP_KILLED:
+            message = f"{what} was ended by a signal ({ending.detail})"
+        case Kind.SPACE:
+            message = f"{what} needs more disk than there is ({short})"
+            hint = "raise spec.resources.limits.ephemeral-storage of the BuildConfig, or make less"
+        case Kind.CACHE:
+            message = f"the cached layer of {what} cannot be read ({short})"
+            hint = "build without it: set spec.strategy.dockerStrategy.noCache of the BuildConfig"
+        case _:
+            message = f"{what} failed ({short})"
+    return Failed(reason, f"{message}; {hint}" if hint else message, more_in_log=in_log)
 
 
 def _still_running(pod: Manifest) -> UnderWay:
