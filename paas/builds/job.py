@@ -21,6 +21,7 @@ from paas.api.buildconfig import SourceType
 from paas.api.resources import JOB, SECRET, Manifest
 from paas.auth import credentials
 from paas.fetch import request
+from paas.kube.expansion import literal
 from paas.reconcile import meta
 from paas.registry.reference import cache_repository, stream_repository
 from paas.settings import Settings
@@ -227,7 +228,7 @@ def _kaniko_container(build: Manifest, spec: BuildSpec, settings: Settings) -> M
     return {
         "name": KANIKO,
         "image": settings.builds.kaniko_image,
-        "args": kaniko_args(build, spec, settings),
+        "args": [literal(argument) for argument in kaniko_args(build, spec, settings)],
         "resources": _resources(spec, settings),
         "securityContext": {
             "runAsUser": 0,

@@ -1,4 +1,8 @@
-"""Environment variables of containers, as `set env` changes and lists them."""
+"""Environment variables of containers, as `set env` changes and lists them.
+
+A value arrives in the process as it was given here: what Kubernetes would replace in it is escaped on the way
+in, and shown without the escapes. A manifest written by hand keeps Kubernetes' meaning of `$(NAME)`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from paas.kube.body import is_unicode
+from paas.kube.expansion import given, literal, refers
+from paas.terminal.naming import variable_not_text
 from paas.terminal.problem import usage
 
 
@@ -14,6 +21,8 @@ def change_of(text: str) -> tuple[str, str | None]:
     match = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_.-]*?)(?:=(.*)|(-))", text, re.DOTALL)
     if match is None:
         raise usage(f'"{text}" changes no variable', hint="NAME=VALUE sets one, NAME- removes one")
+    if not is_unicode(text):
+        raise variable_not_text(match[1])
     return match[1], None if match[3] else match[2]
 
 
@@ -30,7 +39,7 @@ def changes_of(texts: Iterable[str]) -> dict[str, str | None]:
 def changed_env(env: Sequence[Mapping[str, Any]], changes: Mapping[str, str | None]) -> list[dict[str, Any]]:
     """`env` with the changes: known names keep their place, new ones come last."""
     result = []
-    left = dict(changes)
+    left = {name: None if value is None else literal(value) for name, value in changes.items()}
     for entry in env:
         if entry["name"] not in changes:
             result.append(dict(entry))
@@ -40,12 +49,31 @@ def changed_env(env: Sequence[Mapping[str, Any]], changes: Mapping[str, str | No
 
 
 def listed(containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each variable; with more than one container, each under its name."""
+    """A line for each variable, as `set env` takes it; with more than one container, each under its name. A
+    comment is what no NAME=VALUE can say: a value from elsewhere, or one put together from others."""
     lines = []
     for container in containers:
         if len(containers) > 1:
             lines.append(f"# container {container['name']}")
         for entry in container.get("env") or ():
-            value = entry.get("value", "") if "valueFrom" not in entry else "(from a reference)"
-            lines.append(f"{entry['name']}={value}")
+            lines.append(_listed(entry))
     return lines
+
+
+def _listed(entry: Mapping[str, Any]) -> str:
+    name, value = entry["name"], str(entry.get("value") or "")
+    if "valueFrom" in entry:
+        return f"# {name} {_origin(entry['valueFrom'] or {})}"
+    if refers(value):
+        return f"# {name}={value} (Kubernetes replaces each $(NAME) by that variable)"
+    return f"{name}={given(value)}"
+
+
+def _origin(reference: Mapping[str, Any]) -> str:
+    for kind, word in (("secretKeyRef", "secret"), ("configMapKeyRef", "configmap")):
+        if found := reference.get(kind):
+            return f"from {word} {found.get('name')}, key {found.get('key')}"
+    for found in reference.values():
+        if isinstance(found, Mapping) and (path := found.get("fieldPath") or found.get("resource")):
+            return f"from the pod's own {path}"
+    return "from a reference"

@@ -20,13 +20,12 @@ from paas.api.resources import (
     key_of,
     resource_of,
 )
-from paas.kube.connection import Connection
+from paas.kube.connection import APPLY_PATCH, Connection
 from paas.kube.errors import ClusterUnreachable, Conflict, NotFound, error_of
 
 PAGE = 500
 """Objects a LIST request."""
 MERGE_PATCH = "application/merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from paas.kube.body import encoded
 from paas.kube.errors import ClusterUnreachable, error_of
 
+APPLY_PATCH = "application/apply-patch+yaml"
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -102,6 +104,10 @@ class Connection:
         accept: str = "application/json",
     ) -> aiohttp.ClientResponse:
         """One request whose answer is still to be read and closed. Raises ApiError, ClusterUnreachable."""
+        data = None if body is None else encoded(body)
+        if content_type == APPLY_PATCH:
+            # without the parameter the API client would write the body itself, in ASCII (see kube.body)
+            body, content_type = data, f"{APPLY_PATCH}; charset=utf-8"
         given = {key: value for key, value in (query or {}).items() if value is not None}
         url = path + (f"?{urlencode(given)}" if given else "")
         headers = {"Accept": accept, "Content-Type": content_type}

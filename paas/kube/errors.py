@@ -45,6 +45,15 @@ class Forbidden(ApiError): ...
 class Invalid(ApiError): ...
 
 
+class NotUnicode(Invalid):
+    """Nothing was sent: the text at `path` of the object is not Unicode (a lone surrogate)."""
+
+    def __init__(self, path: str) -> None:
+        shown = path.encode(errors="replace").decode()
+        super().__init__(422, "NotUnicode", f"{shown or 'the object'}: the text is not valid UTF-8")
+        self.path = path
+
+
 _BY_STATUS: Mapping[int, type[ApiError]] = {
     401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
 }  # fmt: skip

@@ -25,12 +25,14 @@ from paas.api.names import Reason
 from paas.api.resources import NAMESPACE, Key, Manifest, key_of, resource_of
 from paas.git import clone as clones
 from paas.git.clone import Checkout
+from paas.kube.body import is_unicode
 from paas.source.buildpacks import load
 from paas.source.detect import Detected, Unbuildable, detect
 from paas.source.trees import FolderTree
 from paas.templates import naming
 from paas.templates.folders import buildable_folders
 from paas.templates.render import AppSpec, objects, render
+from paas.terminal.naming import variable_not_text
 from paas.terminal.output import short_name
 from paas.terminal.problem import ExitCode, Problem, explain, usage
 from paas.terminal.session import MANAGER, Session
@@ -70,6 +72,8 @@ def variables(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
         pair = naming.variable(text)
         if pair is None:
             raise usage(f'--env "{text}" is not NAME=VALUE', hint="paas new-app --env GREETING=hello")
+        if not is_unicode(text):
+            raise variable_not_text(pair[0])
         pairs.append(pair)
     return tuple(dict(pairs).items())
 
@@ -80,6 +84,11 @@ async def look(wanted: Wanted, project: str) -> Found:
         hint = f"paas new-app --name {naming.suggestion(wanted.name) or 'my-app'}"
         raise usage(f'"{wanted.name}" cannot be the name of an application', why=why, hint=hint)
     env = variables(wanted.env)
+    for option, text in (("--ref", wanted.ref), ("--context-dir", wanted.context_dir)):
+        if text is not None and not is_unicode(text):
+            raise usage(
+                f"{option} is not valid UTF-8", hint="rename it in the repository: git mv, git branch -m"
+            )
     if port := dict(env).get("PORT"):
         if wanted.port is not None and port != str(wanted.port):
             raise usage(

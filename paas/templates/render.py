@@ -8,13 +8,10 @@ template's author: a misspelt name is an error and not an empty value.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 import jinja2
 import yaml
@@ -22,9 +19,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from paas.api import names
 from paas.api.resources import Manifest
-
-# what YAML's reader refuses or changes inside a quoted scalar, beyond what JSON escapes already
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+from paas.kube.body import json_text
+from paas.kube.expansion import literal
 
 
 @dataclass(frozen=True)
@@ -43,12 +39,6 @@ class AppSpec:
     webhook_key: str = ""
 
 
-def scalar(value: Any) -> str:
-    """`value` as JSON that is also YAML on one line."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
-
-
 def comment(value: str) -> str:
     """`value` inside a comment: printable, on one line."""
     return "".join(c for c in value if c.isprintable())[:200]
@@ -60,7 +50,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters["tojson"] = scalar
+    environment.filters["tojson"] = json_text
     environment.filters["comment"] = comment
     environment.filters["combine"] = lambda a, b: {**a, **b}
     return environment.from_string((resources.files(__package__) / "app.yaml.j2").read_text())
@@ -68,7 +58,8 @@ def _template() -> jinja2.Template:
 
 def render(app: AppSpec) -> str:
     """The application's objects as commented YAML documents."""
-    variables = [{"name": key, "value": value} for key, value in app.env if key != "PORT"]
+    given = [(key, value, literal(value)) for key, value in app.env if key != "PORT"]
+    variables = [{"name": key, "value": text, "escaped": text != value} for key, value, text in given]
     return _template().render(
         name=app.name,
         project=app.project,
@@ -77,7 +68,7 @@ def render(app: AppSpec) -> str:
         uri=app.uri,
         ref=app.ref,
         context_dir=app.context_dir,
-        env=[{"name": "PORT", "value": str(app.port)}, *variables],
+        env=[{"name": "PORT", "value": str(app.port), "escaped": False}, *variables],
         webhook_key=app.webhook_key,
         labels=labels(app.name),
         selector=selector(app.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from paas.terminal.problem import usage
+from paas.terminal.problem import Problem, usage
 
 
 def plain_name(given: str, words: tuple[str, ...]) -> str:
@@ -17,6 +17,16 @@ def plain_name(given: str, words: tuple[str, ...]) -> str:
         article = "an" if kind[0] in "aeio" else "a"
         raise usage(f'"{given}" does not name {article} {kind}', hint=f"write {words[0]}/{name or 'NAME'}")
     return name
+
+
+def variable_not_text(name: str) -> Problem:
+    """The value of a variable holds bytes that are no text."""
+    return usage(
+        f"the value of {name} is not valid UTF-8",
+        why="Kubernetes keeps variables as Unicode text",
+        hint=f'give the bytes as text, for instance {name}="$(base64 -w 0 FILE)", and decode them in the '
+        "application",
+    )
 
 
 def user_text(username: str) -> str:

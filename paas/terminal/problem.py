@@ -94,6 +94,13 @@ def explain(problem: BaseException) -> Problem:
             return Problem(
                 "somebody else changed the object at the same time", why=problem.message, hint="try again"
             )
+        case errors.NotUnicode():
+            return Problem(
+                "nothing was sent, since a text is not valid UTF-8",
+                why=problem.path,
+                hint="give it in UTF-8: the command locale says what this terminal writes",
+                code=ExitCode.USAGE,
+            )
         case errors.Invalid():
             return Problem(
                 "the cluster refused the object as invalid",

@@ -8,7 +8,6 @@ serve (a proxy, a way to log in that `terminal.kubeconfig` does not know, none a
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paas.kube.body import encoded
 from paas.terminal.kubeconfig import KubeconfigError, Login, NoSuchContext, load, paths
 from paas.terminal.problem import ExitCode, Problem
 
@@ -84,7 +84,7 @@ class LeanClient:
                 method,
                 URL(url, encoded=True),
                 headers=headers,
-                data=None if body is None else json.dumps(body),
+                data=body if body is None or isinstance(body, bytes) else encoded(body),
                 timeout=_request_timeout,
                 server_hostname=self._login.tls_server_name,
             )

@@ -19,6 +19,7 @@ from paas.builds import job
 from paas.builds.instantiate import frozen
 from paas.fetch.request import FetchRequest
 from tests.builds.fake_cluster import SETTINGS, config, push
+from tests.support.expansion import expanded
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY = b"k" * 32
@@ -147,7 +148,7 @@ def test_an_external_source_is_named_and_nothing_is_frozen() -> None:
 
 
 @given(
-    value=st.text(max_size=40),
+    value=st.text(max_size=40) | st.text("$(A)", max_size=9),
     folder=st.from_regex(r"[A-Za-z0-9._][A-Za-z0-9._/-]{0,20}", fullmatch=True),
     label=st.text(max_size=20),
 )
@@ -164,6 +165,9 @@ def test_T2_nothing_of_a_user_becomes_a_flag_of_its_own(value: str, folder: str,
         "--context-sub-path", "--build-arg", "--label"
     }  # fmt: skip
     assert f"--build-arg=A={value}" in args
+    container = job.job(build, parsed, settings=SETTINGS, user_namespaces=True)["spec"]["template"]["spec"]
+    written = container["containers"][0]["args"]
+    assert [expanded(argument, {"A": "not this"}) for argument in written] == args
 
 
 def test_certificates_are_always_checked() -> None:

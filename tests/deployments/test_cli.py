@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paas.api.resources import Key
-from paas.deployments.environment import change_of, changed_env, changes_of
+from paas.deployments.environment import change_of, changed_env, changes_of, listed
 from paas.deployments.history import history_table, target_revision, verdict
 from paas.terminal.problem import ExitCode, Problem
+from tests.support.expansion import expanded
 
 KEY = Key("demo", "shop")
 
@@ -157,6 +160,40 @@ def test_variables_keep_their_place() -> None:
     ]
     assert changed_env(env, {"B": "literal"})[1] == {"name": "B", "value": "literal"}
     assert changed_env(env, {}) == env
+
+
+@given(st.text("$()A =\n🎈", max_size=12) | st.text(st.characters(exclude_categories=("Cs",))))
+def test_a_value_arrives_and_is_listed_as_it_was_given(value: str) -> None:
+    env = changed_env([{"name": "A", "value": "before"}], changes_of([f"A={value}"]))
+    assert expanded(env[0]["value"], {"A": "a"}) == value
+    assert listed([{"name": "web", "env": env}]) == [f"A={value}"]
+    assert changed_env(env, {"B": "1"})[0] == env[0]
+
+
+def test_what_no_assignment_can_say_is_listed_as_a_comment() -> None:
+    env = [
+        {"name": "URL", "value": "http://$(HOST)"},
+        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "shop", "key": "key"}}},
+        {"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "shop", "key": "mode"}}},
+        {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+        {"name": "EMPTY"},
+    ]
+    assert listed([{"name": "web", "env": env}]) == [
+        "# URL=http://$(HOST) (Kubernetes replaces each $(NAME) by that variable)",
+        "# KEY from secret shop, key key",
+        "# MODE from configmap shop, key mode",
+        "# POD from the pod's own metadata.name",
+        "# CPU from the pod's own limits.cpu",
+        "EMPTY=",
+    ]
+    assert changed_env(env, {"EMPTY": "$(HOST)"})[0] == env[0], "a reference of the owner's stays one"
+
+
+def test_a_value_that_is_no_text_is_refused() -> None:
+    with pytest.raises(Problem) as raised:
+        changes_of(["A=1", "B=caf\udce9"])
+    assert (raised.value.what, raised.value.code) == ("the value of B is not valid UTF-8", ExitCode.USAGE)
 
 
 def test_a_variable_is_set_or_removed_and_not_both() -> None:

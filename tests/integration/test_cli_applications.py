@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paas.api.resources import BUILDCONFIG, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
+from paas.api.resources import BUILDCONFIG, DEPLOYMENT, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
+from paas.kube.cluster import Cluster
 from tests.support.command_line import URL, Person
+from tests.support.expansion import expanded
 from tests.support.rooms import token_of
 
 pytestmark = pytest.mark.integration
@@ -222,6 +225,54 @@ def test_set_env_edits_the_template_and_nothing_else(person: Person, clone: Path
     assert person.paas("set", "env", "shop", "--list").ok().out == "A=1\nB=two words\n"
     assert "unchanged" in person.paas("set", "env", "dc/shop", "A=1").ok().out
     assert person.paas("set", "env", "nothing", "A=1").code == 3
+
+
+VALUES = {
+    "DOLLARS": "a$$b$$ $(PORT) $(NOBODY) ${PORT} 5$",
+    "QUOTES": "'single' \"double\" `back` \\n",
+    "LINES": "-----BEGIN KEY-----\n\tabc\n\n-----END KEY-----\n",
+    "SPACES": "  two  spaces  ",
+    "EQUALS": "k=v=w==",
+    "EMOJI": "🎈 grüße 日本",
+    "BREAKS": "a\u0085b\u2028c\ufeffd\x7fe",
+    "YAML": "yes",
+    "EMPTY": "",
+}
+
+
+def test_values_arrive_as_they_were_given(person: Person, clone: Path) -> None:
+    """By both commands, through the DeploymentConfig, to the Deployment whose pods get them."""
+    first = [f"--env={name}={value}" for name, value in VALUES.items()]
+    person.paas("new-app", str(clone), *first).ok()
+    person.paas("set", "env", "shop", *(f"{name}_2={value}" for name, value in VALUES.items())).ok()
+
+    async def deployed() -> dict[str, str]:
+        async with await Cluster.connect(person.kubeconfig) as cluster:
+            key = Key(person.project, "shop")
+            config = await cluster.get(DEPLOYMENTCONFIG, key)
+            assert config is not None
+            made: Manifest = {
+                "apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind,
+                "metadata": {"name": "shop", "namespace": person.project},
+                "spec": {
+                    "selector": {"matchLabels": config["spec"]["selector"]},
+                    "template": config["spec"]["template"],
+                },
+            }  # fmt: skip
+            await cluster.apply(made, manager="test")
+            found = await cluster.get(DEPLOYMENT, key)
+        assert found is not None
+        env = found["spec"]["template"]["spec"]["containers"][0]["env"]
+        return {entry["name"]: entry.get("value", "") for entry in env}
+
+    manifest = asyncio.run(deployed())
+    got = {name: expanded(value, manifest) for name, value in manifest.items()}
+    assert got == {"PORT": "3000", **VALUES, **{f"{name}_2": value for name, value in VALUES.items()}}
+    lone = person.paas("set", "env", "shop", "A=1", "B=caf\udce9")
+    assert (lone.code, "the value of B is not valid UTF-8" in lone.err) == (2, True)
+    lone = person.paas("new-app", str(clone), "--name", "other", "--env", "B=caf\udce9")
+    assert (lone.code, "the value of B is not valid UTF-8" in lone.err) == (2, True)
+    assert person.paas("get", "dc", "-o", "name").ok().out == "deploymentconfig.paas.dev/shop\n"
 
 
 def test_delete_takes_an_application_and_says_what_goes_with_it(person: Person, clone: Path) -> None:

@@ -16,6 +16,7 @@ from paas.api.image import ImageStreamSpec
 from paas.api.resources import Manifest
 from paas.api.route import RouteSpec
 from paas.templates.render import AppSpec, objects, render
+from tests.support.expansion import expanded
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTED = AppSpec("shop", "demo", 8080, "Python, source pushed to the platform")
@@ -124,7 +125,22 @@ def test_a_value_stays_a_value(evil: str) -> None:
 def test_any_text_comes_back_as_it_went_in(text: str) -> None:
     made = objects(render(AppSpec("shop", "demo", 1, text, env=(("A", text),))))
     assert len(made) == 5
-    assert made[2]["spec"]["template"]["spec"]["containers"][0]["env"][1]["value"] == text
+    value = made[2]["spec"]["template"]["spec"]["containers"][0]["env"][1]["value"]
+    assert expanded(value, {"PORT": "1"}) == text
+
+
+def test_a_value_that_kubernetes_would_change_is_escaped_with_a_word_why() -> None:
+    text = render(AppSpec("shop", "demo", 1, "", env=(("A", "pa$(PORT)ss"), ("B", "5$"))))
+    assert (
+        """
+            # $$ stands for one $: Kubernetes replaces $(NAME) by another variable
+            - name: "A"
+              value: "pa$$(PORT)ss"
+            - name: "B"
+              value: "5$"
+"""
+        in text
+    )
 
 
 def test_the_text_is_plain_yaml() -> None:
