@@ -82,10 +82,12 @@ def unsupported(*fields: str) -> tuple[tuple[str, str], ...]:
     return tuple((f"!has(self.{name})", f"{name} is not supported yet; leave it out") for name in fields)
 
 
-def first_problem(problem: ValidationError) -> str:
-    """The first thing that is wrong with a spec, with its field."""
+def first_problem(problem: ValidationError, *, within: str = "spec") -> str:
+    """The first thing that is wrong with a spec (or what it is `within`), with its field."""
     error = problem.errors()[0]
-    return f"spec.{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+    field = ".".join((within, *(str(part) for part in error["loc"])))
+    # pydantic puts words of its own before what a validator says
+    return f"{field}: {error['msg'].removeprefix('Value error, ').removeprefix('Assertion failed, ')}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from paas.api.resources import IMAGESTREAM
 
 HISTORY_LIMIT: Final = 100
 """Items kept of each tag, newest first."""
+TAG_LIMIT: Final = 64
+"""Tags of a stream."""
 
 TagName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -132,7 +134,7 @@ class ImageStreamStatus(Status):
     tags: Annotated[
         tuple[TagHistory, ...],
         Field(
-            max_length=64,
+            max_length=TAG_LIMIT,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["tag"]},
         ),
     ] = ()
@@ -168,7 +170,12 @@ KIND: Final = Kind(
         ConditionType(
             Condition.READY,
             "A tag has an image.",
-            (Reason.RECONCILED, Reason.NO_IMAGES, Reason.RECONCILE_FAILED),
+            (Reason.RECONCILED, Reason.NO_IMAGES, Reason.HISTORY_UNREADABLE, Reason.RECONCILE_FAILED),
+        ),
+        ConditionType(
+            Condition.TOO_MANY_TAGS,
+            "Builds pushed tags for which the history has no room (absent when not).",
+            (Reason.TAG_LIMIT,),
         ),
     ),
     example="""\

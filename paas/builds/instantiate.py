@@ -35,6 +35,7 @@ from paas.api.build_request import (
 from paas.api.buildconfig import ANNOTATION_PAUSED, BuildConfigSpec, SourceType
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.builds.prune import pruned_build
+from paas.kube.body import as_unicode
 from paas.kube.cluster import Cluster
 from paas.kube.errors import AlreadyExists, NotFound
 from paas.reconcile import meta
@@ -181,7 +182,7 @@ def _manifest(config: Manifest, spec: BuildSpec) -> Manifest:
             "labels": labels,
             "ownerReferences": [meta.owner_reference(config)],
         },
-        "spec": spec.dump(),
+        "spec": as_unicode(spec.dump()),
     }
 
 

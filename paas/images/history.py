@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from paas.api.image import HISTORY_LIMIT, TagEvent, TagHistory
+from paas.api.image import HISTORY_LIMIT, TAG_LIMIT, TagEvent, TagHistory
 from paas.registry.reference import DEFAULT_TAG, is_digest, target
 
 ITEMS_PER_STREAM = 1000
 """Items of all tags together: a stream must stay well below the size that etcd takes (1.5 MiB)."""
-TAGS_PER_STREAM = 64
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,20 @@ def merge(
     """
     histories = {history.tag: history.items for history in tags}
     for done in _in_time(found for build in builds if (found := output(build)) is not None):
-        if done.tag in histories or len(histories) < TAGS_PER_STREAM:
+        if done.tag in histories or len(histories) < TAG_LIMIT:
             histories[done.tag] = _add(
                 histories.get(done.tag, ()), done, repository=repository, generation=generation
             )
     limit = min(HISTORY_LIMIT, ITEMS_PER_STREAM // max(1, len(histories)))
     return tuple(TagHistory(tag=tag, items=items[:limit]) for tag, items in sorted(histories.items()))
+
+
+def left_out(tags: Iterable[TagHistory], builds: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The tags for which there was no room, each with the name of the newest Build that pushed it; `tags` are
+    what `merge` made of the same Builds."""
+    kept = {history.tag for history in tags}
+    done = _in_time(found for build in builds if (found := output(build)) is not None)
+    return {each.tag: each.build for each in done if each.tag not in kept}
 
 
 def _in_time(outputs: Iterable[Output]) -> list[Output]:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from paas.api.base import Kind
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest, key_of
+from paas.kube.body import as_unicode
 from paas.reconcile.conditions import Wanted, find, merge, stored
 from paas.reconcile.plan import Action, Event, Status
 from paas.reconcile.refusal import Cause, Refusal
@@ -106,8 +107,8 @@ class ConditionTable:
     def write(self, obj: Manifest, status: Manifest) -> list[Action]:
         """The write of this status (conditions and all) and what is told about it; nothing when it is
         stored already."""
-        before = self._ours(obj)
-        if status == before or (status := _cut(self.kind, status)) == before:
+        before, status = self._ours(obj), as_unicode(status)
+        if status == before or (status := _cut(self.kind, status, before)) == before:
             return []
         uid = obj["metadata"]["uid"]
         return [Status(self.kind.resource, key_of(obj), uid, status), *self._events(obj, status)]
@@ -130,13 +131,18 @@ class ConditionTable:
         return events
 
 
-def _cut(kind: Kind, status: Manifest) -> Manifest:
-    """The status with texts no longer than its schema allows."""
+def _cut(kind: Kind, status: Manifest, before: Manifest) -> Manifest:
+    """The status with texts no longer than its schema allows; what is stored (`before`) stays as it is,
+    since a later version of the platform may have written it."""
     try:
         kind.status.model_validate(status)
         return status
     except ValidationError as problem:
-        too_long = [error for error in problem.errors() if error["type"] == "string_too_long"]
+        too_long = [
+            error
+            for error in problem.errors()
+            if error["type"] == "string_too_long" and status[error["loc"][0]] != before.get(error["loc"][0])
+        ]
     status = copy.deepcopy(status)
     for error in too_long:
         *parents, last = error["loc"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from paas.api.build import InvalidSource, Person, TriggerType
@@ -9,6 +11,7 @@ from paas.api.build_request import BuildRefused, BuildRequest
 from paas.api.buildconfig import ANNOTATION_PAUSED
 from paas.builds.instantiate import frozen, next_number
 from paas.builds.prune import pruned_build
+from paas.kube.body import encoded
 from tests.builds.fake_cluster import config, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git", "ref": "main"}}
@@ -107,3 +110,12 @@ def test_pruned_builds_are_remembered() -> None:
     remembered = {**config(), "status": {"triggers": [{"id": "push:1", "build": "shop-1"}]}}
     assert pruned_build(remembered, "push:1") == "shop-1"
     assert pruned_build(remembered, "push:2") is None
+
+
+def test_a_commit_message_that_is_not_unicode_is_kept_as_far_as_it_can_be() -> None:
+    """Git hosts send JSON, in which half of a pair of escapes can stand alone."""
+    asked = push(commit_message="Fix \ud83d it", author=Person(name="A\udce9", email="a@b"))
+    made = frozen(config(), asked, 1)
+    git = made["spec"]["revision"]["git"]
+    assert (git["message"], git["author"]["name"]) == ("Fix \ufffd it", "A\ufffd")
+    assert json.loads(encoded(made)) == made

@@ -37,7 +37,7 @@ def applied(result: Plan, to: Manifest) -> Manifest:
 
 
 def condition(obj: Manifest) -> tuple[str, str]:
-    (ready,) = obj["status"]["conditions"]
+    (ready,) = [each for each in obj["status"]["conditions"] if each["type"] == "Ready"]
     return ready["status"], ready["reason"]
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import paas.images.history as history_module
 import paas.images.plan as plan_module
-from paas.api.image import current
-from paas.images.history import TAGS_PER_STREAM
+from paas.api.image import TAG_LIMIT, current
 from paas.images.plan import Observed, plan
 from paas.reconcile.plan import Event, Plan, Status
 from paas.settings import Settings
@@ -48,10 +47,23 @@ def test_the_same_image_built_again_is_recorded_but_not_told():
     assert [type(action) for action in result.actions] == [Status]
 
 
-def test_a_status_that_cannot_be_read_is_made_anew_from_the_builds():
-    broken = stream(tags=[{"tag": "latest", "items": [{"image": "nonsense"}]}])
+def test_a_history_that_cannot_be_read_is_kept_as_it_is_and_says_so():
+    """Its Builds are pruned: made again from them, it would forget images that revisions need."""
+    item = {
+        "image": "sha512:from-later",
+        "dockerImageReference": "r" * 600,
+        "created": "2026-01-01T10:00:00Z",
+    }
+    broken = stream(tags=[{"tag": "latest", "items": [item]}], updated="2026-01-01T10:00:00Z")
     after = applied(planned(Observed(broken, (build(1),))), broken)
-    assert current(after, "latest") is not None
+    assert {**after["status"], "conditions": None} == {**broken["status"], "conditions": None}
+    assert condition(after) == ("False", "HistoryUnreadable")
+    message = after["status"]["conditions"][0]["message"]
+    assert message.startswith("status.tags.0.items.0.dockerImageReference: ")
+    assert "kubectl patch is/shop -n demo --subresource=status" in message
+    assert planned(Observed(after, (build(1), build(2)))) == Plan()
+    healed = applied(planned(Observed(stream(), (build(1),))), stream())
+    assert condition(healed) == ("True", "Reconciled")
 
 
 def test_another_registry_address_is_taken_over_for_what_comes_next():
@@ -68,7 +80,7 @@ def test_another_registry_address_is_taken_over_for_what_comes_next():
 
 BROKEN = {"tags": "nonsense"}
 MANY_TAGS = {
-    "tags": [{"tag": f"t{n}" + "x" * 30, "items": []} for n in range(TAGS_PER_STREAM)],
+    "tags": [{"tag": f"t{n}" + "x" * 30, "items": []} for n in range(TAG_LIMIT)],
     "conditions": [],
 }
 
@@ -106,8 +118,21 @@ def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached
 
 def test_a_stream_takes_no_more_tags_than_it_can_hold():
     full = stream(**MANY_TAGS)
-    after = applied(planned(Observed(full, (build(1, to="shop:latest"), build(2, to="shop:t0")))), full)
+    full["status"]["tags"].append({"tag": "t0", "items": []})
+    del full["status"]["tags"][0]
+    pushed = (build(1, to="shop:latest"), build(2, to="shop:t0"), build(3, to="shop:latest"))
+    result = planned(Observed(full, pushed))
+    after = applied(result, full)
     tags = [history["tag"] for history in after["status"]["tags"]]
-    assert len(tags) == TAGS_PER_STREAM
+    assert len(tags) == TAG_LIMIT
+    by_type = {each["type"]: each for each in after["status"]["conditions"]}
+    assert (by_type["Ready"]["status"], by_type["TooManyTags"]["status"]) == ("True", "True")
+    assert "start no rollout: latest from shop-3; let" in by_type["TooManyTags"]["message"]
+    (told,) = [each for each in result.actions if isinstance(each, Event) and each.reason == "TagLimit"]
+    assert told.message == by_type["TooManyTags"]["message"]
+    assert planned(Observed(after, pushed)) == Plan()
+    del after["status"]["tags"][1]
+    roomier = applied(planned(Observed(after, pushed)), after)
+    assert [each["type"] for each in roomier["status"]["conditions"]] == ["Ready"]
     assert "latest" not in tags
     assert after["status"]["tagNames"].endswith("...")

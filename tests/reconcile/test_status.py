@@ -114,6 +114,15 @@ def test_every_kind_has_a_condition_that_sums_it_up(kind: Kind) -> None:
     assert {Condition.READY, Condition.SUCCEEDED} & ConditionTable(kind).types
 
 
+def test_a_text_that_is_not_unicode_is_written_once() -> None:
+    """Half a pair of JSON's escapes in an executor's last line: the API server takes only Unicode."""
+    table = ConditionTable(build.KIND, summary=Condition.SUCCEEDED)
+    (written,) = table.write(thing(), {"message": "caf\ud83d"})
+    assert isinstance(written, Status)
+    assert written.status == {"message": "caf\ufffd"}
+    assert table.write(thing() | {"status": written.status}, {"message": "caf\ud83d"}) == []
+
+
 @pytest.mark.parametrize(("field", "limit"), [("message", 8192), ("logSnippet", 8192), ("commit", 64)])
 def test_texts_are_cut_to_what_the_schema_takes(field: str, limit: int) -> None:
     table, obj = ConditionTable(build.KIND, summary=Condition.SUCCEEDED), thing()
