@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached
 
 
 def test_a_stream_takes_no_more_tags_than_it_can_hold():
-    full = stream(**MANY_TAGS)
+    full = stream(**deepcopy(MANY_TAGS))
     full["status"]["tags"].append({"tag": "t0", "items": []})
     del full["status"]["tags"][0]
     pushed = (build(1, to="shop:latest"), build(2, to="shop:t0"), build(3, to="shop:latest"))
