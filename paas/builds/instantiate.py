@@ -11,6 +11,7 @@ the talking.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from pydantic import ValidationError
@@ -96,6 +97,10 @@ def frozen(config: Manifest, request: BuildRequest, number: int) -> Manifest:
             f"buildconfig {name!r} is paused",
             hint=f"let builds run again with: kubectl annotate bc/{name} {ANNOTATION_PAUSED}-",
         )
+    # what others wrote can hold lone surrogates, which neither the models nor the API server take
+    texts = (request.trigger_message, request.user, request.ref, request.commit_message)
+    message, user, ref, commit_message = map(as_unicode, texts)
+    request = replace(request, trigger_message=message, user=user, ref=ref, commit_message=commit_message)
     trigger = Trigger(
         id=request.trigger_id,
         type=request.trigger_type,
@@ -182,7 +187,7 @@ def _manifest(config: Manifest, spec: BuildSpec) -> Manifest:
             "labels": labels,
             "ownerReferences": [meta.owner_reference(config)],
         },
-        "spec": as_unicode(spec.dump()),
+        "spec": spec.dump(),
     }
 
 

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Final
 
+from paas.kube.body import as_unicode
+
 SNIPPET_LINES: Final = 12
 SNIPPET_WIDTH: Final = 120
 """Longer lines of a snippet are elided in the middle."""
@@ -66,7 +68,7 @@ def _informed(line: str) -> str:
 
 def _unquoted(text: str) -> str:
     try:
-        return str(json.loads(f'"{text}"'))
+        return str(as_unicode(json.loads(f'"{text}"')))
     except ValueError:  # Go quotes some characters as JSON does not
         return text.replace('\\"', '"').replace("\\n", " ").replace("\\\\", "\\")
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from paas.api.build import Person
 from paas.git.push import BRANCHES
 from paas.git.refs import is_object_id
+from paas.kube.body import as_unicode
 from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
 
 _PREFIX: Final = "sha256="
@@ -40,7 +41,7 @@ class GitHub:
                 "the body must be application/json: choose that content type in the hook's settings"
             )
         try:
-            payload = json.loads(body)
+            payload = as_unicode(json.loads(body))
         except (ValueError, RecursionError):
             raise NotUnderstood("the body is not JSON") from None
         if not isinstance(payload, dict):

@@ -114,8 +114,8 @@ def test_pruned_builds_are_remembered() -> None:
 
 def test_a_commit_message_that_is_not_unicode_is_kept_as_far_as_it_can_be() -> None:
     """Git hosts send JSON, in which half of a pair of escapes can stand alone."""
-    asked = push(commit_message="Fix \ud83d it", author=Person(name="A\udce9", email="a@b"))
-    made = frozen(config(), asked, 1)
+    made = frozen(config(), push(commit_message="Fix \ud83d it", user="\udce9", ref="caf\udce9"), 1)
     git = made["spec"]["revision"]["git"]
-    assert (git["message"], git["author"]["name"]) == ("Fix \ufffd it", "A\ufffd")
+    assert (git["message"], git["ref"]) == ("Fix \ufffd it", "caf\ufffd")
+    assert made["spec"]["trigger"]["user"] == "\ufffd"
     assert json.loads(encoded(made)) == made

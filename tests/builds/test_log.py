@@ -23,3 +23,7 @@ def test_a_snippet_is_the_end_and_long_lines_lose_their_middle() -> None:
     assert "..." in found[-1]
     assert snippet("") is None
     assert snippet(None) is None
+
+
+def test_half_of_an_escape_pair_is_replaced() -> None:
+    assert readable(r'time="x" level=info msg="caf\ud83d"') == "caf\ufffd"

@@ -275,3 +275,20 @@ def test_an_author_has_a_name_or_an_address(said: Any, person: Person | None) ->
 
 def test_every_host_is_found_by_the_last_part_of_its_address() -> None:
     assert {name: host.name for name, host in HOSTS.items()} == {"github": "github"}
+
+
+def test_half_of_an_escape_pair_does_not_keep_a_push_from_being_built() -> None:
+    """JSON allows it; neither the models nor the API server do."""
+    body = json.dumps(
+        {
+            "ref": "refs/heads/main", "after": "1" * 40,
+            "head_commit": {
+                "id": "1" * 40, "message": "Fix \ud83d it", "author": {"name": "A\udce9", "email": "a@b"},
+            },
+        }
+    )  # fmt: skip
+    found = read(body.encode())
+    assert isinstance(found, Pushed)
+    assert found.message == "Fix \ufffd it"
+    assert found.author is not None
+    assert found.author.name == "A\ufffd"
