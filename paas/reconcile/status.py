@@ -141,7 +141,8 @@ def _cut(kind: Kind, status: Manifest, before: Manifest) -> Manifest:
         too_long = [
             error
             for error in problem.errors()
-            if error["type"] == "string_too_long" and status[error["loc"][0]] != before.get(error["loc"][0])
+            if error["type"] == "string_too_long"
+            and status[field := str(error["loc"][0])] != before.get(field)
         ]
     status = copy.deepcopy(status)
     for error in too_long:
