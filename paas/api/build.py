@@ -304,6 +304,7 @@ KIND: Final = Kind(
                 Reason.DEADLINE_EXCEEDED,
                 Reason.BUILD_POD_DELETED,
                 Reason.BUILD_POD_EVICTED,
+                Reason.PLATFORM_UNREACHABLE,
                 Reason.CANNOT_CREATE_BUILD_POD,
                 Reason.BUILDER_IMAGE_PULL_FAILED,
                 Reason.IMAGE_UNVERIFIED,

@@ -132,6 +132,8 @@ class Reason(StrEnum):
     """The pod of the build was deleted, or its node is gone; the build is run again once."""
     BUILD_POD_EVICTED = "BuildPodEvicted"
     """The node evicted the pod of the build; the build is run again once."""
+    PLATFORM_UNREACHABLE = "PlatformUnreachable"
+    """The registry, or what hands out its tokens, did not answer; the build is run again once."""
     CANNOT_CREATE_BUILD_POD = "CannotCreateBuildPod"
     """The cluster refused the pod of the build, for example because of a quota."""
     BUILDER_IMAGE_PULL_FAILED = "PullBuilderImageFailed"

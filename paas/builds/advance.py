@@ -33,7 +33,9 @@ REGISTRY_RECHECK: Final = 5.0
 WAIT_RECHECK: Final = 15.0
 """Seconds after which to look again while something that is not watched is in the way (a foreign object, a
 missing Secret)."""
-RETRIABLE: Final = frozenset({Reason.BUILD_POD_DELETED, Reason.BUILD_POD_EVICTED})
+RETRIABLE: Final = frozenset(
+    {Reason.BUILD_POD_DELETED, Reason.BUILD_POD_EVICTED, Reason.PLATFORM_UNREACHABLE}
+)
 """Reasons of phase Error after which a Build is run again, once."""
 
 

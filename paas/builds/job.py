@@ -172,7 +172,7 @@ def kaniko_args(build: Manifest, spec: BuildSpec, settings: Settings) -> list[st
         "--digest-file=/dev/termination-log",
         f"--registry-certificate={registry}={DOCKER_CONFIG}/{request.CA_FILE}",
         "--snapshot-mode=redo",
-        "--push-retry=3",
+        "--push-retry=6",
         "--image-fs-extract-retry=1",
         "--log-format=text",
         "--verbosity=info",

@@ -3,7 +3,8 @@
     UnderWay    it goes on
     Succeeded   Kaniko ended well and claims a digest; it counts only once the registry confirms it
     Failed      the build was carried out and failed, or can never be: doing it again would not help
-    Lost        its node or pod was taken away: the registry may have the image, else it runs again once
+    Lost        its node or pod was taken away, or a part of the platform was away: the registry may have the
+                image, else it runs again once
 
 Messages say what happened, why, and what to do next.
 """
@@ -22,6 +23,7 @@ from paas.api.resources import Manifest
 from paas.builds import executor, log
 from paas.builds.executor import Ending, Kind
 from paas.builds.job import CONTEXT, FETCH, KANIKO
+from paas.builds.unreachable import TOKENS, unreachable
 from paas.fetch.request import SOURCE, FetchReport
 from paas.kube import pods
 from paas.kube.pods import Exit, Trouble
@@ -247,6 +249,13 @@ def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> 
     text, finished = tail or said, ended.finished
     known = ended.reason != "ContainerStatusUnknown"
     ending = executor.ending(text, ended.code, context=f"{CONTEXT}/{SOURCE}") if known else None
+    if ending is not None and _platform_was_away(ending, runtimes):
+        return Lost(
+            Reason.PLATFORM_UNREACHABLE,
+            f"a part of the platform did not answer during the build ({ending.text[:ERROR_WIDTH]}); "
+            "it is run again once, when the registry answers",
+            finished,
+        )
     if ending is not None:
         return replace(_why(ending, text, runtimes), snippet=log.snippet(text), finished=finished)
     if not known or ended.code in executor.KILLED:
@@ -263,6 +272,17 @@ def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> 
         finished,
         more_in_log=True,
     )
+
+
+def _platform_was_away(ending: Ending, runtimes: tuple[str, ...]) -> bool:
+    """Whether the executor gave up because the registry or its tokens did not answer. A push goes to the
+    platform's registry alone, and so does the cache; a base image may come from anywhere."""
+    if ending.kind in (Kind.PUSH, Kind.CACHE):
+        return unreachable(ending.text)
+    if ending.kind is Kind.BASE_IMAGE:
+        own = {image.partition("/")[0] for image in runtimes}
+        return unreachable(ending.text, (TOKENS, *sorted(own)))
+    return False
 
 
 def _why(ending: Ending, text: str, runtimes: tuple[str, ...]) -> Failed:

@@ -30,6 +30,7 @@ OPTIMIZE = STAGE + "failed to optimize instructions: failed to get files used fr
 
 BUILD_FAILED, PARSE, BASE = "DockerBuildFailed", "DockerfileParseError", "BaseImageNotFound"
 PUSHED, MEMORY, GENERIC = "PushImageToRegistryFailed", "OutOfMemoryKilled", "GenericBuildFailed"
+AWAY = "PlatformUnreachable"
 
 ENDINGS: list[tuple[str, int, Kind, str]] = [
     # a step that was carried out
@@ -81,7 +82,7 @@ ENDINGS: list[tuple[str, int, Kind, str]] = [
     (COMMAND + f"extracting fs from image: error reading tar 0: GET https://{REGISTRY}/v2/demo/shop/cache/blobs/"
      f"{DIGEST}: BLOB_UNKNOWN: blob unknown to registry", 1, Kind.CACHE, BUILD_FAILED),
     (COMMAND + f'retrieving image layers: Get "https://{REGISTRY}/v2/": dial tcp 10.0.0.1:5000: connect: '
-     "connection refused", 1, Kind.CACHE, BUILD_FAILED),
+     "connection refused", 1, Kind.CACHE, AWAY),
     (STAGE + "failed to take snapshot: write /kaniko/1.tar: no space left on device", 1,
      Kind.SPACE, BUILD_FAILED),
     (STAGE + "failed to get filesystem from image: creating file: write /lib/x: no space left on device", 1,
@@ -122,15 +123,19 @@ ENDINGS: list[tuple[str, int, Kind, str]] = [
     (PUSH + f"POST https://{REGISTRY}/v2/demo/shop/blobs/uploads/: DENIED: requested access is denied", 1,
      Kind.PUSH, PUSHED),
     (PUSH + f'Head "https://{REGISTRY}/v2/demo/shop/blobs/{DIGEST}": dial tcp 10.0.0.1:5000: '
-     "connect: connection refused", 1, Kind.PUSH, PUSHED),
+     "connect: connection refused", 1, Kind.PUSH, AWAY),
     (PUSH + f"PUT https://{REGISTRY}/v2/demo/shop/manifests/0f0f0f: unexpected status code 503 Service "
-     "Unavailable", 1, Kind.PUSH, PUSHED),
+     "Unavailable", 1, Kind.PUSH, AWAY),
+    (ASKED + f'Get "https://{REGISTRY}/v2/": dial tcp 10.0.0.1:5000: connect: connection refused', 1,
+     Kind.BASE_IMAGE, AWAY),
+    (ASKED + "GET https://paas.paas.internal/registry/token?scope=x: unexpected status code 502 Bad "
+     "Gateway", 1, Kind.BASE_IMAGE, AWAY),
     ("error pushing image: writing digest to file failed: open /dev/termination-log: no space left on device",
      1, Kind.PUSH, PUSHED),
     (CHECK + f"POST https://{REGISTRY}/v2/demo/shop/blobs/uploads/: UNAUTHORIZED: authentication required", 1,
      Kind.PUSH, PUSHED),
     (CHECK + f'creating push check transport for {REGISTRY} failed: Get "https://{REGISTRY}/v2/": '
-     "dial tcp: lookup registry.paas.internal: i/o timeout", 1, Kind.PUSH, PUSHED),
+     "dial tcp: lookup registry.paas.internal: i/o timeout", 1, Kind.PUSH, AWAY),
     # the executor itself
     ("Error: error resolving source context: stat /kaniko/buildcontext/x: no such file or directory", 1,
      Kind.START, GENERIC),
@@ -163,9 +168,9 @@ def test_an_ending_and_its_reason(text: str, code: int, kind: Kind, reason: str)
     # a layer of the cache left its digest, or the end of the log is in the termination message instead
     for message, tail in ((DIGEST, said), ("", said), (said, None)):
         verdict = judged(pod(kaniko=ended(code, message)), tail=tail)
-        assert isinstance(verdict, Failed)
+        assert isinstance(verdict, Lost if reason == AWAY else Failed)
         assert verdict.reason == reason
-        assert verdict.snippet
+        assert isinstance(verdict, Lost) or verdict.snippet
     if kind in (Kind.STEP, Kind.STEP_KILLED, Kind.STEP_NOT_STARTED):
         assert "'RUN make all'" in verdict.message
 

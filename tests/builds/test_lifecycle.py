@@ -82,6 +82,39 @@ def test_a_registry_that_does_not_answer_is_waited_for(cluster: FakeCluster) -> 
     assert cluster.phase("shop-1") == "Complete"
 
 
+AWAY = (
+    "error pushing image: failed to push to destination r/demo/shop:x: GET "
+    "https://paas.paas.internal/registry/token?scope=x: unexpected status code 502 Bad Gateway: Bad Gateway"
+)
+
+
+def test_a_platform_that_was_away_is_waited_for_and_the_build_run_again_once(cluster: FakeCluster) -> None:
+    cluster.settle()
+    cluster.registry_up = False
+    cluster.fail("shop-1", message=AWAY)
+    cluster.settle()
+    assert cluster.status("shop-1")["reason"] == "RegistryUnreachable", "no successor that meets the same"
+    assert len(cluster.builds) == 1
+    cluster.registry_up = True
+    cluster.settle()
+    assert (cluster.phase("shop-1"), cluster.status("shop-1")["reason"]) == ("Error", "PlatformUnreachable")
+    assert cluster.builds["shop-2"]["spec"]["retryOf"] == "shop-1"
+    cluster.fail("shop-2", message=AWAY)
+    cluster.settle()
+    assert cluster.phase("shop-2") == "Error"
+    assert len(cluster.builds) == 2, "at most once"
+
+
+def test_an_image_that_arrived_though_the_answer_did_not_counts(cluster: FakeCluster) -> None:
+    cluster.settle()
+    uid = cluster.builds["shop-1"]["metadata"]["uid"]
+    cluster.tags[uid] = digest_of(uid)
+    cluster.fail("shop-1", message=AWAY)
+    cluster.settle()
+    assert cluster.phase("shop-1") == "Complete"
+    assert len(cluster.builds) == 1
+
+
 def test_builds_run_one_at_a_time_in_order() -> None:
     cluster = FakeCluster()
     for number in (1, 2, 3):

@@ -106,12 +106,6 @@ KANIKO: list[tuple[str, str, list[str], list[str]]] = [
         ["UNAUTHORIZED", "paas start-build"],
     ),
     (
-        "a push that breaks off",
-        "PushImageToRegistryFailed",
-        ["error pushing image: failed to push to destination r/demo/shop:x: connection refused"],
-        ["connection refused", "paas start-build"],
-    ),
-    (
         "a step that the kernel killed for its memory",
         "OutOfMemoryKilled",
         [
