@@ -7,13 +7,15 @@ import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from paas.api import names
 from paas.api.resources import Manifest
 from paas.settings import Settings
+
+MIDDLEWARES: Final = "traefik.ingress.kubernetes.io/router.middlewares"
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,26 @@ def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
             if "configMap" in volume:
                 volume["configMap"]["name"] = config_name
     if changed["kind"] == "Ingress":
-        changed["spec"]["ingressClassName"] = settings.ingress_class
-        inside = settings.server_url.removeprefix("https://")
-        hosts = [settings.server_host, inside]
-        changed["spec"]["tls"] = [{"hosts": hosts}]
-        for rule, host in zip(changed["spec"]["rules"], hosts, strict=True):
-            rule["host"] = host
+        _put_hosts(changed, settings)
     return changed
+
+
+def _put_hosts(ingress: Manifest, settings: Settings) -> None:
+    """deploy/ names the hosts of the default settings; the same ones of these settings take their place."""
+    hosts = dict(zip(_hosts(Settings()), _hosts(settings), strict=True))
+    spec, annotations = ingress["spec"], ingress["metadata"]["annotations"]
+    spec["ingressClassName"] = settings.ingress_class
+    for section in spec.get("tls", ()):
+        section["hosts"] = [hosts[host] for host in section["hosts"]]
+    for rule in spec["rules"]:
+        rule["host"] = hosts[rule["host"]]
+    if MIDDLEWARES in annotations:
+        annotations[MIDDLEWARES] = settings.redirect_middleware
+
+
+def _hosts(settings: Settings) -> tuple[str, str]:
+    """The platform's own host outside, and inside the cluster."""
+    return settings.server_host, settings.server_url.removeprefix("https://")
 
 
 def _config(settings: Settings, keys: Keys) -> Manifest:

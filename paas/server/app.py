@@ -34,6 +34,7 @@ from paas.git.repositories import Repositories, Repository
 from paas.git.worker import Prepare, Workers
 from paas.server.metrics import Metrics
 from paas.web.body import Receive, Send
+from paas.web.https_only import HttpsOnly
 from paas.webhooks.http import WebhookHttp
 
 log = logging.getLogger("paas.server")
@@ -77,6 +78,8 @@ class Dependencies:
     ready: Callable[[], Awaitable[bool]]
     """Whether the cluster answers."""
     credential_key: bytes
+    address: str = ""
+    """The platform's own https URL outside, to which plain http is redirected."""
     routers: tuple[APIRouter, ...] = ()
     limits: Limits = field(default_factory=Limits)
     follow_seconds: float = 900
@@ -132,7 +135,8 @@ class Server:
         self.metrics.watch(
             "paas_push_running", "How many pushes are being received", lambda: self.receiver.active
         )
-        self.app = _Logged(_ByPath({"/git/": git, "/webhooks/": webhooks}, self._fastapi()))
+        by_path = _ByPath({"/git/": git, "/webhooks/": webhooks}, self._fastapi())
+        self.app = _Logged(HttpsOnly(by_path, address=needs.address))
 
     def _fastapi(self) -> FastAPI:
         app = FastAPI(title="paas", docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)

@@ -50,6 +50,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         follow=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),
         ready=functools.partial(is_ready, cluster),
         credential_key=credential_key,
+        address=settings.external_url(settings.server_host),
         routers=(token_router(tokens),),
         limits=Limits(
             push_bytes=settings.sources.push_limit_bytes,

@@ -7,7 +7,7 @@ from typing import Any
 
 from paas.api.resources import Manifest
 from paas.install.apply import shipped_manifests
-from paas.install.manifests import Keys, manifests
+from paas.install.manifests import MIDDLEWARES, Keys, manifests
 from paas.settings import Settings
 
 KEYS = Keys("the CA", "the CA's key", "the token key")
@@ -48,8 +48,19 @@ def test_each_process_gets_its_own_keys_only() -> None:
     assert base64.b64decode(keys["operator-keys"]["ca.key"]) == b"the CA's key"
 
 
-def test_the_server_answers_under_the_domain_of_the_settings() -> None:
-    ingress = one("Ingress", "", made())
-    hosts = [rule["host"] for rule in ingress["spec"]["rules"]]
-    assert hosts[0] == "paas.apps.example.com"
-    assert ingress["spec"]["tls"] == [{"hosts": hosts}]
+def test_the_platform_answers_under_the_domain_of_the_settings() -> None:
+    https, plain = (i for i in made(redirectMiddleware="other@file") if i["kind"] == "Ingress")
+    hosts = [rule["host"] for rule in https["spec"]["rules"]]
+    assert hosts == ["paas.apps.example.com", "paas.paas.internal"]
+    assert https["spec"]["tls"] == [{"hosts": hosts}]
+    assert [rule["host"] for rule in plain["spec"]["rules"]] == ["paas.apps.example.com"]
+    assert plain["metadata"]["annotations"][MIDDLEWARES] == "other@file"
+
+
+def test_every_ingress_names_its_entry_point_and_plain_http_is_redirected() -> None:
+    """Traefik serves an Ingress that names none on all of them."""
+    for ingress in (manifest for manifest in made() if manifest["kind"] == "Ingress"):
+        annotations = ingress["metadata"]["annotations"]
+        entry = annotations["traefik.ingress.kubernetes.io/router.entrypoints"]
+        assert (entry == "websecure") != (MIDDLEWARES in annotations)
+        assert entry in ("websecure", "web")

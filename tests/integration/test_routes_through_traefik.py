@@ -6,178 +6,48 @@ Traefik reads the real API server. The pods are a small server of the test, behi
 from __future__ import annotations
 
 import asyncio
-import http.client
-import socket
 import ssl
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import yaml
 
-from paas.api.resources import INGRESSCLASS, ROUTE, Key, Manifest
+from paas.api.resources import ROUTE, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.view import View
-from paas.node import build as components
-from paas.routes.certificates import Authority, issue
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
-from tests.support.authority import new_authority
 from tests.support.operating import operating
-from tests.support.rooms import condition, connect, eventually, make_project, prepare
+from tests.support.rooms import condition, eventually, make_project, prepare
+from tests.support.traefik import DOMAIN, Edge, make_class, traefik
 
 pytestmark = pytest.mark.integration
 
-DOMAIN = "apps.test"
-CLASS = "traefik-of-the-test"
 TLS = {
     policy: {"termination": "edge", "insecureEdgeTerminationPolicy": policy}
     for policy in ("None", "Allow", "Redirect")
 }
 
 
-class Echo(BaseHTTPRequestHandler):
-    """Answers with the host and path it was asked for."""
-
-    def do_GET(self) -> None:
-        body = f"{self.headers['Host']}{self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@dataclass(frozen=True)
-class Edge:
-    """Where Traefik listens, and what answers behind it."""
-
-    http_port: int
-    https_port: int
-    backend_port: int
-    ca_file: Path
-
-    def ask(self, host: str, path: str = "/", *, tls: bool, **headers: str) -> tuple[int, str, str]:
-        """Status, body and Location of one GET, on a connection of its own."""
-        port = self.https_port if tls else self.http_port
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
-            connection = http.client.HTTPConnection(host)
-            if tls:
-                context = ssl.create_default_context(cafile=str(self.ca_file))
-                connection.sock = context.wrap_socket(plain, server_hostname=host.partition(":")[0])
-            else:
-                connection.sock = plain
-            connection.request("GET", path, headers={"Host": host, **headers})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(), answer.headers.get("Location") or ""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def edge(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    folder = tmp_path_factory.mktemp("traefik")
-    now = datetime.now(UTC)
-    ca, ca_key = new_authority([DOMAIN], now=now)
-    certificate, key = issue(Authority.load(ca, ca_key), [f"*.{DOMAIN}"], now=now)
-    for name, content in (("ca.crt", ca), ("ca.key", ca_key), ("tls.crt", certificate), ("tls.key", key)):
-        (folder / name).write_bytes(content)
-    backend = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=backend.serve_forever, daemon=True).start()
-    found = Edge(free_port(), free_port(), backend.server_port, folder / "ca.crt")
     asyncio.run(prepare(cluster_kubeconfig))
     asyncio.run(make_class(cluster_kubeconfig))
-    binaries = components.ensure(["traefik"], progress=lambda line: print(line, file=sys.stderr))
-    with (folder / "traefik.log").open("wb") as log:
-        process = subprocess.Popen(
-            command(folder, binaries, found),
-            env={"KUBECONFIG": str(cluster_kubeconfig)},
-            stdout=log,
-            stderr=log,
-        )
-    settings = Settings(
-        domain=DOMAIN,
-        http_port=found.http_port,
-        https_port=found.https_port,
-        ingress_class=CLASS,
-        ca_file=folder / "ca.crt",
-        ca_key_file=folder / "ca.key",
-    )
 
     def make(cluster: Cluster, view: View, chosen: Settings) -> list[RoutesController]:
         return [RoutesController(cluster=cluster, view=view, settings=chosen)]
 
-    try:
-        with operating(cluster_kubeconfig, make, settings=settings):
-            yield found
-            assert process.poll() is None, (folder / "traefik.log").read_text()
-    finally:
-        process.terminate()
-        process.wait(15)
-        backend.shutdown()
-        backend.server_close()
-
-
-def command(folder: Path, binaries: Path, found: Edge) -> list[str]:
-    """As the embedded cluster starts it, on other ports."""
-    certificate = {"certFile": str(folder / "tls.crt"), "keyFile": str(folder / "tls.key")}
-    redirect = {"scheme": "https", "port": str(found.https_port), "permanent": False}
-    dynamic = {
-        "tls": {"stores": {"default": {"defaultCertificate": certificate}}},
-        "http": {"middlewares": {"paas-redirect": {"redirectScheme": redirect}}},
-    }
-    (folder / "dynamic.yaml").write_text(yaml.safe_dump(dynamic))
-    return [
-        str(binaries / "traefik"),
-        "--global.checknewversion=false",
-        "--global.sendanonymoususage=false",
-        "--log.level=INFO",
-        f"--entrypoints.web.address=127.0.0.1:{found.http_port}",
-        f"--entrypoints.websecure.address=127.0.0.1:{found.https_port}",
-        "--entrypoints.websecure.http.tls=true",
-        "--providers.providersthrottleduration=100ms",
-        f"--providers.file.filename={folder / 'dynamic.yaml'}",
-        "--providers.kubernetesingress=true",
-        f"--providers.kubernetesingress.ingressclass={CLASS}",
-        "--providers.kubernetesingress.allowemptyservices=true",
-        "--providers.kubernetesingress.allowexternalnameservices=true",
-        "--providers.kubernetesingress.strictprefixmatching=true",
-        "--providers.kubernetesingress.ingressendpoint.ip=127.0.0.1",
-    ]
-
-
-async def make_class(kubeconfig: Path) -> None:
-    async with await connect(kubeconfig) as api:
-        if await api.get(INGRESSCLASS, Key("", CLASS)) is None:
-            manifest = {
-                "apiVersion": "networking.k8s.io/v1",
-                "kind": "IngressClass",
-                "metadata": {"name": CLASS},
-                "spec": {"controller": "traefik.io/ingress-controller"},
-            }
-            await api.create(manifest, manager="test")
+    with (
+        traefik(cluster_kubeconfig, tmp_path_factory.mktemp("traefik")) as found,
+        operating(cluster_kubeconfig, make, settings=found.settings),
+    ):
+        yield found
 
 
 @pytest.fixture
 async def project(api: Cluster, edge: Edge) -> str:
     name = await make_project(api, "edge")
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "shop", "namespace": name},
-        "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": edge.backend_port}]},
-    }
-    await api.create(service, manager="test")
+    await api.create(edge.service(name, "shop"), manager="test")
     return name
 
 
