@@ -15,6 +15,7 @@ from paas.api.names import GROUP, TOKEN_AUDIENCE
 from paas.api.resources import Key
 from paas.kube.cluster import Cluster, UserInfo
 from paas.kube.errors import ApiError
+from paas.web.lookups import Lanes
 from paas.web.ttl_cache import TtlCache
 
 KNOWN_SECONDS: Final = 15.0
@@ -33,6 +34,7 @@ class Auth:
     def __init__(self, cluster: Cluster, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._users: TtlCache[str, tuple[UserInfo | None]] = TtlCache(4096, clock=clock)
+        self._lanes: Lanes[str] = Lanes(clock=clock)
         self._rights: TtlCache[tuple[str, ...], tuple[bool]] = TtlCache(16384, clock=clock)
 
     async def authenticate(self, token: str) -> UserInfo | None:
@@ -42,7 +44,10 @@ class Auth:
         digest = hashlib.sha256(token.encode()).hexdigest()
         if (known := self._users.get(digest)) is not None:
             return known[0]
-        user = await self._review(token, TOKEN_AUDIENCE) or await self._review(token, None)
+        async with self._lanes.of(digest):
+            user = await self._review(token, TOKEN_AUDIENCE) or await self._review(token, None)
+        if user is not None:
+            self._lanes.prove(digest)
         self._users.put(digest, (user,), KNOWN_SECONDS if user else UNKNOWN_SECONDS)
         return user
 

@@ -14,11 +14,12 @@ from enum import StrEnum
 from typing import Final
 
 from paas.api.build import TERMINAL
-from paas.api.resources import Key
+from paas.api.resources import Key, Manifest
 from paas.auth import credentials
 from paas.git.push import FindConfig
 from paas.git.repositories import Repositories, Repository
 from paas.kube.cluster import UserInfo
+from paas.web.lookups import Lookups
 
 NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 """Pattern of the name of a project, a BuildConfig or a Build."""
@@ -85,7 +86,8 @@ class Access:
     ) -> None:
         self._repositories = repositories
         self._authenticate, self._authorize = authenticate, authorize
-        self._find_config, self._find_build, self._key = find_config, find_build, credential_key
+        self._find_config, self._key = find_config, credential_key
+        self._builds: Lookups[Key, Manifest | None] = Lookups(find_build, most=3, seconds=0.5)
 
     async def user(self, token: str) -> UserInfo:
         """Whose token this is. Raises Unknown."""
@@ -137,11 +139,13 @@ class Access:
         namespace, _, name = user.removeprefix(credentials.BUILD_USER_PREFIX).partition("/")
         if not user.startswith(credentials.BUILD_USER_PREFIX) or namespace != key.namespace:
             return None
-        build = await self._find_build(Key(namespace, name)) if re.fullmatch(NAME, name) else None
+        of = Key(namespace, name)
+        build = await self._builds.of(of) if re.fullmatch(NAME, name) else None
         uid = build["metadata"]["uid"] if build else "unknown"
         valid = credentials.verify_build_credential(self._key, uid, credentials.SOURCE, password)
         if not valid or build is None or build["metadata"].get("deletionTimestamp"):
             return None
+        self._builds.prove(of)
         spec, phase = build["spec"], (build.get("status") or {}).get("phase")
         built = ((spec.get("revision") or {}).get("git") or {}).get("commit")
         if phase in TERMINAL or spec["buildConfig"] != key.name or built != commit:

@@ -27,12 +27,15 @@ from paas.git.repositories import Repository
 from paas.kube.cluster import UserInfo
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.web.body import BodyRefused, Disconnected, Receive, Send, TooLarge
+from paas.web.body_budget import BodyBudget
 from paas.web.refused import Refused
 from paas.web.request import Request, Scope
 
 log = logging.getLogger(__name__)
 
 LARGEST_FETCH_REQUEST: Final = 32 * 2**20
+FETCH_MEMORY: Final = 128 * 2**20
+"""Bytes of all such requests that are arriving or answered."""
 LONGEST_PATH: Final = 1024
 _GIT: Final = re.compile(
     rf"/git/(?P<project>{NAME})/(?P<name>{NAME})\.git/(?P<what>info/refs|git-receive-pack|git-upload-pack)"
@@ -72,6 +75,7 @@ class GitHttp:
     ) -> None:
         self._access, self._receiver = access, receiver
         self._limits, self._counted = limits, counted
+        self._budget = BodyBudget(FETCH_MEMORY)
         self._sending = asyncio.Semaphore(serve.MOST_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,10 +142,11 @@ class GitHttp:
         if service is Service.PUSH:
             await self._push(request, repository, user)
         else:
-            body = request.body(limit=LARGEST_FETCH_REQUEST, idle=60, total=300)
-            pieces = serve.upload_pack(repository, await body.read(), request.header("git-protocol"))
-            async with self._sending:
-                await request.stream("application/x-git-upload-pack-result", pieces, _NO_CACHE)
+            with self._budget.share() as share:
+                body = request.body(limit=LARGEST_FETCH_REQUEST, idle=60, total=300, share=share)
+                pieces = serve.upload_pack(repository, await body.read(), request.header("git-protocol"))
+                async with self._sending:
+                    await request.stream("application/x-git-upload-pack-result", pieces, _NO_CACHE)
 
     async def _push(self, request: Request, repository: Repository, user: UserInfo) -> None:
         limit = self._limits.push_bytes

@@ -1,8 +1,8 @@
 """`/registry/token`: the registry sends clients here to show who they are and fetch a token.
 
 GET with Basic authentication is what every client speaks; POST with a form is what containerd tries first.
-Every refusal of an identity is the same 401, whether the user, the password or the Build is wrong; a Build
-that has ended has no identity any more.
+Every refusal of an identity is the same 401, whether the user, the password or the Build is wrong, and takes
+as many reads and comparisons; a Build that has ended has no identity any more.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import parse_qs
+from typing import Final
 from uuid import uuid4
-
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from paas.api.build import TERMINAL
 from paas.api.project import is_project
@@ -43,11 +40,25 @@ from paas.registry.token import (
     parse_user,
 )
 from paas.web import basic
+from paas.web.body import Disconnected, Receive, Send
+from paas.web.body_budget import BodyBudget
+from paas.web.lookups import Lookups
+from paas.web.refused import Headers, Refused
+from paas.web.request import Request, Scope, fields
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 8192
+PATH: Final = "/registry/token"
+MAX_BODY: Final = 8192
 """Bytes of a token request's form."""
+MEMORY: Final = 16 * 2**20
+"""Bytes of all forms that are arriving."""
+READS: Final = 3
+READS_SECONDS: Final = 0.5
+"""So often a Build or a Namespace is read in so many seconds, whoever asks. No pod asks as early as that
+after its Build was made, so what is remembered of a name that did not exist harms nobody."""
+NOBODY: Final = "nobody"
+"""The UID of what does not exist: its password is compared, so that time does not tell."""
 
 
 @dataclass(frozen=True)
@@ -65,100 +76,101 @@ class TokenDependencies:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def token_router(needs: TokenDependencies) -> APIRouter:
-    """The router of the token endpoint."""
-    router = APIRouter()
+class TokenHttp:
+    """The ASGI application of the token endpoint."""
 
-    @router.get("/registry/token")
-    async def get(request: Request) -> Response:
-        user, password = basic.user_and_password(basic.decoded(request.headers.get("Authorization", "")))
-        query = request.query_params
-        return await _answer(needs, user, password, query.get("service"), query.getlist("scope"))
+    def __init__(self, needs: TokenDependencies) -> None:
+        self._needs = needs
+        self._budget = BodyBudget(MEMORY)
+        self._builds = Lookups(needs.find_build, most=READS, seconds=READS_SECONDS)
+        self._namespaces = Lookups(needs.find_namespace, most=READS, seconds=READS_SECONDS)
 
-    @router.post("/registry/token")
-    async def post(request: Request) -> Response:
-        form = await _form(request)
-        if form is None:
-            return JSONResponse({"error": "invalid_request"}, status_code=413)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            if request.path != PATH:
+                raise Refused(404, "tokens are at /registry/token")
+            request.require("GET", "POST")
+            await (self._get(request) if request.method == "GET" else self._post(request))
+        except Refused as refusal:
+            content = {"error": "invalid_request", "error_description": refusal.message}
+            await request.json(refusal.status, content, refusal.headers)
+        except Disconnected:
+            return
+        except (ApiError, ClusterUnreachable) as problem:
+            # Neither yes nor no: a 401 would end a build or a pull for good, this one is tried again.
+            logger.warning("a registry token could not be decided: %s", problem)
+            await request.json(503, {"error": "unavailable"}, [(b"retry-after", b"2")])
+
+    async def _get(self, request: Request) -> None:
+        asked = request.fields()
+        service = asked["service"][0] if "service" in asked else None
+        user, password = request.login()
+        await self._answer(request, user, password, service, asked.get("scope", ()))
+
+    async def _post(self, request: Request) -> None:
+        with self._budget.share() as share:
+            body = await request.body(limit=MAX_BODY, idle=5, total=10, share=share).read()
+        form = fields(body.decode(errors="replace"))
         if form.get("grant_type", [""])[0] != "password":
             # Refresh tokens are not handed out; clients fall back to GET.
-            return JSONResponse({"error": "unsupported_grant_type"}, status_code=405)
+            await request.json(405, {"error": "unsupported_grant_type"})
+            return
         # clients may have taken the colon of our user names for the separator
         login = f"{form.get('username', [''])[0]}:{form.get('password', [''])[0]}"
         user, password = basic.user_and_password(login)
         service = form["service"][0] if "service" in form else None
-        return await _answer(needs, user, password, service, form.get("scope", []))
+        await self._answer(request, user, password, service, form.get("scope", ()))
 
-    return router
+    async def identify(self, user: str, password: str) -> User | None:
+        """Who this is, when the password fits and, for a build, the Build has not ended; else None."""
+        key = self._needs.credential_key
+        match claimed := parse_user(user):
+            case PlatformUser():
+                return claimed if matches(platform_credential(key), password) else None
+            case ProjectUser(namespace):
+                found = await self._namespaces.of(namespace)
+                uid = found["metadata"]["uid"] if found is not None else NOBODY
+                if not matches(project_credential(key, uid), password) or found is None:
+                    return None
+                self._namespaces.prove(namespace)
+                return claimed if is_project(found) else None
+            case BuildUser(namespace, name):
+                of = Key(namespace, name)
+                build = await self._builds.of(of)
+                uid = build["metadata"]["uid"] if build is not None else NOBODY
+                if not verify_build_credential(key, uid, REGISTRY, password) or build is None:
+                    return None
+                self._builds.prove(of)
+                to = target(build)
+                if to is None or (build.get("status") or {}).get("phase") in TERMINAL:
+                    return None
+                return BuildUser(namespace, name, to.stream)
+        return None
 
-
-async def identify(needs: TokenDependencies, user: str, password: str) -> User | None:
-    """Who this is, when the password fits and, for a build, the Build has not ended; else None."""
-    claimed = parse_user(user)
-    match claimed:
-        case PlatformUser():
-            return claimed if matches(platform_credential(needs.credential_key), password) else None
-        case ProjectUser(namespace):
-            found = await needs.find_namespace(namespace)
-            if found is None or not is_project(found):
-                return None
-            expected = project_credential(needs.credential_key, found["metadata"]["uid"])
-            return claimed if matches(expected, password) else None
-        case BuildUser(namespace, name):
-            build = await needs.find_build(Key(namespace, name))
-            if build is None or not verify_build_credential(
-                needs.credential_key, build["metadata"]["uid"], REGISTRY, password
-            ):
-                return None
-            to = target(build)
-            if to is None or (build.get("status") or {}).get("phase") in TERMINAL:
-                return None
-            return BuildUser(namespace, name, to.stream)
-    return None
-
-
-async def _answer(
-    needs: TokenDependencies, user: str, password: str, service: str | None, scopes: Sequence[str]
-) -> Response:
-    if service not in (None, needs.service):
-        return JSONResponse(
-            {"error": "invalid_request", "error_description": f"tokens here are for {needs.service}"},
-            status_code=400,
+    async def _answer(
+        self, request: Request, user: str, password: str, service: str | None, scopes: Sequence[str]
+    ) -> None:
+        needs = self._needs
+        if service not in (None, needs.service):
+            raise Refused(400, f"tokens here are for {needs.service}")
+        who = await self.identify(user, password) if user else None
+        if who is None:
+            challenge: Headers = [(b"www-authenticate", f'Basic realm="{needs.service}"'.encode())]
+            why = "unknown user, wrong password, or a build that has ended"
+            await request.json(401, {"error": "unauthorized", "error_description": why}, challenge)
+            return
+        now = needs.clock()
+        grants = granted(who, parse_scopes(scopes))
+        token = needs.signer.sign(
+            claims(user, grants, service=needs.service, now=now, identifier=uuid4().hex)
         )
-    try:
-        who = await identify(needs, user, password) if user else None
-    except (ApiError, ClusterUnreachable) as problem:
-        # Neither yes nor no: a 401 would end a build or a pull for good, this one is tried again.
-        logger.warning("a registry token could not be decided: %s", problem)
-        return JSONResponse({"error": "unavailable"}, status_code=503, headers={"Retry-After": "2"})
-    if who is None:
-        return JSONResponse(
-            {
-                "error": "unauthorized",
-                "error_description": "unknown user, wrong password, or a build that has ended",
-            },
-            status_code=401,
-            headers={"WWW-Authenticate": f'Basic realm="{needs.service}"'},
-        )
-    now = needs.clock()
-    grants = granted(who, parse_scopes(scopes))
-    token = needs.signer.sign(claims(user, grants, service=needs.service, now=now, identifier=uuid4().hex))
-    body = {
-        "token": token,
-        "access_token": token,
-        "expires_in": LIFETIME,
-        "issued_at": timestamp(now),
-        "token_type": "Bearer",
-        "scope": " ".join(f"repository:{s.name}:{','.join(sorted(s.actions))}" for s in grants),
-    }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
-
-
-async def _form(request: Request) -> dict[str, list[str]] | None:
-    """The url-encoded form of the body; None when it is longer than MAX_BODY."""
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            return None
-    return parse_qs(data.decode(errors="replace"), max_num_fields=64)
+        body = {
+            "token": token,
+            "access_token": token,
+            "expires_in": LIFETIME,
+            "issued_at": timestamp(now),
+            "token_type": "Bearer",
+            "scope": " ".join(f"repository:{s.name}:{','.join(sorted(s.actions))}" for s in grants),
+        }
+        await request.json(200, body, [(b"cache-control", b"no-store")])

@@ -15,19 +15,21 @@ from paas.kube.errors import ClusterUnreachable
 from paas.server.app import Server
 from paas.server.cluster import dependencies_of
 from paas.settings import parse, settings_file
-from paas.web.serving import serving
+from paas.web import health
+from paas.web.serving import beside, serving
 
 log = logging.getLogger("paas.server")
 
 
-async def serve(*, host: str, port: int) -> None:
+async def serve(*, host: str, port: int, health_port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = parse(settings_file(os.environ).read_text())
     async with await Cluster.connect() as cluster:
         server = Server(dependencies_of(cluster, settings))
         uvicorn = serving(server.app, on_stop=server.receiver.stop_following, host=host, port=port)
         log.info("serving on %s port %d, repositories in %s", host, port, settings.repositories)
-        await uvicorn.serve()
+        async with beside(server.health, host=host, port=health_port):
+            await uvicorn.serve()
         if not uvicorn.started:
             raise OSError("see the lines above")
 
@@ -37,10 +39,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m paas.server", description=__doc__)
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 (a pod's)
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--health-port", type=int, default=health.PORT, help="for probes and metrics")
     options = parser.parse_args()
     logs.to_stderr()
     try:
-        asyncio.run(serve(host=options.host, port=options.port))
+        asyncio.run(serve(host=options.host, port=options.port, health_port=options.health_port))
     except (ClusterUnreachable, OSError) as problem:
         log.error("the server cannot start: %s", problem)
         return 1

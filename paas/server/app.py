@@ -2,11 +2,11 @@
 
     /git/…          git.http              developers' pushes and fetches, archives for build pods
     /webhooks/…     webhooks.http         deliveries of git hosts
-    /registry/…     images.http           tokens for the registry
-    /healthz /readyz /metrics             for the kubelet and Prometheus
+    /registry/…     registry.http         tokens for the registry
 
-Git and webhooks are plain ASGI, dispatched before FastAPI: bodies are streamed, and every millisecond of a
-push counts. Whatever is logged of a request is its method, path and status: never a query or a header.
+They are plain ASGI, dispatched before FastAPI: bodies are streamed, and every millisecond of a push counts.
+What the kubelet and Prometheus ask is answered on another port (`web.health`). Whatever is logged of a
+request is its method, path and status: never a query or a header.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI
 
 from paas.api.build_request import Instantiate
 from paas.api.resources import Key
@@ -32,8 +32,11 @@ from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
 from paas.git.worker import Prepare, Workers
+from paas.registry.http import TokenHttp
 from paas.server.metrics import Metrics
 from paas.web.body import Receive, Send
+from paas.web.bounded import Bounded
+from paas.web.health import Health
 from paas.web.https_only import HttpsOnly
 from paas.webhooks.http import WebhookHttp
 
@@ -49,8 +52,6 @@ SWEEP_SECONDS: Final = (45.0, 3600.0)
 later ones. The second is early because a lock that is left must be old to be told from one in use."""
 LOCK_SECONDS: Final = 20.0
 """How long to wait for the last server, which may still be ending."""
-QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Paths that are asked for all the time; only their failures are logged."""
 
 
 class AlreadyServed(Exception):
@@ -78,6 +79,7 @@ class Dependencies:
     ready: Callable[[], Awaitable[bool]]
     """Whether the cluster answers."""
     credential_key: bytes
+    tokens: TokenHttp
     address: str = ""
     """The platform's own https URL outside, to which plain http is redirected."""
     routers: tuple[APIRouter, ...] = ()
@@ -135,25 +137,13 @@ class Server:
         self.metrics.watch(
             "paas_push_running", "How many pushes are being received", lambda: self.receiver.active
         )
-        by_path = _ByPath({"/git/": git, "/webhooks/": webhooks}, self._fastapi())
+        self.health = Health(ready=needs.ready, metrics=self.metrics.text)
+        fronts = {"/git/": git, "/webhooks/": webhooks, "/registry/": needs.tokens}
+        by_path = _ByPath(fronts, Bounded(self._fastapi()))
         self.app = _Logged(HttpsOnly(by_path, address=needs.address))
 
     def _fastapi(self) -> FastAPI:
         app = FastAPI(title="paas", docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
-
-        @app.get("/healthz")
-        async def healthz() -> Response:
-            return Response("ok\n", media_type="text/plain")
-
-        @app.get("/readyz")
-        async def readyz() -> Response:
-            if await self._needs.ready():
-                return Response("ok\n", media_type="text/plain")
-            return Response("the API server does not answer\n", status_code=503, media_type="text/plain")
-
-        @app.get("/metrics")
-        async def metrics() -> Response:
-            return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
         for router in self._needs.routers:
             app.include_router(router)
@@ -268,7 +258,7 @@ class _Logged:
             await self._app(scope, receive, noting)
         except Exception:
             # the last resort, which says it in the log and nothing of the inside to the client
-            log.exception("%s %s", scope["method"], scope["path"][:200])
+            log.exception("%s %s", scope["method"], _shown(scope["path"]))
             if status:
                 raise  # the connection is cut, so that the client sees that the answer is not whole
             body = b"The server failed; what happened is in its log\n"
@@ -279,6 +269,10 @@ class _Logged:
             await noting({"type": "http.response.start", "status": 500, "headers": about})
             await send({"type": "http.response.body", "body": body})
         finally:
-            if scope["path"] not in QUIET or status >= 400:
-                spent = round((time.monotonic() - began) * 1000)
-                access.info("%s %s %d %d ms", scope["method"], scope["path"][:200], status, spent)
+            spent = round((time.monotonic() - began) * 1000)
+            access.info("%s %s %d %d ms", scope["method"], _shown(scope["path"]), status, spent)
+
+
+def _shown(path: str) -> str:
+    """A path as it may stand in a log: of a strangers' text, no line of its own."""
+    return "".join(character if character.isprintable() else "?" for character in path[:200])

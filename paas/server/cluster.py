@@ -14,7 +14,7 @@ from paas.git.hosted import Preparer
 from paas.git.http import Limits
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
-from paas.registry.http import TokenDependencies, token_router
+from paas.registry.http import TokenDependencies, TokenHttp
 from paas.registry.signer import Signer
 from paas.server.app import Dependencies
 from paas.server.push_progress import push_progress
@@ -51,7 +51,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         ready=functools.partial(is_ready, cluster),
         credential_key=credential_key,
         address=settings.external_url(settings.server_host),
-        routers=(token_router(tokens),),
+        tokens=TokenHttp(tokens),
         limits=Limits(
             push_bytes=settings.sources.push_limit_bytes,
             total_seconds=settings.sources.request_timeout_seconds,

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from paas.web.body_budget import Busy, Share
 from paas.web.refused import Refused
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,15 +43,23 @@ class Body:
     """The body of one request, read once, in pieces.
 
     `limit` is in bytes, before and after unpacking; `idle` and `total` are seconds to wait for the next
-    piece and for all of it. Iterating raises BodyRefused and Disconnected.
+    piece and for all of it; `share` is what the body takes its memory from, for one that is read as a whole.
+    Iterating raises BodyRefused, Busy and Disconnected.
     """
 
     def __init__(
-        self, receive: Receive, *, encoding: str = "", limit: int, idle: float = 60, total: float = 3600
+        self,
+        receive: Receive,
+        *,
+        encoding: str = "",
+        limit: int,
+        idle: float = 60,
+        total: float = 3600,
+        share: Share | None = None,
     ) -> None:
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise BodyRefused(415, f"content encoding {encoding[:40]!r} is not taken")
-        self._receive, self._limit, self._idle = receive, limit, idle
+        self._receive, self._limit, self._idle, self._share = receive, limit, idle, share
         self._until = time.monotonic() + total
         self._gzip = zlib.decompressobj(31) if "gzip" in encoding else None
         self._in = self._out = 0
@@ -67,17 +76,17 @@ class Body:
 
     async def read(self) -> bytes:
         """All of it."""
-        return b"".join([piece async for piece in self])
+        pieces = []
+        async for piece in self:
+            if self._share is not None:
+                self._share.take(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         more = True
         while more:
-            wait = min(self._idle, self._until - time.monotonic())
-            try:
-                async with asyncio.timeout(max(0.0, wait)):
-                    message = await self._receive()
-            except TimeoutError:
-                raise BodyRefused(408, "the request did not arrive in time; try again") from None
+            message = await self._next()
             if message["type"] == "http.disconnect":
                 raise Disconnected
             more = message.get("more_body", False)
@@ -87,6 +96,22 @@ class Body:
                 raise TooLarge(self._limit)
             if piece:
                 yield piece
+
+    async def _next(self) -> MutableMapping[str, Any]:
+        wait = min(self._idle, self._until - time.monotonic())
+        try:
+            async with asyncio.timeout(max(0.0, wait)) as waiting:
+                if self._share is not None:
+                    self._share.waiting = waiting
+                message = await self._receive()
+        except TimeoutError:
+            if self._share is not None and self._share.evicted:
+                raise Busy from None
+            raise BodyRefused(408, "the request did not arrive in time; try again") from None
+        finally:
+            if self._share is not None:
+                self._share.waiting = None
+        return message
 
     def _unpacked(self, gzip: Any, raw: bytes) -> list[bytes]:
         pieces, following = [], raw

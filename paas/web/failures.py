@@ -1,9 +1,13 @@
-"""Too many failures of one client: what keeps somebody from guessing secrets."""
+"""Too many failures of one client, who is told to slow down.
+
+A client is an address, and many may share one. So nobody is turned away unheard for it: it is asked only
+about a request that failed by itself.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 
@@ -16,11 +20,11 @@ class FailureLimit:
     ) -> None:
         self.seconds = seconds
         self._allowed, self._size, self._clock = allowed, size, clock
-        self._failures: OrderedDict[str, list[float]] = OrderedDict()
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
     def failed(self, client: str) -> None:
         """Count one failure."""
-        self._failures.setdefault(client, []).append(self._clock())
+        self._failures.setdefault(client, deque(maxlen=self._allowed)).append(self._clock())
         while len(self._failures) > self._size:
             self._failures.popitem(last=False)
 
@@ -29,5 +33,5 @@ class FailureLimit:
         since = self._clock() - self.seconds
         recent = [moment for moment in self._failures.pop(client, ()) if moment > since]
         if recent:
-            self._failures[client] = recent
+            self._failures[client] = deque(recent, maxlen=self._allowed)
         return len(recent) >= self._allowed

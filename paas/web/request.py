@@ -11,10 +11,21 @@ from urllib.parse import parse_qs
 
 from paas.web import basic
 from paas.web.body import Body, Receive, Send, TooLarge
+from paas.web.body_budget import Share
 from paas.web.refused import Headers, Refused
 
 Scope = MutableMapping[str, Any]
 TEXT: Final = "text/plain; charset=utf-8"
+MOST_FIELDS: Final = 64
+"""Fields of a query or a form."""
+
+
+def fields(text: str) -> dict[str, list[str]]:
+    """The fields of a query or of a form. Raises Refused for too many."""
+    try:
+        return parse_qs(text, max_num_fields=MOST_FIELDS)
+    except ValueError as problem:
+        raise Refused(400, f"more than {MOST_FIELDS} fields are not taken") from problem
 
 
 class Request:
@@ -36,8 +47,12 @@ class Request:
 
     def query(self, name: str) -> str:
         """First value of a query parameter, '' when there is none."""
+        return self.fields().get(name, [""])[0]
+
+    def fields(self) -> dict[str, list[str]]:
+        """Query parameters. Raises Refused."""
         query: bytes = self._scope.get("query_string", b"")
-        return parse_qs(query.decode("latin-1")).get(name, [""])[0]
+        return fields(query.decode("latin-1"))
 
     def require(self, *methods: str) -> None:
         """Refuse any other method."""
@@ -59,13 +74,14 @@ class Request:
             return forwarded.rpartition(",")[2].strip()[:64]
         return str((self._scope.get("client") or ("unknown",))[0])
 
-    def body(self, *, limit: int, idle: float, total: float) -> Body:
-        """The body, still to be read. Raises Refused for one that says that it is too large."""
+    def body(self, *, limit: int, idle: float, total: float, share: Share | None = None) -> Body:
+        """The body, still to be read, as `Body` takes it. Raises Refused for one that says that it is too
+        large."""
         length = self.header("content-length")
         if length.isdigit() and int(length) > limit:
             raise TooLarge(limit)
         encoding = self.header("content-encoding").lower()
-        return Body(self._receive, encoding=encoding, limit=limit, idle=idle, total=total)
+        return Body(self._receive, encoding=encoding, limit=limit, idle=idle, total=total, share=share)
 
     # -- answering -------------------------------------------------------------------------------------
 

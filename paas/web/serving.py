@@ -5,7 +5,9 @@ SIGTERM before it waits for connections, so that answers that last as long as a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Generator
 from types import FrameType
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ byte is there."""
 LINGER_SECONDS: Final = 5.0
 """How long a client may go on sending a body that was answered already; closing at once would make it lose
 the answer."""
+LARGEST_HEAD: Final = 48 * 2**10
+"""Bytes of a request's line and headers; the largest token is 16 KiB, and a third more in base64."""
 DRAIN_SECONDS: Final = 18
 """How long connections may take to end after SIGTERM; below the pod's grace period of 30."""
 
@@ -88,5 +92,42 @@ def serving(app: Any, *, on_stop: Callable[[], None], host: str, port: int, fd: 
         timeout_keep_alive=60,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=1024,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
     )
     return Uvicorn(config, on_stop=on_stop)
+
+
+class Beside(uvicorn.Server):
+    """A server that leaves signals to another one in the same process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def beside(app: Any, *, host: str, port: int) -> AsyncIterator[int]:
+    """Serve `app` as well, until the block ends; the port, for one that was chosen by `port` 0.
+
+    Raises OSError when it cannot listen there.
+    """
+    listener = socket.create_server((host, port))
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        limit_concurrency=64,
+    )
+    server = Beside(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()

@@ -1,9 +1,10 @@
 """POST /webhooks/<project>/<buildconfig>/<host>: from a delivery to an answer.
 
-    body (at most 1 MiB) ─▶ signature ─▶ event ─▶ decision ─▶ 202 with a Build, 200 and why not
+    secrets ─▶ body (at most 1 MiB) ─▶ signature ─▶ event ─▶ decision ─▶ 202 with a Build, 200 and why not
 
 Until the signature is checked every refusal is the same 401, whether the name is unknown, the type is not
-enabled, the Secret is missing or the signature is wrong; an HMAC is computed in every case.
+enabled, the Secret is missing or the signature is wrong; an HMAC is computed in every case, and as many reads
+are waited for. What is correctly signed is taken, whatever else came from the same address.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from paas.api.resources import Key, Manifest
 from paas.git.push import FindConfig
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.web.body import BodyRefused, Disconnected, Receive, Send
+from paas.web.body_budget import BodyBudget
 from paas.web.failures import FailureLimit
 from paas.web.refused import Refused
 from paas.web.request import Request, Scope
@@ -33,6 +35,8 @@ from paas.webhooks.secrets import SignedConfig, TriggerSecrets
 log = logging.getLogger(__name__)
 
 LARGEST_BODY: Final = 2**20
+MEMORY: Final = 64 * 2**20
+"""Bytes of all bodies that are arriving."""
 FAILURES_ALLOWED: Final = 120
 FAILURES_SECONDS: Final = 60.0
 _NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -73,16 +77,16 @@ class WebhookHttp:
         self._secrets = TriggerSecrets(find_config=find_config, find_secret=find_secret, clock=clock)
         self._failures = FailureLimit(FAILURES_ALLOWED, seconds=FAILURES_SECONDS, clock=clock)
         self._instantiate, self._counted = instantiate, counted
+        self._budget = BodyBudget(MEMORY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        client, headers = request.client(), None
+        headers = None
         try:
             request.require("POST")
-            if self._failures.blocked(client):
-                wait = [(b"retry-after", str(int(FAILURES_SECONDS)).encode())]
-                raise Refused(429, "too many refused deliveries; try again later", wait)
             answer = await self._deliver(request)
+            if answer.status == 401:
+                self._slow_down(request.client())
         except Refused as refusal:
             answer, headers = Answer(refusal.status, "refused", refusal.message), refusal.headers
         except Disconnected:
@@ -91,23 +95,35 @@ class WebhookHttp:
             log.warning("webhook %s: %s", request.path, problem)
             reason = "the cluster does not answer at the moment; deliver this again later"
             answer = Answer(503, "retry", reason)
-        if answer.status == 401:
-            self._failures.failed(client)
-        host = request.path.rpartition("/")[2]
-        self._counted(host if answer.status != 401 and host in HOSTS else "unknown", answer.decision)
+        match = _PATH.fullmatch(request.path)
+        # a label's value is one of ours, never a word of the request
+        host = match[3] if match and match[3] in HOSTS and answer.status != 401 else "unknown"
+        self._counted(host, answer.decision)
         await request.json(answer.status, answer.content, headers)
+
+    def _slow_down(self, client: str) -> None:
+        """Count one refusal. Raises Refused when this client has had too many."""
+        blocked = self._failures.blocked(client)
+        self._failures.failed(client)
+        if blocked:
+            wait = [(b"retry-after", str(int(FAILURES_SECONDS)).encode())]
+            raise Refused(429, "too many refused deliveries; try again later", wait)
 
     async def _deliver(self, request: Request) -> Answer:
         if request.header("content-encoding"):
             raise BodyRefused(415, "a compressed body is not accepted")
-        body = await request.body(limit=LARGEST_BODY, idle=10, total=30).read()
         match = _PATH.fullmatch(request.path)
         key, host = (Key(match[1], match[2]), HOSTS.get(match[3])) if match else (None, None)
-        signed = await self._secrets.of(key, host) if key and host else SignedConfig(None)
-        genuine = (host or GitHub()).is_genuine(request.headers, body, signed.secrets or [_DUMMY])
-        if key is None or host is None or signed.config is None or not signed.secrets or not genuine:
-            return Answer(401, "refused", "unknown address or wrong signature")
-        return await self._act(key, signed.config, host, request, body)
+        with self._budget.share() as share:
+            arriving = request.body(limit=LARGEST_BODY, idle=10, total=30, share=share)
+            # before the body is held, so that what is held is never kept by a read
+            signed = await self._secrets.of(key, host) if key and host else SignedConfig(None)
+            body = await arriving.read()
+            genuine = (host or GitHub()).is_genuine(request.headers, body, signed.secrets or [_DUMMY])
+            if key is None or host is None or signed.config is None or not signed.secrets or not genuine:
+                return Answer(401, "refused", "unknown address or wrong signature")
+            self._secrets.prove(key, host)
+            return await self._act(key, signed.config, host, request, body)
 
     async def _act(self, key: Key, config: Manifest, host: GitHost, request: Request, body: bytes) -> Answer:
         try:

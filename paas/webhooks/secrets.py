@@ -14,7 +14,7 @@ from typing import Final
 
 from paas.api.resources import Key, Manifest
 from paas.git.push import FindConfig
-from paas.web.ttl_cache import TtlCache
+from paas.web.lookups import Lookups
 from paas.webhooks.host import GitHost
 
 SECRET_KEY: Final = "WebHookSecretKey"
@@ -23,8 +23,6 @@ REMEMBERED_SECONDS: Final = 2.0
 """A secret that was changed works this much longer."""
 LONGEST_SECRET: Final = 4096
 """Bytes; a longer one counts as none, so that those who choose secrets do not choose our memory."""
-MOST_READS: Final = 16
-"""Reads of the API server at the same time, so that guessing names burdens nobody else."""
 
 
 @dataclass(frozen=True)
@@ -43,35 +41,42 @@ class TriggerSecrets:
         self, *, find_config: FindConfig, find_secret: FindConfig, clock: Callable[[], float]
     ) -> None:
         self._find_config, self._find_secret = find_config, find_secret
-        self._known: TtlCache[tuple[Key, str], SignedConfig] = TtlCache(4096, clock=clock)
-        self._reading: dict[tuple[Key, str], asyncio.Future[SignedConfig]] = {}
-        self._reads = asyncio.Semaphore(MOST_READS)
+        self._lookups: Lookups[tuple[Key, GitHost], SignedConfig] = Lookups(
+            self._read, most=1, seconds=REMEMBERED_SECONDS, clock=clock
+        )
 
     async def of(self, key: Key, host: GitHost) -> SignedConfig:
         """The BuildConfig and its secrets for this host. Raises what the cluster raises."""
-        about = (key, host.name)
-        if (known := self._known.get(about)) is not None:
-            return known
-        reading = self._reading.get(about)
-        if reading is None:
-            reading = asyncio.ensure_future(self._read(key, host))
-            self._reading[about] = reading
-            reading.add_done_callback(lambda _: self._reading.pop(about, None))
-        found = await asyncio.shield(reading)
-        self._known.put(about, found, REMEMBERED_SECONDS)
-        return found
+        return await self._lookups.of((key, host))
 
-    async def _read(self, key: Key, host: GitHost) -> SignedConfig:
-        async with self._reads:
-            config = await self._find_config(key)
-            if config is None or config["metadata"].get("deletionTimestamp"):
-                return SignedConfig(None)
-            secrets = []
-            for trigger in config["spec"].get("triggers") or ():
-                reference = (trigger.get(host.name) or {}).get("secretReference") or {}
-                if trigger.get("type") == host.trigger_type and reference.get("name"):
-                    secrets.append(_secret(await self._find_secret(Key(key.namespace, reference["name"]))))
-            return SignedConfig(_decisive(config), tuple(secret for secret in secrets if secret))
+    def prove(self, key: Key, host: GitHost) -> None:
+        """A delivery was genuine: strangers no longer keep those of this BuildConfig waiting."""
+        self._lookups.prove((key, host))
+
+    async def _read(self, about: tuple[Key, GitHost]) -> SignedConfig:
+        key, host = about
+        config = await self._find_config(key)
+        known = config is not None and not config["metadata"].get("deletionTimestamp")
+        names = _secrets_of(config, host) if config is not None and known else []
+        if not names:
+            # as long as reading a Secret takes, so that time does not tell which names there are
+            await self._find_config(key)
+        found = await asyncio.gather(*(self._find_secret(Key(key.namespace, name)) for name in names))
+        if config is None or not known:
+            return SignedConfig(None)
+        secrets = (_secret(manifest) for manifest in found)
+        return SignedConfig(_decisive(config), tuple(secret for secret in secrets if secret))
+
+
+def _secrets_of(config: Manifest, host: GitHost) -> list[str]:
+    """Names of the Secrets of the triggers of this host."""
+    triggers = config["spec"].get("triggers") or ()
+    references = (
+        (trigger.get(host.name) or {}).get("secretReference") or {}
+        for trigger in triggers
+        if trigger.get("type") == host.trigger_type
+    )
+    return [str(reference["name"]) for reference in references if reference.get("name")]
 
 
 def _decisive(config: Manifest) -> Manifest:

@@ -105,6 +105,12 @@ class FakeCluster:
     async def find_secret(self, key: Key) -> Manifest | None:
         return self._read(self.root / "secrets" / _file(key))
 
+    async def find_namespace(self, name: str) -> Manifest | None:
+        if name not in ("demo", "kube-system"):
+            return None
+        labels = {"paas.dev/project": "true"} if name == "demo" else {}
+        return {"metadata": {"name": name, "uid": f"uid-of-{name}", "labels": labels}}
+
     async def list_configs(self) -> dict[str, Key]:
         found = [json.loads(path.read_text())["metadata"] for path in (self.root / "configs").iterdir()]
         return {about["uid"]: Key(about["namespace"], about["name"]) for about in found}

@@ -31,7 +31,7 @@ from paas.kube.cluster import Cluster
 from paas.server.app import Server
 from paas.server.cluster import dependencies_of
 from paas.settings import BuildSettings, Settings
-from paas.web.serving import serving
+from paas.web.serving import beside, serving
 from tests.support.git_server import Clone, new_clone, wait_for
 from tests.support.rooms import token_of
 
@@ -71,6 +71,7 @@ class Platform:
     kubeconfig: Path
     folder: Path
     port: int = 0
+    health_port: int = 0
 
     def do(self, work: Callable[[Cluster], Awaitable[T]]) -> T:
         async def connected() -> T:
@@ -129,8 +130,9 @@ class Platform:
                 await asyncio.sleep(0.01)
                 assert not running.done(), running.result()
             self.port = uvicorn.servers[0].sockets[0].getsockname()[1]
-            ready.set()
-            await asyncio.to_thread(stop.wait)
+            async with beside(server.health, host="127.0.0.1", port=0) as self.health_port:
+                ready.set()
+                await asyncio.to_thread(stop.wait)
             uvicorn.should_exit = True
             await running
 
@@ -280,9 +282,9 @@ def test_a_webhook_builds_an_external_repository(platform: Platform, project: st
 
 
 def test_health_and_metrics(platform: Platform) -> None:
-    assert http_get(platform, "/healthz") == 200
-    assert http_get(platform, "/readyz") == 200
-    assert http_get(platform, "/metrics") == 200
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert http_get(platform, path, port=platform.health_port) == 200
+        assert http_get(platform, path) == 404
     assert http_get(platform, f"/registry/token?service={Settings().registry_service}") == 401
 
 
@@ -311,8 +313,10 @@ def test_the_server_may_do_what_it_does_and_no_more(platform: Platform, project:
     assert platform.do(lambda cluster: cluster.get(BUILDCONFIG, Key(project, "none"))) is None
 
 
-def http_get(platform: Platform, path: str, token: str = "", *, authorization: str = "") -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=30)
+def http_get(
+    platform: Platform, path: str, token: str = "", *, authorization: str = "", port: int = 0
+) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port or platform.port, timeout=30)
     given = authorization or (f"Bearer {token}" if token else "")
     connection.request("GET", path, headers={"Authorization": given} if given else {})
     answer = connection.getresponse()

@@ -14,8 +14,9 @@ from tests.support.git_server import Clone, Serving, started, wait_for
 pytestmark = pytest.mark.integration
 
 
-def get(server: Serving, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+def get(server: Serving, path: str, *, port: int = 0) -> tuple[int, str]:
+    """Asked where the kubelet and Prometheus ask, or at the port of everybody."""
+    connection = http.client.HTTPConnection("127.0.0.1", port or server.health_port, timeout=30)
     connection.request("GET", path)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
@@ -27,7 +28,30 @@ def test_health_and_readiness(own_server: Serving) -> None:
     own_server.cluster.switch("unreachable")
     assert get(own_server, "/healthz")[0] == 200
     assert get(own_server, "/readyz")[0] == 503
-    assert get(own_server, "/docs")[0] == 404
+
+
+def test_strangers_reach_neither_health_nor_metrics(own_server: Serving) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
+        assert get(own_server, path, port=own_server.port)[0] == 404
+
+
+def test_no_path_makes_a_series_or_a_line_of_the_log(own_server: Serving) -> None:
+    before = len(get(own_server, "/metrics")[1].splitlines())
+    connection = http.client.HTTPConnection("127.0.0.1", own_server.port, timeout=60)
+    for number in range(2000):
+        method = ("GET", "POST", "PURGE")[number % 3]
+        path = (
+            f"/webhooks/demo/shop/host{number}",
+            f"/webhooks/p{number}/shop/github",
+            f"/git/demo/n{number}.git/info/refs?service={number}",
+            f"/{number}%0aforged",
+        )[number % 4]
+        connection.request(method, path)
+        connection.getresponse().read()
+    after = get(own_server, "/metrics")[1].splitlines()
+    assert len(after) < before + 12
+    assert not [line for line in after if "shop" in line or "host1" in line]
+    assert "\nforged" not in own_server.log()
 
 
 def test_the_age_of_the_oldest_unhandled_push_is_a_metric(own_server: Serving, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class Serving:
     cluster: FakeCluster
     limit: int = 64 * 2**20
     port: int = 0
+    health_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -55,9 +56,9 @@ class Serving:
             self.process = subprocess.Popen(
                 argv, stdout=log, stderr=log, env={**os.environ, **self.environment}
             )
-        wait_for(lambda: port_file.exists() or self.gone(), "the server serves")
+        wait_for(lambda: port_file.exists() or self.gone(), "the server serves", seconds=90)
         assert port_file.exists(), self.log()
-        self.port = int(port_file.read_text())
+        self.port, self.health_port = map(int, port_file.read_text().split())
 
     def gone(self) -> bool:
         return self.process is None or self.process.poll() is not None

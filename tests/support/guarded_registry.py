@@ -28,11 +28,10 @@ import uvicorn
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from fastapi import FastAPI
 
 from paas.api.resources import BUILD, NAMESPACE, Key, Manifest
 from paas.kube.cluster import Cluster
-from paas.registry.http import TokenDependencies, token_router
+from paas.registry.http import TokenDependencies, TokenHttp
 from paas.registry.signer import Signer
 from paas.routes.certificates import Authority, issue
 from tests.support.authority import new_authority
@@ -176,22 +175,20 @@ def _token_endpoint(folder: Path, signer: Signer, kubeconfig: Path, credential_k
     async def find_namespace(name: str) -> Manifest | None:
         return await (await door()).get(NAMESPACE, Key("", name))
 
-    app = FastAPI()
-    app.include_router(
-        token_router(
-            TokenDependencies(
-                signer=signer,
-                service=SERVICE,
-                credential_key=credential_key,
-                find_build=find_build,
-                find_namespace=find_namespace,
-            )
+    app = TokenHttp(
+        TokenDependencies(
+            signer=signer,
+            service=SERVICE,
+            credential_key=credential_key,
+            find_build=find_build,
+            find_namespace=find_namespace,
         )
     )
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            lifespan="off",
             log_level="warning",
             ssl_certfile=str(folder / "tls.crt"),
             ssl_keyfile=str(folder / "tls.key"),

@@ -20,10 +20,13 @@ from typing import Any
 from paas.git import process, receive, repositories
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
+from paas.registry.http import TokenDependencies, TokenHttp
+from paas.registry.signer import Signer
 from paas.server.app import Dependencies, Server
 from paas.source import buildpacks
-from paas.web.serving import serving
+from paas.web.serving import beside, serving
 from tests.git.fake_cluster import CREDENTIAL_KEY, FakeCluster
+from tests.support.guarded_registry import SERVICE, new_signing_key
 
 POINTS = (
     "repository-made",  # after the repository was made, before the first advertisement
@@ -105,7 +108,15 @@ async def main() -> None:
     level = os.environ.get("LOG", "INFO")
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")
     cluster = FakeCluster(options.cluster)
+    tokens = TokenDependencies(
+        signer=Signer(new_signing_key()),
+        service=SERVICE,
+        credential_key=CREDENTIAL_KEY,
+        find_build=cluster.find_build,
+        find_namespace=cluster.find_namespace,
+    )
     needs: dict[str, Any] = {
+        "tokens": TokenHttp(tokens),
         "authenticate": cluster.authenticate,
         "authorize": cluster.authorize,
         "find_config": cluster.find_config,
@@ -134,10 +145,11 @@ async def main() -> None:
     uvicorn = serving(
         server.app, on_stop=server.receiver.stop_following, host="", port=0, fd=listener.fileno()
     )
-    aside = options.port_file.with_suffix(".new")
-    aside.write_text(str(listener.getsockname()[1]))
-    aside.rename(options.port_file)
-    await uvicorn.serve()
+    async with beside(server.health, host="127.0.0.1", port=0) as health_port:
+        aside = options.port_file.with_suffix(".new")
+        aside.write_text(f"{listener.getsockname()[1]} {health_port}")
+        aside.rename(options.port_file)
+        await uvicorn.serve()
 
 
 if __name__ == "__main__":
