@@ -296,6 +296,7 @@ KIND: Final = Kind(
                 Reason.INVALID_CONTEXT_DIRECTORY,
                 Reason.MANAGE_DOCKERFILE_FAILED,
                 Reason.NO_BUILDPACK,
+                Reason.INCOMPLETE_SOURCE,
                 Reason.DOCKERFILE_PARSE_ERROR,
                 Reason.DOCKER_BUILD_FAILED,
                 Reason.BASE_IMAGE_NOT_FOUND,

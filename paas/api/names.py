@@ -114,6 +114,8 @@ class Reason(StrEnum):
     """The ImageStream of the output does not exist; the Build stays New until it does."""
     MANAGE_DOCKERFILE_FAILED = "ManageDockerfileFailed"
     """The Dockerfile, or what a buildpack makes one from, cannot be used."""
+    INCOMPLETE_SOURCE = "IncompleteSource"
+    """The source asks for something that the platform does not give it, and cannot be whole without."""
     NO_BUILDPACK = "NoBuildpack"
     """There is neither a Dockerfile nor a buildpack that fits."""
     DOCKERFILE_PARSE_ERROR = "DockerfileParseError"

@@ -20,22 +20,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from paas.api.names import Reason
 from paas.fetch import request as contract
+from paas.fetch import whole
 from paas.fetch.extract import Extraction, TooLarge, UnsafePath, log_source, unpack
 from paas.fetch.image_labels import with_image_labels
-from paas.source.detect import Unbuildable, clean
+from paas.source.tree import Unbuildable, clean, shown
 from paas.terminal import progress_lines
 from paas.web import basic
 
 TERMINATION_LOG: Final = Path("/dev/termination-log")
-REPORT_LIMIT: Final = 3500
-"""Characters of a report's message: Kubernetes cuts termination messages at 4096 bytes."""
 RETRY_SECONDS: Final = 300.0
 """Seconds for which a server that does not answer is asked again: it may be restarting."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
@@ -73,10 +71,8 @@ def main(
     finally:
         signal.alarm(0)
     if report.message:
-        message = report.message[:REPORT_LIMIT]
-        report = replace(report, message=message)
-        print(progress_lines.problem(message), flush=True)
-    termination_log.write_text(report.to_json())
+        print(progress_lines.problem(shown(report.message)), flush=True)
+    termination_log.write_bytes(report.fitting())
     return 1 if report.reason else 0
 
 
@@ -130,6 +126,12 @@ def _hosted(wanted: contract.FetchRequest, inputs: Path, source: Path) -> None:
         ):
             unpack(answer, extraction)
             log_source(wanted.commit or "", extraction)
+            for line in whole.check(
+                empty=extraction.empty,
+                pointers=extraction.pointers,
+                context_dir=clean(wanted.context_dir),
+            ):
+                print(progress_lines.detail(line), flush=True)
     except urllib.error.HTTPError as problem:
         text = problem.read(500).decode(errors="replace").strip()
         if problem.code >= 500 or problem.code == 429:

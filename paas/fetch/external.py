@@ -24,13 +24,13 @@ from dulwich.repo import Repo
 from urllib3.exceptions import HTTPError
 
 from paas.api.names import Reason
-from paas.fetch import egress
+from paas.fetch import egress, whole
 from paas.fetch.extract import Extraction, log_source
 from paas.fetch.request import CA_FILE, FetchRequest
 from paas.source import buildpacks
 from paas.source.buildpack import Buildpack
-from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
+from paas.source.tree import Unbuildable, clean
 from paas.source.trees import GitTree
 from paas.terminal.progress_lines import detail
 
@@ -142,6 +142,12 @@ def fetch_external(wanted: FetchRequest, *, inputs: Path, secrets: Path, source:
         with Extraction(source, size_limit=wanted.size_limit) as extraction:
             write(checkout, extraction)
             log_source(checkout.commit, extraction)
+            for line in whole.check(
+                empty=extraction.empty,
+                pointers=extraction.pointers,
+                context_dir=clean(wanted.context_dir),
+            ):
+                print(detail(line), flush=True)
         prepared = prepare(
             GitTree(checkout.repository.object_store, checkout.tree),
             _packs(),

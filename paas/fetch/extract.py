@@ -20,6 +20,8 @@ from paas.terminal.progress_lines import step
 CHUNK: Final = 1 << 20
 MAX_ENTRIES: Final = 1_000_000
 MAX_DEPTH: Final = 128
+POINTER: Final = b"version https://git-lfs.github.com/spec/v1\noid sha256:"
+"""How a file begins that stands for one in Git LFS; the whole of it is below 1,024 bytes."""
 END_OF_ARCHIVE: Final = 1024
 """Bytes of zeros at the end of a tar archive."""
 
@@ -43,7 +45,10 @@ class Extraction:
         self._limit = size_limit
         self._at: tuple[tuple[str, ...], int] = ((), self._root)
         self.files = 0
+        self.pointers: list[str] = []
+        """Files that are Git LFS pointers."""
         self._entries = 0
+        self._folders: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +64,16 @@ class Extraction:
         """Bytes written so far."""
         return self._limit - self._left
 
+    @property
+    def empty(self) -> list[str]:
+        """Folders without anything in them. git stores none, so each stands for a submodule."""
+        return sorted(self._folders)
+
     def folder(self, path: str) -> None:
-        self._enter(_parts(path))
+        parts = _parts(path)
+        self._enter(parts)
+        self._folders.add("/".join(parts))
+        self._folders.discard("/".join(parts[:-1]))
 
     def file(self, path: str, content: IO[bytes] | Iterable[bytes], *, executable: bool) -> None:
         *parents, name = self._new(path)
@@ -69,7 +82,11 @@ class Extraction:
         handle = os.open(name, flags, 0o600, dir_fd=folder)
         try:
             chunks = iter(lambda: content.read(CHUNK), b"") if hasattr(content, "read") else content
+            first = True
             for chunk in chunks:
+                if first and chunk.startswith(POINTER) and len(chunk) < 1024:
+                    self.pointers.append(path)
+                first = False
                 self._left -= len(chunk)
                 if self._left < 0:
                     raise TooLarge(f"the source is larger than {self._limit} bytes")
@@ -94,6 +111,7 @@ class Extraction:
         parts = _parts(path)
         if not parts:
             raise UnsafePath("the source has a file without a name")
+        self._folders.discard("/".join(parts[:-1]))
         return parts
 
     def _enter(self, parts: tuple[str, ...]) -> int:

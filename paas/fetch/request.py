@@ -21,6 +21,8 @@ PASSWORD_FILE: Final = "password"
 CA_FILE: Final = "ca.crt"
 SECRET_FOLDER: Final = "/paas/source-secret"
 """Mounted in the fetch container: username and password for an external repository."""
+REPORT_BYTES: Final = 4000
+"""Of a report: Kubernetes cuts termination messages at 4,096 bytes."""
 WORKSPACE: Final = "/workspace"
 """Where fetch leaves the source (SOURCE) and the Dockerfile (DOCKERFILE)."""
 SOURCE: Final = "source"
@@ -32,7 +34,6 @@ class _Document:
 
     def to_json(self) -> str:
         given: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
-        # ASCII only: a termination message is cut at a number of bytes, perhaps amid a character.
         return json.dumps({name: value for name, value in given.items() if value is not None})
 
     @classmethod
@@ -91,6 +92,24 @@ class FetchReport(_Document):
     buildpack: str | None = None
     reason: str | None = None
     message: str | None = None
+
+    def fitting(self, limit: int = REPORT_BYTES) -> bytes:
+        """JSON in UTF-8 of at most `limit` bytes, the end of the message left out if need be.
+
+        What is cut by somebody else is no JSON any more, and bytes are counted, not characters: in most
+        scripts a character takes two to four of them.
+        """
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        message = str(given.get("message", "")).encode("utf-8", "backslashreplace")
+        while True:
+            if "message" in given:
+                given["message"] = message.decode("utf-8", "ignore")
+            encoded = json.dumps(given, ensure_ascii=False).encode()
+            over = len(encoded) - limit
+            if over <= 0 or not message:
+                return encoded
+            # JSON writes a byte as at most six, so this much is surely too much
+            message = message[: len(message) - max(1, over // 6)]
 
     def __post_init__(self) -> None:
         for each in fields(self):

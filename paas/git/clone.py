@@ -27,18 +27,26 @@ class Checkout:
 
 def git(*arguments: str, cwd: Path) -> str | None:
     """Output of a git command, or None when it fails. Raises Problem without git."""
+    done = _run(*arguments, cwd=cwd)
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None
+
+
+def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", *arguments],
             cwd=cwd,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # names of files and branches are bytes
             stdin=subprocess.DEVNULL,
             check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
     except FileNotFoundError:
         raise Problem("git is not installed", hint="apt-get install git") from None
-    return done.stdout.strip() if done.returncode == 0 else None
+    except PermissionError as problem:
+        raise Problem(f"{cwd} cannot be entered", why=str(problem)) from None
 
 
 def find(folder: Path) -> Checkout:
@@ -47,12 +55,32 @@ def find(folder: Path) -> Checkout:
         raise Problem(
             f"there is no folder {folder}", hint="name a folder, or an https URL", code=ExitCode.NOT_FOUND
         )
-    top = git("rev-parse", "--show-toplevel", cwd=folder)
+    asked = _run("rev-parse", "--show-toplevel", cwd=folder)
+    top = asked.stdout.rstrip("\n") if asked.returncode == 0 else ""
+    if not top and git("rev-parse", "--git-dir", cwd=folder) is not None:
+        raise Problem(
+            f"{folder} is a git repository without a working folder",
+            why="new-app looks at the files of a clone",
+            hint=f"git clone {shlex.quote(str(folder))} shop && cd shop",
+        )
+    if not top and "not a git repository" not in asked.stderr:
+        words = [line for line in asked.stderr.splitlines() if line.strip()]
+        raise Problem(
+            f"git cannot read the repository at {folder}",
+            why=words[0].removeprefix("fatal: ") if words else f"git ended with code {asked.returncode}",
+            hint=words[-1].strip() if len(words) > 1 else f"git -C {shlex.quote(str(folder))} status",
+        )
     if not top:
         raise Problem(
             f"{folder} is not in a git repository",
             why="applications are deployed by git push",
             hint=f"cd {shlex.quote(str(folder))} && git init && git add . && git commit -m 'First version'",
+        )
+    if (hashes := git("rev-parse", "--show-object-format", cwd=folder)) not in (None, "sha1"):
+        raise Problem(
+            f"{folder} is a git repository that names its objects by {hashes}",
+            why="the platform's repositories name them by sha1, and git cannot push from one to the other",
+            hint="git init --object-format=sha1 in a new folder, copy the files, and commit them there",
         )
     root = Path(top).resolve()
     below = folder.resolve().relative_to(root).as_posix()

@@ -75,7 +75,7 @@ class Preparer:
             request,
             author=person(commit.author),
             committer=person(commit.committer),
-            commit_message=commit.message.decode(errors="replace")[:LONGEST_MESSAGE] or None,
+            commit_message=_words(commit)[:LONGEST_MESSAGE] or None,
         )
         docker = spec.strategy.docker_strategy
         try:
@@ -94,6 +94,15 @@ class Preparer:
             request, dockerfile=made.dockerfile, buildpack=made.buildpack, content_key=made.content_key
         )
         return Prepared(request, made.found)
+
+
+def _words(commit: Commit) -> str:
+    """The message of a commit, by the encoding that the commit names; what no text can hold is replaced."""
+    try:
+        said = str(commit.message, (commit.encoding or b"utf-8").decode("ascii"), "replace")
+    except (LookupError, ValueError):
+        said = str(commit.message, "utf-8", "replace")
+    return said.encode("utf-8", "replace").decode()
 
 
 def _short(request: BuildRequest) -> str:

@@ -18,7 +18,7 @@ from dulwich.objects import ObjectID, ShaFile
 
 from paas.api.names import Reason
 from paas.git import process
-from paas.source.detect import Unbuildable
+from paas.source.tree import ObjectTooLarge
 
 LARGEST: Final = 8 * 2**20
 """Bytes of one commit, tree or file that detection looks at."""
@@ -26,7 +26,7 @@ _TYPES: Final = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 
 
 class Objects:
-    """Objects by id, as dulwich has them. Raises KeyError for one that is missing, and Unbuildable for one
+    """Objects by id, as dulwich has them. Raises KeyError for one that is missing, and ObjectTooLarge for one
     that is too large to look into."""
 
     def __init__(self, ask: IO[bytes], answer: IO[bytes]) -> None:
@@ -40,7 +40,7 @@ class Objects:
         if not size.isdigit():
             raise KeyError(object_id)
         if int(size) > LARGEST:
-            raise Unbuildable(
+            raise ObjectTooLarge(
                 Reason.MANAGE_DOCKERFILE_FAILED,
                 f"object {object_id.decode()[:12]} of the source has {size.decode()} bytes, more than the "
                 f"{LARGEST} that are looked into to find out how to build; take it out and push again",

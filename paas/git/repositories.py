@@ -43,8 +43,9 @@ LEFTOVER_SECONDS: Final = 2 * 3600
 HANDLED: Final = f"{OWN_REFS}/handled/"
 PINS: Final = f"{OWN_REFS}/builds/"
 _UID: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z-]{0,62}[0-9A-Za-z])?")
-_ATTRIBUTES: Final = "* -export-ignore -export-subst\n"
-"""A build gets every file of its commit as it is, whatever .gitattributes says about archives."""
+ATTRIBUTES: Final = "* -export-ignore -export-subst -text -ident -filter !working-tree-encoding\n"
+"""A build gets every file of its commit byte by byte, whatever .gitattributes says about archives and working
+folders; so does one of an external repository."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ class Repositories:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._making: dict[str, asyncio.Lock] = {}
+        self._attributed: set[Path] = set()
+        """Repositories whose attributes are known to be those of this version."""
 
     async def open(self, uid: str, key: Key) -> Repository:
         """The repository of the BuildConfig with this UID; made when there is none yet."""
@@ -169,6 +172,9 @@ class Repositories:
         async with lock:
             if not path.is_dir():
                 await self._make(path, key)
+            elif path not in self._attributed:
+                _renew_attributes(path)
+            self._attributed.add(path)
         self._making.pop(uid, None)
         return Repository(path, uid, key)
 
@@ -179,7 +185,7 @@ class Repositories:
                 ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(aside)]
             )
             (aside / "info").mkdir(exist_ok=True)
-            (aside / "info" / "attributes").write_text(_ATTRIBUTES)
+            (aside / "info" / "attributes").write_text(ATTRIBUTES)
             (aside / "paas.json").write_text(json.dumps({"project": key.namespace, "name": key.name}))
             os.rename(aside, path)
         finally:
@@ -240,3 +246,12 @@ class Repositories:
         aside = self.root / f".gone-{path.name}-{secrets.token_hex(4)}"
         os.rename(path, aside)  # at once, so that nothing half removed is ever seen
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _renew_attributes(repository: Path) -> None:
+    """Give a repository that an earlier version made the attributes of this one."""
+    file = repository / "info" / "attributes"
+    if not file.is_file() or file.read_text() != ATTRIBUTES:
+        file.parent.mkdir(exist_ok=True)
+        file.with_name("attributes.new").write_text(ATTRIBUTES)
+        file.with_name("attributes.new").rename(file)

@@ -61,6 +61,24 @@ class Fact(_Strict):
     """Told as the reason of failure when no rule holds; without it the fact is then empty."""
 
 
+class Pin(_Strict):
+    """Where a source may ask for a version of the language: the first group of a line that matches."""
+
+    file: FileName
+    matches: Regex
+
+
+class Lists(_Strict):
+    """Lists of dependencies that the buildpack does not read itself, so that none is left out in silence."""
+
+    own: tuple[FileName, ...] = ()
+    """Of the buildpack's language: an application of which no list was read cannot be whole."""
+    others: tuple[FileName, ...] = ()
+    """Of other languages: people are told."""
+    read: dict[str, tuple[str, ...]] = {}
+    """Values of facts, any of which says that a list of the language was read."""
+
+
 class Runtime(_Strict):
     """The image that applications of this language run in."""
 
@@ -69,6 +87,8 @@ class Runtime(_Strict):
     tag: str = Field(default="latest", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
     reference: str
     """The public image that a cluster with access to a hub takes."""
+    version: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+)?$")
+    """Major and minor version of the language in the image; empty when it has none."""
     suite: str = "bookworm"
     packages: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")], ...] = ()
     """Debian suite and packages that the embedded cluster makes the image from."""
@@ -89,6 +109,8 @@ class Buildpack(_Strict):
     port: int = Field(default=8080, ge=1, le=65535)
     """Given to the application as $PORT."""
     runtime: Runtime
+    pins: tuple[Pin, ...] = ()
+    lists: Lists = Lists()
     facts: dict[Annotated[str, Field(pattern=FACT)], Fact] = {}
     template: str
 

@@ -7,43 +7,25 @@ found, for `new-app` and for the pusher, and carries the facts that the buildpac
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from paas.api.names import Reason
+from paas.source import completeness
+from paas.source.tree import SourceTree, Unbuildable, clean, decoded, shown
 
 if TYPE_CHECKING:
     from paas.source.buildpack import Buildpack, Fact
 
+__all__ = ["Detected", "SourceTree", "Unbuildable", "clean", "detect", "exposed_port"]
+
 DOCKERFILE: Final = "Dockerfile"
+PROCFILE: Final = "Procfile"
 MAX_FILE: Final = 1 << 20
 """Files above this (bytes) are not read for detection."""
 MAX_DOCKERFILE: Final = 60000
 MAX_LINE: Final = 4096
-
-
-class SourceTree(Protocol):
-    """The files of one commit or folder, read as needed. Paths are relative with '/' between parts."""
-
-    def entries(self, folder: str) -> Collection[str] | None:
-        """Names in `folder` ('' is the root), or None when there is no such folder."""
-
-    def read(self, path: str, limit: int) -> bytes | None:
-        """Content of a regular file; None when there is none at `path` or it is longer than `limit`."""
-
-
-class Unbuildable(Exception):
-    """The source cannot be built; `reason` is the Build's, `hint` says what to do about it."""
-
-    def __init__(self, reason: Reason, what: str, hint: str = "") -> None:
-        self.reason, self.what, self.hint = reason, what, hint
-        super().__init__(self.message)
-
-    @property
-    def message(self) -> str:
-        """Both in one sentence, as the Build's status has it."""
-        return f"{self.what}; {self.hint}" if self.hint else self.what
 
 
 @dataclass(frozen=True)
@@ -81,12 +63,28 @@ def detect(
             f"there is no folder {folder!r} in the source",
             "correct spec.source.contextDir, or commit the folder",
         )
+    seen = _decide(tree, tuple(packs), folder, names, dockerfile_path=dockerfile_path, inline=inline)
+    left_out = completeness.of_source(tree, folder)
+    return replace(seen, found=tuple(shown(line) for line in (*seen.found, *left_out)))
+
+
+def _decide(
+    tree: SourceTree,
+    packs: Sequence[Buildpack],
+    folder: str,
+    names: Collection[str],
+    *,
+    dockerfile_path: str | None,
+    inline: str | None,
+) -> Detected:
     if inline is not None:
         return _dockerfile(inline, "Dockerfile of the BuildConfig")
     path = clean(dockerfile_path) or DOCKERFILE
     content = tree.read(_join(folder, path), MAX_DOCKERFILE)
     if content is not None:
-        return _dockerfile(_text(content, path), path)
+        seen = _dockerfile(_text(content, path), path)
+        beside = (PROCFILE,) if PROCFILE in names else ()
+        return replace(seen, found=(*seen.found, *(f"{name} is not read: {path} decides" for name in beside)))
     if dockerfile_path and clean(dockerfile_path) != DOCKERFILE:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
@@ -99,29 +97,21 @@ def detect(
             f"{DOCKERFILE} is not a file of at most {MAX_DOCKERFILE} bytes",
             "replace it and push again",
         )
-    tried = list(packs)
-    for pack in tried:
-        fits = [name for name in pack.detect if _exists(tree, folder, names, name)]
-        if fits:
+    for pack in packs:
+        if any(_exists(tree, folder, names, name) for name in pack.detect):
             return _buildpack(tree, folder, names, pack)
-    wanted = "; ".join(f"{pack.title}: {', '.join(pack.detect)}" for pack in tried)
+    wanted = "; ".join(f"{pack.title}: {', '.join(pack.detect)}" for pack in packs)
     where = f"the folder {folder!r}" if folder else "the root of the repository"
     raise Unbuildable(
         Reason.NO_BUILDPACK,
-        f"{where} has nothing to build by",
+        f"{where} has nothing to build by"
+        + (
+            f" ({PROCFILE} says how to start it, and not in which language it is)"
+            if PROCFILE in names
+            else ""
+        ),
         f"add a Dockerfile, or a file that a buildpack looks for ({wanted}), and push again",
     )
-
-
-def clean(path: str | None) -> str:
-    """A path of a spec without '.', doubled and trailing slashes. Raises Unbuildable for one that leads
-    out of the source (the API server refuses it already; this is the second lock)."""
-    parts = [part for part in (path or "").split("/") if part not in ("", ".")]
-    if ".." in parts or (path or "").startswith(("/", "-")):
-        raise Unbuildable(
-            Reason.INVALID_CONTEXT_DIRECTORY, f"{path!r} leads out of the source", "use a path below its root"
-        )
-    return "/".join(parts)
 
 
 def exposed_port(dockerfile: str) -> int | None:
@@ -161,6 +151,7 @@ def _buildpack(tree: SourceTree, folder: str, names: Collection[str], pack: Buil
         facts[name] = value
         if said:
             found.append(said.replace("{value}", value))
+    found += completeness.of_buildpack(tree, folder, pack, facts)
     found.append(f"Listens on $PORT, which is {pack.port}")
     return Detected(buildpack=pack, facts=facts, port=pack.port, found=tuple(found))
 
@@ -176,7 +167,7 @@ def _learn(
         if rule.matches is None:
             return rule.value if rule.value is not None else rule.file, rule.says
         content = tree.read(_join(folder, rule.file), MAX_FILE)
-        match = _search(rule.matches, _text(content, rule.file)) if content is not None else None
+        match = _search(rule.matches, decoded(content)) if content is not None else None
         if match is not None:
             if rule.value is not None:
                 return rule.value, rule.says
@@ -195,10 +186,9 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
 
 
 def _exists(tree: SourceTree, folder: str, names: Collection[str], file: str) -> bool:
-    if "/" not in file:
-        return file in names
-    head, _, tail = file.rpartition("/")
-    return tail in (tree.entries(_join(folder, head)) or ())
+    if "/" not in file and file not in names:
+        return False  # most files are not there, and the folder is listed already
+    return tree.holds_file(_join(folder, file))
 
 
 def _join(folder: str, path: str) -> str:

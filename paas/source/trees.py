@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 from dulwich.objects import Blob, ObjectID, ShaFile, Tree
 
+from paas.source.tree import ObjectTooLarge
+
 MAX_LINKS: Final = 8
 
 
@@ -36,16 +38,23 @@ class GitTree:
         if found is None or not stat.S_ISDIR(found[0]):
             return None
         tree = self._store[found[1]]
-        assert isinstance(tree, Tree), "the mode says so"
+        if not isinstance(tree, Tree):
+            return None  # the mode of a damaged tree says what is not so
         return [os.fsdecode(name) for name, _, _ in tree.iteritems()]
+
+    def holds_file(self, path: str) -> bool:
+        found = self._find(path)
+        return found is not None and stat.S_ISREG(found[0])
 
     def read(self, path: str, limit: int) -> bytes | None:
         found = self._find(path)
         if found is None or not stat.S_ISREG(found[0]):
             return None
-        blob = self._store[found[1]]
-        assert isinstance(blob, Blob), "the mode says so"
-        return blob.data if blob.raw_length() <= limit else None
+        try:
+            blob = self._store[found[1]]
+        except ObjectTooLarge:
+            return None
+        return blob.data if isinstance(blob, Blob) and blob.raw_length() <= limit else None
 
     def tree_hash(self, folder: str) -> str:
         found = self._find(folder)
@@ -89,17 +98,27 @@ class FolderTree:
 
     def entries(self, folder: str) -> Collection[str] | None:
         path = self._inside(folder)
-        return [entry.name for entry in path.iterdir()] if path is not None and path.is_dir() else None
+        try:
+            return [entry.name for entry in path.iterdir()] if path is not None and path.is_dir() else None
+        except OSError:
+            return None  # not for us to read
+
+    def holds_file(self, path: str) -> bool:
+        found = self._inside(path)
+        return found is not None and found.is_file()
 
     def read(self, path: str, limit: int) -> bytes | None:
         found = self._inside(path)
-        if found is None or not found.is_file() or found.stat().st_size > limit:
-            return None
-        return found.read_bytes()
+        try:
+            if found is None or not found.is_file() or found.stat().st_size > limit:
+                return None
+            return found.read_bytes()
+        except OSError:
+            return None  # not for us to read
 
     def _inside(self, path: str) -> Path | None:
         try:
             found = (self._root / path).resolve(strict=True)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError, ValueError):
             return None
         return found if found.is_relative_to(self._root) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import tarfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from paas.fetch import __main__
 from paas.fetch import request as contract
 from paas.fetch.egress import Forbidden, check_url, networks, permitted, pool
 from paas.fetch.extract import Extraction, TooLarge, UnsafePath, unpack
+from paas.git.repositories import ATTRIBUTES
 from tests.support.git_host import GitHost, git, serving
 
 pytestmark = pytest.mark.integration
@@ -105,7 +107,7 @@ def hosted(host: GitHost, source: Path, commit: str) -> dict[str, Any]:
     def archive(path: str) -> bytes:
         # as the server does it: nothing is left out whatever .gitattributes says
         git(source, "config", "core.attributesFile", "/dev/null")
-        (source / ".git" / "info" / "attributes").write_text("* -export-ignore -export-subst\n")
+        (source / ".git" / "info" / "attributes").write_text(ATTRIBUTES)
         tar = source.parent / "archive.tar"
         git(source, "archive", "--format=tar", "-o", str(tar), commit)
         return tar.read_bytes()
@@ -267,6 +269,69 @@ def test_a_repository_that_nothing_builds(pod: Pod, host: GitHost, tmp_path: Pat
     git(empty, "push", "-q", str(host.repository("nothing")), "main")
     report = pod.run(uri=f"{host.url}/nothing.git", allowed_addresses=LOOPBACK)
     assert report.reason == "NoBuildpack"
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"
+
+
+@pytest.mark.parametrize("kind", ["hosted", "external"])
+def test_a_pointer_to_git_lfs_ends_the_build_and_a_submodule_is_named(
+    kind: str, pod: Pod, host: GitHost, source: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    commit = git(source, "rev-parse", "HEAD")
+    git(source, "update-index", "--add", "--cacheinfo", f"160000,{commit},vendor/lib")
+    git(source, "commit", "-qm", "embed")
+    git(source, "push", "-q", "-f", str(host.repository("whole")), "main")
+
+    def fetched(**how: str) -> contract.FetchReport:
+        if kind == "hosted":
+            return pod.run(**hosted(host, source, git(source, "rev-parse", "HEAD")), **how)
+        return pod.run(uri=f"{host.url}/whole.git", allowed_addresses=LOOPBACK, **how)
+
+    assert fetched().reason is None
+    assert "vendor/lib" in capfd.readouterr().out
+    shutil.rmtree(pod.workspace / "source")
+    (source / "deep" / "model.bin").write_text(POINTER)
+    git(source, "add", "deep/model.bin")
+    git(source, "commit", "-qm", "pointer")
+    git(source, "push", "-q", "-f", str(host.repository("whole")), "main")
+    report = fetched()
+    assert report.reason == "IncompleteSource"
+    assert "deep/model.bin" in (report.message or "")
+    assert "git lfs migrate export" in (report.message or "")
+
+
+@pytest.mark.parametrize("kind", ["hosted", "external"])
+def test_attributes_change_no_file_of_either_kind_of_source(
+    kind: str, pod: Pod, host: GitHost, source: Path
+) -> None:
+    text = "*.sh text eol=crlf\n*.id ident\n*.u16 text working-tree-encoding=UTF-16LE\n*.x filter=y\n"
+    files = {"a.sh": "a\nb\n", "a.id": "$Id$\n", "a.x": "x\n"}
+    for name, content in files.items():
+        (source / name).write_text(content)
+    git(source, "add", "-A")
+    (source / ".gitattributes").write_text(text)
+    git(source, "add", ".gitattributes")
+    git(source, "commit", "-qm", "attributes")
+    git(source, "push", "-q", "-f", str(host.repository("attributes")), "main")
+    if kind == "hosted":
+        report = pod.run(**hosted(host, source, git(source, "rev-parse", "HEAD")))
+    else:
+        report = pod.run(uri=f"{host.url}/attributes.git", allowed_addresses=LOOPBACK)
+    assert report.reason is None, report.message
+    for name, content in files.items():
+        assert pod.path(name).read_bytes() == content.encode()
+
+
+@pytest.mark.parametrize("char", ["a", "ü", "界", "\N{GRINNING FACE}", '"', "\\", "\n", "\udc80", "\0"])
+def test_a_report_is_whole_in_any_script(char: str) -> None:
+    report = contract.FetchReport(reason="NoBuildpack", message=char * 5000)
+    said = report.fitting()
+    assert len(said) <= contract.REPORT_BYTES
+    again = contract.FetchReport.from_json(said.decode())
+    assert again.reason == "NoBuildpack"
+    assert len(said) > contract.REPORT_BYTES * 0.9, "as much as fits"
+    assert contract.FetchReport(commit="x").fitting() == b'{"commit": "x"}'
 
 
 # -- which hosts -----------------------------------------------------------------------------------------

@@ -48,7 +48,10 @@ def build(server: Serving, app: Manifest, clone: Clone) -> Manifest:
 def test_every_file_comes_as_it_is(server: Serving, app: Manifest, clone: Clone) -> None:
     files = {
         "Dockerfile": "FROM scratch\n",
-        ".gitattributes": "secret.txt export-ignore\nversion.txt export-subst\n*.crlf text eol=crlf\n",
+        ".gitattributes": "secret.txt export-ignore\nversion.txt export-subst\n*.crlf text eol=crlf\n"
+        "id.txt ident\nutf16.txt text working-tree-encoding=UTF-16\n",
+        "id.txt": "$Id$\n",
+        "lines.crlf": "a\nb\n",
         "secret.txt": "not ignored\n",
         "version.txt": "$Format:%H$\n",
         "sub/ünïcode näme.txt": "ü\n",

@@ -11,7 +11,7 @@ import pytest
 from paas.api.resources import Key
 from paas.git import process
 from paas.git.reflog import pending
-from paas.git.repositories import KEPT_SECONDS, Repositories, Repository
+from paas.git.repositories import ATTRIBUTES, KEPT_SECONDS, Repositories, Repository
 
 KEY = Key("demo", "shop")
 
@@ -36,7 +36,7 @@ async def test_a_repository_is_made_once_and_has_the_right_settings(tmp_path: Pa
     made = await asyncio.gather(*(repositories.open(uid, KEY) for _ in range(10)))
     assert {repository.path for repository in made} == {tmp_path / uid}
     assert [repository.key for repository in repositories.all()] == [KEY]
-    assert (tmp_path / uid / "info/attributes").read_text() == "* -export-ignore -export-subst\n"
+    assert (tmp_path / uid / "info/attributes").read_text() == ATTRIBUTES
     assert not (tmp_path / uid / "hooks").exists()
     assert made[0].head() == "main"
     assert list(tmp_path.glob(".new-*")) == []

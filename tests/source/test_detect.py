@@ -73,6 +73,7 @@ def test_the_sample_is_python_by_requirements_and_procfile() -> None:
         "Python app, built by buildpack python on runtime-python:latest",
         "requirements.txt lists the dependencies",
         "Procfile starts it by: python app.py",
+        "Runs Python 3.11; the source asks for no version",
         "Listens on $PORT, which is 8080",
     )
 
@@ -172,7 +173,7 @@ def test_files_that_cannot_be_read_are_said(tmp_path: Path) -> None:
 
 def test_a_hostile_procfile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unbuildable, match="start is"):
-        found(folder(tmp_path, Procfile="web: x\x01y"))
+        found(folder(tmp_path, app_dot_py="", Procfile="web: x\x01y"))
 
 
 # -- trees ---------------------------------------------------------------------------------------------

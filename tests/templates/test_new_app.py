@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from paas.source.trees import FolderTree
 from paas.templates.folders import buildable_folders
-from paas.templates.new_app import Wanted, look
+from paas.templates.new_app import Wanted, explanation, look
 from paas.terminal.problem import Problem
 
 
@@ -91,3 +92,68 @@ async def test_a_port_that_is_given_is_the_one_that_is_told(tmp_path: Path) -> N
     found = await look(Wanted(str(root), env=("PORT=9000",)), "demo")
     assert found.app.port == 9000
     assert "Port 9000 as given is used instead; the application gets it as $PORT" in found.facts
+
+
+# -- repositories of every shape -------------------------------------------------------------------------
+def git(folder: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always")
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def shaped(root: Path, shape: str) -> Path:
+    """A folder with an application in a repository of this shape."""
+    origin = root / "origin"
+    origin.mkdir()
+    git(origin, "init", "-q", "-b", "main", *(["--object-format=sha256"] if shape == "sha256" else []))
+    (origin / "Dockerfile").write_text("FROM scratch\n")
+    if shape == "empty":
+        return origin
+    (origin / os.fsdecode(b"caf\xe9 ")).write_text("x")
+    git(origin, "add", "-A")
+    git(origin, "commit", "-q", "-m", "one")
+    git(origin, "commit", "-q", "--allow-empty", "-m", "two")
+    git(origin, "branch", "odd/ünïcode")
+    url = origin.as_uri()
+    match shape:
+        case "worktree":
+            git(origin, "worktree", "add", "-q", "-b", "side", str(root / "clone"))
+        case "shallow":
+            git(root, "clone", "-q", "--depth", "1", url, "clone")
+        case "partial":
+            git(origin, "config", "uploadpack.allowFilter", "true")
+            git(root, "clone", "-q", "--filter=blob:none", url, "clone")
+        case "sparse":
+            git(root, "clone", "-q", "--sparse", url, "clone")
+        case "bare":
+            git(root, "clone", "-q", "--bare", url, "clone")
+        case "odd names":
+            git(root, "clone", "-q", "-b", "odd/ünïcode", url, "clone")
+            Path(os.fsdecode(os.fsencode(root) + b"/clone/\xff\xfe")).write_text("x")
+        case _:
+            return origin
+    return root / "clone"
+
+
+@pytest.mark.parametrize("shape", ["plain", "empty", "worktree", "shallow", "partial", "sparse", "odd names"])
+async def test_an_application_is_found_in_a_repository_of_any_shape(tmp_path: Path, shape: str) -> None:
+    found = await look(Wanted(str(shaped(tmp_path, shape)), "shop"), "demo")
+    assert "Builds by Dockerfile" in found.facts
+    "\n".join(explanation(found)).encode()
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"), [("bare", "without a working folder"), ("sha256", "names its objects by sha256")]
+)
+async def test_a_repository_that_cannot_be_pushed_from_says_why(
+    tmp_path: Path, shape: str, says: str
+) -> None:
+    problem = await refused(shaped(tmp_path, shape))
+    assert says in problem.what
+    assert problem.hint
+
+
+async def test_a_repository_that_git_cannot_read_is_told_in_gits_words(tmp_path: Path) -> None:
+    root = shaped(tmp_path, "plain")
+    (root / ".git" / "config").write_text("[core\n")
+    problem = await refused(root)
+    assert "bad config line" in problem.why
