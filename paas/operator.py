@@ -3,18 +3,22 @@
     settings ─▶ Lease ─▶ kopf (watches) ─▶ Manager (queues, workers) ─▶ API server
 
 Run as `python -m paas.operator`. SIGTERM finishes the writes under way, releases the Lease and ends;
-any other end of kopf or of the Lease ends the process, and the next one goes on from what is stored. SIGHUP
-makes it read everything again and look at every object, as it does by itself from time to time.
+any other end, be it of kopf, of the Lease or of a task, ends the process with an error, and the next one goes
+on from what is stored. SIGHUP makes it read everything again and look at every object, as it does by itself
+from time to time.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +34,13 @@ from paas.deployments.controller import DeploymentsController
 from paas.images.controller import ImagesController
 from paas.kube import logs
 from paas.kube.cluster import Cluster
-from paas.kube.lease import Lease, LeaseLost
+from paas.kube.lease import Lease
 from paas.kube.view import View
 from paas.projects.controller import ProjectsController
 from paas.reconcile import metrics
 from paas.reconcile.controller import Controller
 from paas.reconcile.manager import Manager
+from paas.reconcile.tasks import cancelled
 from paas.routes.controller import RoutesController
 from paas.settings import Settings, parse, settings_file
 
@@ -44,6 +49,8 @@ logger = logging.getLogger("paas.operator")
 HEALTH_PORT = 8080
 STUCK_SECONDS = 600
 """A key that waits longer than this means that the workers are stuck: the kubelet restarts us."""
+ENDING_SECONDS = 25
+"""How long the end of the process may take; below the 30 that the kubelet gives it."""
 
 
 def controllers(cluster: Cluster, view: View, settings: Settings) -> list[Controller[Any]]:
@@ -80,11 +87,14 @@ def kopf_settings(manager: Manager) -> kopf.OperatorSettings:
     return settings
 
 
-async def serve_health(manager: Manager, *, port: int) -> web.AppRunner:
-    """/healthz (the loop turns and no key is stuck) and /metrics on `port`."""
+@contextlib.asynccontextmanager
+async def health_served(manager: Manager, *, port: int) -> AsyncIterator[None]:
+    """/healthz (the loop turns, every task runs and no key is stuck) and /metrics on `port`."""
 
     async def healthz(_: web.Request) -> web.Response:
-        oldest = manager.oldest_seconds()
+        oldest, ended = manager.oldest_seconds(), manager.tasks.ended
+        if ended:
+            return web.Response(status=503, text=f"task {ended[0].name!r} ended\n")
         if oldest > STUCK_SECONDS:
             return web.Response(status=503, text=f"a key has been waiting for {oldest:.0f} s\n")
         return web.Response(text="ok\n")
@@ -99,44 +109,77 @@ async def serve_health(manager: Manager, *, port: int) -> web.AppRunner:
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", show_metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
-    return runner
+    try:
+        await web.TCPSite(runner, port=port).start()
+        yield
+    finally:
+        await runner.cleanup()
 
 
 async def run(settings: Settings, *, kubeconfig: Path | None = None, health_port: int = HEALTH_PORT) -> int:
-    """Work until SIGTERM (0) or until the Lease or kopf is lost (1)."""
-    cluster = await Cluster.connect(kubeconfig)
-    manager = manager_of(cluster, settings)
-    health = await serve_health(manager, port=health_port)
-    # The pod's name: a container that is restarted in place takes its own lease up again at once.
-    identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
-    lease = Lease(cluster, Key(SYSTEM_NAMESPACE, "operator"), identity=identity)
-    stop = asyncio.Event()
+    """Work until SIGTERM (0), or until a task, the Lease or kopf ends by itself (1)."""
+    async with await Cluster.connect(kubeconfig) as cluster:
+        manager = manager_of(cluster, settings)
+        # The pod's name: a container that is restarted in place takes its own lease up again at once.
+        identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+        lease = Lease(cluster, Key(SYSTEM_NAMESPACE, "operator"), identity=identity)
+        stop = asyncio.Event()
+        _on_signals(stop, manager)
+        async with health_served(manager, port=health_port):
+            if not await _acquired(lease, stop):
+                return 0
+            return await _work_while_held(manager, lease, stop, kubeconfig)
+
+
+def _on_signals(stop: asyncio.Event, manager: Manager) -> None:
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    stopped = asyncio.create_task(stop.wait())
-    acquiring = asyncio.create_task(lease.acquire())
-    await asyncio.wait({stopped, acquiring}, return_when=asyncio.FIRST_COMPLETED)
-    if stop.is_set():
-        acquiring.cancel()
-        return 0
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, manager.resync_soon)
-    working = asyncio.create_task(_work(manager, stop, kubeconfig, identity=identity))
-    holding = asyncio.create_task(lease.hold())
-    await asyncio.wait({working, holding}, return_when=asyncio.FIRST_COMPLETED)
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, manager.resync_soon)
+
+
+async def _acquired(lease: Lease, stop: asyncio.Event) -> bool:
+    """Wait for the lease; False when the process is told to stop first."""
+    stopped, acquiring = asyncio.create_task(stop.wait()), asyncio.create_task(lease.acquire())
+    try:
+        await asyncio.wait({stopped, acquiring}, return_when=asyncio.FIRST_COMPLETED)
+        if acquiring.done():
+            acquiring.result()  # whatever went wrong: without the lease nothing may work
+            return True
+        return False
+    finally:
+        await cancelled(stopped, acquiring)
+
+
+async def _work_while_held(
+    manager: Manager, lease: Lease, stop: asyncio.Event, kubeconfig: Path | None
+) -> int:
+    """Work until the first end of anything that the work needs; the exit code."""
+    holding = asyncio.create_task(lease.hold(), name="lease")
+    ended = asyncio.create_task(manager.tasks.first_end(), name="first end of a task")
+    working = asyncio.create_task(_work(manager, stop, kubeconfig, identity=lease.identity), name="kopf")
+    await asyncio.wait({working, holding, ended}, return_when=asyncio.FIRST_COMPLETED)
+    asked = stop.is_set() and not ended.done()
+    stop.set()
+    try:
+        # From here on the end is near, and must not take longer than a pod is given; the lease is held
+        # until nothing writes any more.
+        async with asyncio.timeout(ENDING_SECONDS):
+            await asyncio.wait({working, holding}, return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        logger.error("kopf does not end within %d s: stopping at once", ENDING_SECONDS)
+        os._exit(1)
     if holding.done():
-        problem = holding.exception()
-        logger.error("stopping at once: %s", problem)
-        if isinstance(problem, LeaseLost):
-            os._exit(1)  # another may be working already: no clean-up may write any more
-    holding.cancel()
-    failed = working.done() and working.exception()
-    if failed:
-        logger.error("kopf ended: %r", failed)
+        logger.error("stopping at once: %r", holding.exception())
+        os._exit(1)  # another may be working already: no clean-up may write any more
+    problem = working.exception()
+    if problem is not None:
+        logger.error("kopf ended: %r", problem, exc_info=problem)
+    elif not asked and not ended.done():
+        logger.error("kopf ended by itself")
+    await cancelled(holding, ended)
     await lease.release()
-    await health.cleanup()
-    await cluster.close()
-    return 0 if stop.is_set() and not failed else 1
+    return 0 if asked and problem is None else 1
 
 
 async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None, *, identity: str) -> None:
@@ -148,19 +191,27 @@ async def _work(manager: Manager, stop: asyncio.Event, kubeconfig: Path | None, 
             os.environ["KUBECONFIG"] = str(kubeconfig)
         kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
     manager.register(registry)
-    await kopf.operator(
+    others = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=kopf_settings(manager),
         clusterwide=True,
         stop_flag=stop,
         identity=Identity(identity),  # else kopf asks for the user's name, and an arbitrary uid has none
     )
+    # kopf has put handlers of its own in the place of ours, and would end without our knowing why
+    _on_signals(stop, manager)
+    await kopf.run_tasks(tasks, ignored=others)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m paas.operator")
+    parser.add_argument("--health-port", type=int, default=HEALTH_PORT, help="port of /healthz and /metrics")
+    options = parser.parse_args()
     logs.to_stderr()
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    sys.exit(asyncio.run(run(parse(settings_file(os.environ).read_text()))))
+    settings = parse(settings_file(os.environ).read_text())
+    sys.exit(asyncio.run(run(settings, health_port=options.health_port)))
 
 
 if __name__ == "__main__":

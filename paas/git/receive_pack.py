@@ -11,6 +11,7 @@ from dulwich.errors import GitProtocolError
 from paas.git import process, protocol, push_messages
 from paas.git.push_session import PushSession
 from paas.git.reflog import committer
+from paas.reconcile.tasks import cancelled
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,10 @@ async def receive_pack(session: PushSession, *, limit: int) -> bytes:
     except GitProtocolError:
         log.warning("push %s: output of receive-pack cannot be read", push.id)
     finally:
-        await process.stop(child)
-        feeding.cancel()
+        try:
+            await process.stop(child)
+        finally:
+            await cancelled(feeding)
         text = await errors
         if text or child.returncode:
             log.info("push %s: receive-pack ended with %s: %s", push.id, child.returncode, text[-500:])
@@ -64,17 +67,19 @@ async def _feed(session: PushSession, stdin: asyncio.StreamWriter) -> None:
     client wants to be rid of its pack before it listens."""
     deaf = False
     try:
-        await _write(stdin, session.push.header)
-    except (BrokenPipeError, ConnectionResetError):
-        deaf = True
-    async for data in session.pieces():
-        if deaf:
-            continue
         try:
-            await _write(stdin, data)
+            await _write(stdin, session.push.header)
         except (BrokenPipeError, ConnectionResetError):
             deaf = True
-    stdin.close()
+        async for data in session.pieces():
+            if deaf:
+                continue
+            try:
+                await _write(stdin, data)
+            except (BrokenPipeError, ConnectionResetError):
+                deaf = True
+    finally:
+        stdin.close()  # else the child waits for the rest for ever
 
 
 async def _write(stdin: asyncio.StreamWriter, data: bytes) -> None:

@@ -13,6 +13,7 @@ from dulwich.protocol import pkt_line
 from paas.git import process
 from paas.git.refs import is_object_id
 from paas.git.repositories import Repository
+from paas.reconcile.tasks import cancelled
 
 SERVE_CONFIG: Final = {
     "pack.windowMemory": "64m",
@@ -87,13 +88,17 @@ async def _output(
             yield data
         await child.wait()
     finally:
-        await process.stop(child)
-        feeding.cancel()
+        try:
+            await process.stop(child)
+        finally:
+            await cancelled(feeding)
         await errors
 
 
 async def _feed(stdin: asyncio.StreamWriter, request: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stdin.write(request)
-        await stdin.drain()
-    stdin.close()
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            stdin.write(request)
+            await stdin.drain()
+    finally:
+        stdin.close()

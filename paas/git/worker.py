@@ -163,6 +163,16 @@ class Workers:
         return any(pending(repository.entries(b), tip=tip, handled=handled[b]) for b, tip in branches.items())
 
     async def _go_on(self, repository: Repository, work: _Work) -> None:
+        try:
+            await self._until_idle(repository, work)
+        except Exception:
+            # not the end of the process, or one repository would end the pushes to all: the next look
+            # through the repositories starts its worker again
+            log.exception("the worker of %s ended", repository.key)
+        finally:
+            work.task = None
+
+    async def _until_idle(self, repository: Repository, work: _Work) -> None:
         failures = 0
         while work.again:
             work.again = False
@@ -184,7 +194,6 @@ class Workers:
                 wait = backoff.pause(failures, first=first, longest=longest)
                 failures += 1
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311
-        work.task = None
         self._unhandled.pop(repository.uid, None)
         self._work.pop(repository.uid, None)
         work.idle.set()

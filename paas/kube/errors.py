@@ -67,5 +67,10 @@ def error_of(status: int, body: bytes, retry_after: str | None = None) -> ApiErr
     except (ValueError, AttributeError):
         reason, message = "", body.decode(errors="replace")[:500].strip()
     cls = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
-    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return cls(status, reason or f"HTTP{status}", message or f"HTTP {status}", seconds)
+    return cls(status, reason or f"HTTP{status}", message or f"HTTP {status}", seconds_of(retry_after))
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """A Retry-After header in seconds, which may be very many; None without one, or when it is a date."""
+    given = retry_after or ""
+    return float(given) if given.isascii() and given.isdigit() else None

@@ -24,6 +24,7 @@ from paas.kube.view import View
 from paas.reconcile.controller import Controller
 from paas.reconcile.runner import Runner
 from paas.reconcile.selectors import label_selector, selector_of
+from paas.reconcile.tasks import Tasks
 from paas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ class Manager:
     ):
         self.runners = [Runner(controller) for controller in controllers]
         self._view, self._cluster, self._settings = view, cluster, settings
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks = Tasks()
+        """The workers, and the resync: the process must end when one of them does."""
         self._resync_now = asyncio.Event()
         self.selectors: dict[Resource, Mapping[str, str] | None] = {}
         for runner in self.runners:
@@ -90,16 +92,15 @@ class Manager:
 
     async def _start(self, **_: Any) -> None:
         for runner in self.runners:
-            for _number in range(runner.controller.workers):
-                self._tasks.append(asyncio.create_task(runner.work()))
-        self._tasks.append(asyncio.create_task(self._resync_forever()))
+            for number in range(runner.controller.workers):
+                self.tasks.start(runner.work(), name=f"worker {number + 1} of {runner.controller.name}")
+        self.tasks.start(self._resync_forever(), name="resync")
 
     async def _stop(self, **_: Any) -> None:
-        await asyncio.gather(*(runner.drain(seconds=DRAIN_SECONDS) for runner in self.runners))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        try:
+            await asyncio.gather(*(runner.drain(seconds=DRAIN_SECONDS) for runner in self.runners))
+        finally:
+            await self.tasks.stop()
 
     def resync_soon(self) -> None:
         """Do the next resync now."""
@@ -107,16 +108,17 @@ class Manager:
 
     async def _resync_forever(self) -> None:
         while True:
-            self._resync_now.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.resync_seconds * random.uniform(1, 1.1)):  # noqa: S311
                     await self._resync_now.wait()
+            self._resync_now.clear()  # who asks during this resync gets another one
             try:
                 await self.resync()
             except (ApiError, ClusterUnreachable) as problem:
                 logger.warning("resync: %s", problem)
             except Exception:
-                logger.exception("resync: unexpected")  # nobody would miss this task: it must not end
+                # one object that cannot be read must not end the process; the next resync may do better
+                logger.exception("resync: unexpected")
 
     async def resync(self) -> None:
         """Read everything live (a broken watch may have missed a deletion), and look at every key.
@@ -138,5 +140,6 @@ class Manager:
                 runner.saw(resource, obj)
 
     def oldest_seconds(self) -> float:
-        """Age of the key that waits longest over all queues, seconds."""
-        return max((runner.queue.oldest_seconds() for runner in self.runners), default=0.0)
+        """For how many seconds the oldest key of all queues has been waiting, or been worked on."""
+        ages = [age for r in self.runners for age in (r.queue.oldest_seconds(), r.queue.busy_seconds())]
+        return max(ages, default=0.0)

@@ -16,7 +16,7 @@ class KeyedQueue:
         self._ready: dict[Key, float] = {}  # insertion order; value: since when it waits
         self._later: list[tuple[float, int, Key]] = []
         self._due: dict[Key, float] = {}
-        self._active: set[Key] = set()
+        self._active: dict[Key, float] = {}  # value: since when it is worked on
         self._again: dict[Key, float] = {}
         self._rests: dict[Key, float] = {}
         self._count = itertools.count()
@@ -31,6 +31,7 @@ class KeyedQueue:
             if self._due.get(key, float("inf")) > due and key not in self._ready:
                 self._due[key] = due
                 heapq.heappush(self._later, (due, next(self._count), key))
+                self._forget_stale()
                 self._wake.set()
             return
         self._due.pop(key, None)
@@ -52,7 +53,7 @@ class KeyedQueue:
             if self._ready:
                 key = next(iter(self._ready))
                 del self._ready[key]
-                self._active.add(key)
+                self._active[key] = now
                 self._rests.pop(key, None)
                 return key
             self._wake.clear()
@@ -63,12 +64,19 @@ class KeyedQueue:
             except TimeoutError:
                 continue
 
+    def _forget_stale(self) -> None:
+        """Dates that an earlier one has overtaken go by themselves only when they come: a key that fails and
+        is woken all the time would leave thousands."""
+        if len(self._later) > 2 * len(self._due) + 64:
+            self._later = [entry for entry in self._later if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._later)
+
     def rest(self, key: Key, *, seconds: float) -> None:
         """Let the key that is worked on rest for so long after it, however often it is woken."""
         self._rests[key] = asyncio.get_running_loop().time() + seconds
 
     def done(self, key: Key) -> None:
-        self._active.discard(key)
+        self._active.pop(key, None)
         since = self._again.pop(key, None)
         if key in self._rests:
             self.add(key, after=self._rests[key] - asyncio.get_running_loop().time())
@@ -82,6 +90,12 @@ class KeyedQueue:
         if not self._ready:
             return 0.0
         return asyncio.get_running_loop().time() - min(self._ready.values())
+
+    def busy_seconds(self) -> float:
+        """How long the key that has been worked on longest has been so; 0 when none is."""
+        if not self._active:
+            return 0.0
+        return asyncio.get_running_loop().time() - min(self._active.values())
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._active)

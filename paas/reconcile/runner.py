@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from paas.api.resources import Key, Manifest, Resource
 from paas.kube.errors import ApiError, ClusterUnreachable
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 SEEN_WITHIN = 2.0
 """Seconds that a gather waits for the view to catch up before it reads live."""
+LONGEST_RETRY_AFTER: Final = 60.0
+"""Seconds that the API server may put a key off for: what it asks for may be meant for others, or wrong."""
 
 
 class Runner:
@@ -64,7 +66,7 @@ class Runner:
                 if not self._stopping:
                     await self._reconcile(key)
             except Exception:
-                # Nobody starts a worker again that ended, and without workers the controller does nothing.
+                # One object must not end the worker of all, and with it the process.
                 logger.exception("%s %s: the failure could not be handled", self.controller.name, key)
                 self.queue.add(key, after=backoff.LONGEST_PAUSE)
             finally:
@@ -95,7 +97,8 @@ class Runner:
             await self._say(key, problem)
         except (ApiError, ClusterUnreachable) as problem:
             logger.warning("%s %s: %s", name, key, problem)
-            self._retry(key, at_least=getattr(problem, "retry_after", None) or 0)
+            asked = getattr(problem, "retry_after", None) or 0
+            self._retry(key, at_least=min(asked, LONGEST_RETRY_AFTER))
             result = "failed"
             await self._say(key, problem)
         except Exception as problem:

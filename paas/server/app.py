@@ -32,6 +32,7 @@ from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
 from paas.git.worker import Prepare, Workers
+from paas.reconcile.tasks import Tasks
 from paas.registry.http import TokenHttp
 from paas.server.metrics import Metrics
 from paas.web.body import Receive, Send
@@ -94,6 +95,8 @@ class Server:
 
     def __init__(self, needs: Dependencies) -> None:
         self._needs = needs
+        self.tasks = Tasks()
+        """What runs beside the requests: the process must end when one of them does."""
         self.metrics = Metrics()
         self.repositories = Repositories(needs.repositories)
         self.workers = Workers(
@@ -137,10 +140,14 @@ class Server:
         self.metrics.watch(
             "paas_push_running", "How many pushes are being received", lambda: self.receiver.active
         )
-        self.health = Health(ready=needs.ready, metrics=self.metrics.text)
+        self.health = Health(ended=self._ended, ready=needs.ready, metrics=self.metrics.text)
         fronts = {"/git/": git, "/webhooks/": webhooks, "/registry/": needs.tokens}
         by_path = _ByPath(fronts, Bounded(self._fastapi()))
         self.app = _Logged(HttpsOnly(by_path, address=needs.address))
+
+    def _ended(self) -> str:
+        """The task that ended and should not have; '' while all run."""
+        return next((end.name for end in self.tasks.ended), "")
 
     def _fastapi(self) -> FastAPI:
         app = FastAPI(title="paas", docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
@@ -156,15 +163,15 @@ class Server:
         self._needs.repositories.mkdir(parents=True, exist_ok=True)
         with _only_writer(self._needs.repositories):
             await self.workers.scan()
-            tasks = [asyncio.create_task(self._scan()), asyncio.create_task(self._sweep())]
+            self.tasks.start(self._scan(), name="look through repositories for pushes")
+            self.tasks.start(self._sweep(), name="sweep repositories")
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
                 self.receiver.stop_following()
                 await self.receiver.wait(timeout=8)  # in all below the pod's grace period of 30 s
                 await self.workers.stop()
+                await self.tasks.stop()
 
     async def _scan(self) -> None:
         while True:
@@ -172,7 +179,7 @@ class Server:
             try:
                 await self.workers.scan()
             except Exception:
-                # nobody would miss this task, and with it the pushes that nobody woke a worker for
+                # what one repository does must not end the process, and with it the pushes to all
                 log.exception("repositories could not be looked through for pushes")
 
     async def _sweep(self) -> None:
@@ -187,7 +194,7 @@ class Server:
                     if repository.uid in live:
                         await self._unpin(repository)
             except Exception:
-                # nobody would miss this task either
+                # nor may this
                 log.exception("repositories could not be looked through")
             await asyncio.sleep(pause)
             pause = following

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paas.kube.body import encoded
+from paas.kube.errors import seconds_of
 from paas.terminal.kubeconfig import KubeconfigError, Login, NoSuchContext, load, paths
 from paas.terminal.problem import ExitCode, Problem
 
@@ -88,11 +89,11 @@ class LeanClient:
                 timeout=_request_timeout,
                 server_hostname=self._login.tls_server_name,
             )
-            after = response.headers.get("Retry-After", "")
-            if response.status != 429 or not after.isdigit() or attempt == ATTEMPTS:
+            after = seconds_of(response.headers.get("Retry-After"))
+            if response.status != 429 or after is None or attempt == ATTEMPTS:
                 break
             response.release()
-            await asyncio.sleep(min(int(after), 5))
+            await asyncio.sleep(min(after, 5))
         return Answer(response)
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """What the kubelet and Prometheus ask a process: on a port of its own, which no Service and no Ingress has.
 
-/healthz    the process answers
+/healthz    the process answers, and no task has ended that should run as long as it does
 /readyz     and so does what it cannot work without
 /metrics    numbers, for Prometheus
 """
@@ -17,16 +17,25 @@ PORT: Final = 8080
 
 
 class Health:
-    """ASGI application. `ready` says whether to send requests here; `metrics` is Prometheus' text."""
+    """ASGI application. `ended` names a task that ended and should not have, `ready` says whether to send
+    requests here; `metrics` is Prometheus' text."""
 
-    def __init__(self, *, ready: Callable[[], Awaitable[bool]], metrics: Callable[[], bytes]) -> None:
-        self._ready, self._metrics = ready, metrics
+    def __init__(
+        self,
+        *,
+        ended: Callable[[], str],
+        ready: Callable[[], Awaitable[bool]],
+        metrics: Callable[[], bytes],
+    ) -> None:
+        self._ended, self._ready, self._metrics = ended, ready, metrics
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive, send)
         match request.path:
+            case "/healthz" if name := self._ended():
+                await request.text(503, f"task {name!r} ended")
             case "/healthz":
                 await request.text(200, "ok")
             case "/readyz" if await self._ready():

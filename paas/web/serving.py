@@ -70,9 +70,17 @@ class Uvicorn(uvicorn.Server):
         super().__init__(config)
         self._on_stop = on_stop
 
+    def stop(self) -> None:
+        """End as after a SIGTERM."""
+        self._on_stop()
+        self.should_exit = True
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._on_stop()
         super().handle_exit(sig, frame)
+        # uvicorn would send the signal to its process once more when all is done, which then ends by the
+        # signal and not with the exit code of an orderly end
+        self._captured_signals.clear()
 
 
 def serving(app: Any, *, on_stop: Callable[[], None], host: str, port: int, fd: int | None = None) -> Uvicorn:

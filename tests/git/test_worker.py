@@ -13,6 +13,7 @@ from paas.git.push_messages import waiting
 from paas.git.repositories import Repositories, Repository
 from paas.git.worker import Workers
 from paas.kube.errors import ApiError, ClusterUnreachable, Forbidden
+from paas.reconcile import backoff
 
 KEY = Key("demo", "shop")
 
@@ -44,6 +45,21 @@ async def test_no_number_of_failures_ends_a_worker(tmp_path: Path) -> None:
     assert workers.left == 0
     assert workers.stuck(repository) is None
     assert workers.unhandled() == 0
+
+
+async def test_a_worker_that_ended_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Failing(tmp_path, 1)
+    repository = Repository(tmp_path / "u", "u", KEY)
+    ended = asyncio.Event()
+
+    def broken(failures: int, *, first: float, longest: float) -> float:
+        ended.set()
+        raise OverflowError("a fault in the handling of a failure")
+
+    monkeypatch.setattr(backoff, "pause", broken)
+    workers.wake(repository)
+    await ended.wait()
+    assert await workers.drain(repository, timeout=20)
 
 
 @pytest.mark.parametrize("damage", ["packed-refs", "config", "objects"])

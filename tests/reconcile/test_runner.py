@@ -13,13 +13,13 @@ import pytest
 
 from paas.api.resources import Key, Manifest, Resource
 from paas.kube.cluster import Cluster
-from paas.kube.errors import ApiError, ClusterUnreachable
+from paas.kube.errors import ApiError, ClusterUnreachable, error_of
 from paas.kube.view import View
 from paas.reconcile import backoff, failure, pace
 from paas.reconcile.controller import Controller, Watch, itself
 from paas.reconcile.plan import Action, Create, Effect, Plan, PlanOutdated, Requeue
 from paas.reconcile.refusal import EffectRefused, Refusal
-from paas.reconcile.runner import Runner
+from paas.reconcile.runner import LONGEST_RETRY_AFTER, Runner
 from paas.reconcile.status import Blocker
 from paas.settings import Settings
 
@@ -66,6 +66,32 @@ async def test_a_key_that_failed_very_often_does_not_end_the_worker() -> None:
         runner.queue.add(GOOD)
         assert [await controller.done.get(), await controller.done.get()] == [BAD, GOOD]
     assert runner._failures[BAD] == 5001
+
+
+async def test_two_thousand_failures_of_one_key_hold_up_nobody() -> None:
+    """R26: something wakes the broken key at once after every failure."""
+    controller = Failing()
+    runner = Runner(controller)
+    others = [Key("n", f"good-{number}") for number in range(20)]
+    async with working(runner), asyncio.timeout(60):
+        for number in range(2000):
+            runner.queue.add(BAD)
+            assert await controller.done.get() == BAD, number
+        for key in others:
+            runner.queue.add(key)
+        assert [await controller.done.get() for _ in others] == others
+        pause = runner.queue._due[BAD] - asyncio.get_running_loop().time()
+        assert pause <= 1.25 * backoff.LONGEST_PAUSE
+    assert runner._failures[BAD] == 2000
+    assert len(runner.queue._later) < 100, "no entry is kept for each failure"
+
+
+async def test_a_retry_after_of_a_day_is_not_waited_for() -> None:
+    runner = Runner(Unreadable(Door()))
+    runner.controller.broken = error_of(429, b"busy", retry_after="86400")  # type: ignore[attr-defined]
+    await runner._reconcile(GOOD)
+    pause = runner.queue._due[GOOD] - asyncio.get_running_loop().time()
+    assert 0 < pause <= LONGEST_RETRY_AFTER
 
 
 async def test_a_fault_in_the_handling_of_a_failure_does_not_end_the_worker(monkeypatch: Any) -> None:
@@ -497,12 +523,12 @@ async def test_a_key_whose_plan_asks_for_it_is_looked_at_again() -> None:
 
 async def test_the_api_server_says_when_to_come_back_at_the_earliest(monkeypatch: Any) -> None:
     door = Door()
-    door.answer = ApiError(429, "TooManyRequests", "later", retry_after=77)
+    door.answer = ApiError(429, "TooManyRequests", "later", retry_after=47)
     runner = Runner(Wanting(door))
     pauses: list[float] = []
     monkeypatch.setattr(runner.queue, "add", lambda key, after=0.0: pauses.append(after))
     await runner._reconcile(GOOD)
-    assert pauses == [77]
+    assert pauses == [47]
 
 
 async def test_failures_in_a_row_are_counted_until_it_goes_well() -> None:

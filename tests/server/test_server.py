@@ -6,9 +6,12 @@ import http.client
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from paas.reconcile.tasks import Tasks
+from paas.web.health import Health
 from tests.support.git_server import Clone, Serving, started, wait_for
 
 pytestmark = pytest.mark.integration
@@ -113,3 +116,46 @@ def test_a_failure_tells_nothing_of_the_inside(own_server: Serving) -> None:
     body = answer.read().decode()
     assert (answer.status, body) == (500, "The server failed; what happened is in its log\n")
     assert "JSONDecodeError" in own_server.log()
+
+
+def test_a_sigterm_ends_the_process_with_0(tmp_path: Path) -> None:
+    with started(tmp_path / "one") as server:
+        assert server.process is not None
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+
+
+def test_the_end_of_a_task_that_nobody_awaits_ends_the_process(tmp_path: Path) -> None:
+    with started(tmp_path / "one", kill="scan-ends") as server:
+        assert server.process is not None
+        assert server.process.wait(30) == 1
+        assert "TaskEnded: task 'look through repositories for pushes' ended: LookupError" in server.log()
+
+
+async def test_health_names_the_task_that_ended() -> None:
+    tasks = Tasks()
+    health = Health(
+        ended=lambda: next((end.name for end in tasks.ended), ""),
+        ready=cast(Any, None),
+        metrics=cast(Any, None),
+    )
+    assert await asked(health) == (200, "ok\n")
+
+    async def ends() -> None:
+        raise LookupError("what nobody outside needs to know")
+
+    tasks.start(ends(), name="sweep")
+    await tasks.first_end()
+    assert await asked(health) == (503, "task 'sweep' ended\n")
+
+
+async def asked(health: Health) -> tuple[int, str]:
+    """What the kubelet is answered."""
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "query_string": b"", "headers": []}
+    await health(scope, cast(Any, None), send)
+    return said[0]["status"], b"".join(message.get("body", b"") for message in said).decode()

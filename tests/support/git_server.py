@@ -154,11 +154,11 @@ def new_clone(path: Path) -> Clone:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *, limit: int = 64 * 2**20) -> Iterator[Serving]:
+def started(folder: Path, *, limit: int = 64 * 2**20, kill: str | None = None) -> Iterator[Serving]:
     cluster = FakeCluster(folder / "cluster")
     cluster.add_token(TOKEN, "alice", "demo")
     server = Serving(folder, cluster, limit=limit)
-    server.start()
+    server.start(kill=kill)
     try:
         yield server
     finally:

@@ -22,6 +22,7 @@ from paas.git.hosted import Preparer
 from paas.git.http import Limits
 from paas.registry.http import TokenDependencies, TokenHttp
 from paas.registry.signer import Signer
+from paas.server.__main__ import serve_until_end
 from paas.server.app import Dependencies, Server
 from paas.source import buildpacks
 from paas.web.serving import beside, serving
@@ -38,6 +39,8 @@ POINTS = (
     "marked",
     "following",  # while a Build is followed
 )
+ENDS = "scan-ends"
+"""Not a kill: a task of the server ends that nobody awaits."""
 
 
 def die() -> None:
@@ -95,6 +98,12 @@ def arm(point: str, needs: dict[str, Any]) -> None:
                 die()
 
             needs["follow"] = follow
+        case "scan-ends":
+
+            async def ends(server: Server) -> None:
+                raise LookupError("a fault in the look through the repositories")
+
+            Server._scan = ends  # type: ignore[method-assign]
 
 
 async def main() -> None:
@@ -102,7 +111,7 @@ async def main() -> None:
     parser.add_argument("cluster", type=Path)
     parser.add_argument("repositories", type=Path)
     parser.add_argument("port_file", type=Path)
-    parser.add_argument("--kill", choices=POINTS)
+    parser.add_argument("--kill", choices=(*POINTS, ENDS))
     parser.add_argument("--limit", type=int, default=64 * 2**20)
     options = parser.parse_args()
     level = os.environ.get("LOG", "INFO")
@@ -149,7 +158,7 @@ async def main() -> None:
         aside = options.port_file.with_suffix(".new")
         aside.write_text(f"{listener.getsockname()[1]} {health_port}")
         aside.rename(options.port_file)
-        await uvicorn.serve()
+        await serve_until_end(server, uvicorn)
 
 
 if __name__ == "__main__":
