@@ -118,11 +118,13 @@ async def health_served(manager: Manager, *, port: int) -> AsyncIterator[None]:
 
 async def run(settings: Settings, *, kubeconfig: Path | None = None, health_port: int = HEALTH_PORT) -> int:
     """Work until SIGTERM (0), or until a task, the Lease or kopf ends by itself (1)."""
-    async with await Cluster.connect(kubeconfig) as cluster:
+    # The lease has a connection of its own: its requests must wait for no others.
+    async with await Cluster.connect(kubeconfig) as cluster, await Cluster.connect(kubeconfig) as own:
         manager = manager_of(cluster, settings)
         # The pod's name: a container that is restarted in place takes its own lease up again at once.
         identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
-        lease = Lease(cluster, Key(SYSTEM_NAMESPACE, "operator"), identity=identity)
+        lease = Lease(own, Key(SYSTEM_NAMESPACE, "operator"), identity=identity)
+        cluster.before_write = lease.check
         stop = asyncio.Event()
         _on_signals(stop, manager)
         async with health_served(manager, port=health_port):

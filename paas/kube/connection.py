@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -36,6 +36,8 @@ class Connection:
         self.namespace = namespace
         self.context = context
         self.user, self.ca = user, ca
+        self.before_write: Callable[[], None] | None = None
+        """Called before each request that is no GET; what it raises keeps the request from being sent."""
 
     @classmethod
     async def connect(
@@ -104,6 +106,8 @@ class Connection:
         accept: str = "application/json",
     ) -> aiohttp.ClientResponse:
         """One request whose answer is still to be read and closed. Raises ApiError, ClusterUnreachable."""
+        if method != "GET" and self.before_write is not None:
+            self.before_write()
         data = None if body is None else encoded(body)
         if content_type == APPLY_PATCH:
             # without the parameter the API client would write the body itself, in ASCII (see kube.body)

@@ -5,14 +5,19 @@ guards has ended; so the four requests that it takes are made here. Every write 
 that was read, so two candidates cannot both win. A candidate that finds the lease of another must have
 watched it stay unrenewed for its whole duration on its own monotonic clock: clocks of two machines are
 never compared.
+
+    renewed at ──HELD──▶ not ours any more, as far as we know ──DURATION - HELD──▶ another may take it
+
+Whoever holds it counts from before the last request that renewed it, so that an answer that comes late, or
+never, does not stretch what is left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 from paas.api.resources import LEASE, Key, Manifest
 from paas.kube.cluster import Cluster
@@ -20,12 +25,18 @@ from paas.kube.errors import ApiError, ClusterUnreachable
 
 logger = logging.getLogger(__name__)
 
-DURATION, RENEW_EVERY, RETRY_EVERY = 15, 5.0, 1.0
-"""Seconds: how long a lease holds unrenewed, how often it is renewed, how often candidates look."""
+DURATION: Final = 15
+"""Seconds that the lease holds unrenewed for all others."""
+HELD = 10.0
+"""Seconds that it holds for its holder. The rest is for what was sent before and is still under way."""
+RENEW_EVERY, RETRY_EVERY = 4.0, 1.0
+"""Seconds from one renewal to the next, and after one that failed; how often candidates look."""
+ATTEMPT = 3.0
+"""Seconds that one renewal may take: a connection whose other side is silent leaves time for a new one."""
 
 
 class LeaseLost(Exception):
-    """The lease could not be renewed in time: stop working at once."""
+    """The lease is not ours, or may not be ours any more: stop working at once."""
 
 
 class Lease:
@@ -33,57 +44,75 @@ class Lease:
 
     def __init__(self, cluster: Cluster, key: Key, *, identity: str) -> None:
         self._cluster, self._key, self.identity = cluster, key, identity
+        self._held_until = float("-inf")  # on the clock of the event loop
 
     async def acquire(self) -> None:
         """Wait until the lease is ours."""
         observed: tuple[str, float] = ("", 0.0)
-        clock: Callable[[], float] = asyncio.get_running_loop().time
+        clock = asyncio.get_running_loop().time
         while True:
             try:
-                lease = await self._cluster.get(LEASE, self._key)
-                version = lease["metadata"]["resourceVersion"] if lease else ""
-                if version != observed[0]:
-                    observed = (version, clock())
-                holder = (lease["spec"].get("holderIdentity") or "") if lease else ""
-                duration = lease["spec"].get("leaseDurationSeconds") or DURATION if lease else DURATION
-                if holder in ("", self.identity) or clock() - observed[1] > duration:
-                    await self._write(lease, holder=self.identity)
-                    logger.info("holding the lease %s as %s", self._key, self.identity)
-                    return
-            except (ApiError, ClusterUnreachable) as problem:
-                logger.info("lease %s: %s", self._key, problem)
+                async with asyncio.timeout(ATTEMPT):
+                    started = clock()
+                    lease = await self._cluster.get(LEASE, self._key)
+                    version = lease["metadata"]["resourceVersion"] if lease else ""
+                    if version != observed[0]:
+                        observed = (version, clock())
+                    duration = _spec(lease).get("leaseDurationSeconds") or DURATION
+                    if _holder(lease) in ("", self.identity) or clock() - observed[1] > duration:
+                        await self._write(lease, holder=self.identity)
+                        self._held_until = started + HELD
+                        logger.info("holding the lease %s as %s", self._key, self.identity)
+                        return
+            except (ApiError, ClusterUnreachable, TimeoutError) as problem:
+                logger.info("lease %s: %s", self._key, problem or "no answer in time")
             await asyncio.sleep(RETRY_EVERY)
 
     async def hold(self) -> None:
         """Renew for ever. Raises LeaseLost when another has it, or no renewal came through in time."""
         clock = asyncio.get_running_loop().time
-        renewed = clock()
+        pause = RENEW_EVERY
         while True:
-            await asyncio.sleep(RENEW_EVERY if clock() - renewed < RENEW_EVERY else RETRY_EVERY)
+            await asyncio.sleep(min(pause, max(0.0, self._held_until - clock())))
+            self.check()
             try:
-                started = clock()
-                lease = await self._cluster.get(LEASE, self._key)
-                if lease is not None and (lease["spec"].get("holderIdentity") or "") != self.identity:
-                    raise LeaseLost(f"{lease['spec'].get('holderIdentity')} has the lease {self._key}")
-                await self._write(lease, holder=self.identity)
-                renewed = started
-            except (ApiError, ClusterUnreachable) as problem:
-                logger.warning("the lease %s was not renewed: %s", self._key, problem)
-            if clock() - renewed > DURATION - RENEW_EVERY:
-                raise LeaseLost(f"the lease {self._key} was not renewed for {clock() - renewed:.0f} s")
+                async with asyncio.timeout_at(min(clock() + ATTEMPT, self._held_until)):
+                    await self._renew()
+                pause = RENEW_EVERY
+            except (ApiError, ClusterUnreachable, TimeoutError) as problem:
+                pause = RETRY_EVERY
+                logger.warning("the lease %s was not renewed: %s", self._key, problem or "no answer in time")
+
+    def check(self) -> None:
+        """Raises LeaseLost unless the lease is certainly ours now. To be asked before each write: a process
+        that stood still finds out too late otherwise."""
+        left = self._held_until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise LeaseLost(f"the lease {self._key} is not held: it was not renewed in time")
 
     async def release(self) -> None:
         """Let the next candidate have it at once."""
+        self._held_until = float("-inf")
         try:
-            lease = await self._cluster.get(LEASE, self._key)
-            if lease is not None and lease["spec"].get("holderIdentity") == self.identity:
-                await self._write(lease, holder="")
-        except (ApiError, ClusterUnreachable) as problem:
+            async with asyncio.timeout(ATTEMPT):
+                lease = await self._cluster.get(LEASE, self._key)
+                if lease is not None and _holder(lease) == self.identity:
+                    await self._write(lease, holder="")
+        except (ApiError, ClusterUnreachable, TimeoutError) as problem:
             logger.warning("the lease %s was not released and runs out by itself: %s", self._key, problem)
+
+    async def _renew(self) -> None:
+        started = asyncio.get_running_loop().time()
+        lease = await self._cluster.get(LEASE, self._key)
+        if lease is not None and _holder(lease) != self.identity:
+            self._held_until = float("-inf")
+            raise LeaseLost(f"{_holder(lease) or 'nobody'} has the lease {self._key}")
+        await self._write(lease, holder=self.identity)
+        self._held_until = started + HELD
 
     async def _write(self, lease: Manifest | None, *, holder: str) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec = {**((lease or {}).get("spec") or {}), "holderIdentity": holder, "renewTime": now}
+        spec = {**_spec(lease), "holderIdentity": holder, "renewTime": now}
         spec["leaseDurationSeconds"] = DURATION
         if lease is None:
             body = {
@@ -94,7 +123,16 @@ class Lease:
             }
             await self._cluster.create(body, manager="paas-operator")
             return
-        if lease["spec"].get("holderIdentity") != holder:
-            spec |= {"acquireTime": now, "leaseTransitions": (lease["spec"].get("leaseTransitions") or 0) + 1}
+        if _holder(lease) != holder:
+            spec |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1}
         path = LEASE.path(self._key.namespace, self._key.name)
         await self._cluster.request("PUT", path, body={**lease, "spec": spec})
+
+
+def _spec(lease: Manifest | None) -> Manifest:
+    """The API lets a Lease have none."""
+    return dict((lease or {}).get("spec") or {})
+
+
+def _holder(lease: Manifest | None) -> str:
+    return str(_spec(lease).get("holderIdentity") or "")
