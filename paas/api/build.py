@@ -242,6 +242,9 @@ class BuildStatus(Status):
     """Name of the Job that runs it."""
     pod: ObjectName | None = None
     """Name of the pod that runs it."""
+    blocked_since: ShortName | None = None
+    """Since when it waits for something that only a person can bring: room in a quota, a Secret, an
+    ImageStream. After ten minutes it ends, and the builds behind it go on."""
     user_namespace: bool | None = None
     """Whether the build pod's root was mapped to an unprivileged user of the node."""
 

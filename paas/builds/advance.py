@@ -21,11 +21,11 @@ from paas.api.resources import JOB, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.builds.snapshot import Confirmed, JobInputs, ObservedBuild, phase_of, started, verdict
-from paas.builds.status import changed, ended, waiting
+from paas.builds.status import blocked, changed, ended, given_up, waiting
 from paas.reconcile import meta
 from paas.reconcile.plan import Action, Delete, Requeue
-from paas.reconcile.refusal import Refusal
-from paas.reconcile.status import refused
+from paas.reconcile.refusal import Cause, Refusal
+from paas.reconcile.status import explained
 from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
@@ -77,19 +77,29 @@ def advance(
         )
     if not stream_exists:
         to = spec.output.to
-        return waiting(
+        return blocked(
             seen,
+            Phase.NEW,
             Reason.INVALID_OUTPUT_REFERENCE,
-            f"there is no ImageStream {to.stream!r} for the output {to.name!r}; create it and the build "
-            f"starts (apiVersion: paas.dev/v1, kind: ImageStream, metadata.name: {to.stream})",
+            f"there is no ImageStream {to.stream!r} for the output {to.name!r}",
+            f"create it (apiVersion: paas.dev/v1, kind: ImageStream, metadata.name: {to.stream})",
             now,
         )
     if seen.taken is not None:
+        why = f"{seen.taken} exists and is not of this build"
         return [
-            *waiting(
+            *blocked(seen, Phase.NEW, Reason.NAME_TAKEN, why, "rename or delete it", now),
+            Requeue(WAIT_RECHECK),
+        ]
+    if seen.secret_missing is not None:
+        return [
+            *blocked(
                 seen,
-                Reason.NAME_TAKEN,
-                f"{seen.taken} exists and is not of this build; rename or delete it and the build starts",
+                Phase.NEW,
+                Reason.FETCH_SOURCE_FAILED,
+                f"there is no Secret {seen.secret_missing!r}, which the source is fetched with",
+                f"create it: kubectl create secret generic {seen.secret_missing} "
+                f"-n {build['metadata']['namespace']} --from-literal=username=… --from-literal=password=…",
                 now,
             ),
             Requeue(WAIT_RECHECK),
@@ -125,9 +135,11 @@ def _start(
         made.insert(0, meta.create(secret, owner=build))
     if refusal is not None:
         made = made[:1]  # a Job that is made without its Secret has a pod that never starts
-        namespace = build["metadata"]["namespace"]
-        blocker = refused(refusal, namespace=namespace, reason=Reason.CANNOT_CREATE_BUILD_POD)
-        return [*made, *waiting(seen, blocker.reason, blocker.message, now)]
+        why, hint = explained(refusal, namespace=build["metadata"]["namespace"])
+        reason = Reason.CANNOT_CREATE_BUILD_POD
+        if refusal.cause is Cause.INVALID:  # a Build never changes, so it will never be accepted
+            return given_up(seen, reason, why, "correct the BuildConfig", now)
+        return [*made, *blocked(seen, Phase.NEW, reason, why, hint, now)]
     return [
         *made,
         *changed(
@@ -200,14 +212,18 @@ def _judged(
 
 def _goes_on(seen: ObservedBuild, ruling: outcome.UnderWay, now: datetime) -> list[Action]:
     running = phase_of(seen.build) == Phase.RUNNING  # never back to Pending
-    actions = changed(
-        seen,
-        now,
-        phase=Phase.RUNNING if running else ruling.phase,
-        reason=ruling.reason,
-        message=ruling.message,
-        start_timestamp=ruling.started,
-    )
+    phase = Phase.RUNNING if running else ruling.phase
+    if ruling.blocked is not None:
+        actions = blocked(seen, phase, ruling.reason, ruling.message, ruling.blocked, now)
+    else:
+        actions = changed(
+            seen,
+            now,
+            phase=phase,
+            reason=ruling.reason,
+            message=ruling.message,
+            start_timestamp=ruling.started,
+        )
     if ruling.recheck is not None:
         actions.append(Requeue(ruling.recheck))
     return actions

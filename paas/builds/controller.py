@@ -20,6 +20,7 @@ from paas.api.project import is_project
 from paas.api.resources import (
     BUILD,
     BUILDCONFIG,
+    EVENT,
     IMAGESTREAM,
     JOB,
     NAMESPACE,
@@ -35,6 +36,7 @@ from paas.builds import job as jobs
 from paas.builds import outcome, run_policy
 from paas.builds.instantiate import instantiate
 from paas.builds.plan import TABLE, StartBuild, plan
+from paas.builds.pod_refusal import FAILED_CREATE, pod_refusal
 from paas.builds.snapshot import (
     Confirmed,
     JobInputs,
@@ -50,6 +52,7 @@ from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
 from paas.reconcile import meta
+from paas.reconcile.conditions import parse_time
 from paas.reconcile.controller import Controller, Watch, itself, labelled
 from paas.reconcile.plan import Effect, Plan
 from paas.reconcile.refusal import EffectRefused, Refusal
@@ -143,7 +146,7 @@ class BuildsController(Controller[Observed]):
             builds=tuple([await self._seen(build, builds, inputs) for build in builds]),
             streams={s["metadata"]["name"]: s for s in self.view.list(IMAGESTREAM, key.namespace)},
             inputs=inputs,
-            source_secret_missing=await self._source_secret_missing(key, config),
+            source_secret_missing=await self._missing_secret(key.namespace, config) is not None,
             refusals=refusals,
         )
 
@@ -218,19 +221,34 @@ class BuildsController(Controller[Observed]):
         secret = await self.cluster.get(SECRET, child)
         if secret is not None and not meta.owned_by(secret, uid):
             return ObservedBuild(build=build, taken=f"Secret {child.name}")
-        return ObservedBuild(build=build, has_secret=secret is not None)
+        return ObservedBuild(
+            build=build,
+            has_secret=secret is not None,
+            secret_missing=await self._missing_secret(child.namespace, build),
+        )
 
     async def _after_start(self, seen: ObservedBuild, inputs: JobInputs) -> ObservedBuild:
         build, job, pod = seen.build, seen.job, seen.pod
         if job is not None and outcome.job_state(job) is not None and not _has_ended(pod):
             # Job and pod are watched apart: the Job's end may be seen before the pod's.
             pod = await self._live_pod(job)
+        if job is not None and outcome.job_state(job) is None and pod is None:
+            refusal = pod_refusal(job, await self._events(job))
+            return ObservedBuild(build=build, job=job, pod_refusal=refusal)
         tail = await self._tail(pod)
         seen = ObservedBuild(build=build, job=job, pod=pod, tail=tail)
         if needs_registry(verdict(seen, inputs, datetime.now(UTC))):
             image = await self._image(build)
             return ObservedBuild(build=build, job=job, pod=pod, tail=tail, image=image)
         return seen
+
+    async def _events(self, job: Manifest) -> list[Manifest]:
+        """What the Job controller says of a Job that has had no pod for a while."""
+        made = parse_time(job["metadata"]["creationTimestamp"])
+        if (datetime.now(UTC) - made).total_seconds() < outcome.NO_POD_RECHECK:
+            return []
+        fields = f"involvedObject.uid={job['metadata']['uid']},reason={FAILED_CREATE}"
+        return await self.cluster.list(EVENT, job["metadata"]["namespace"], fields=fields)
 
     async def _live_pod(self, job: Manifest) -> Manifest | None:
         namespace, uid = job["metadata"]["namespace"], job["metadata"]["uid"]
@@ -278,10 +296,12 @@ class BuildsController(Controller[Observed]):
             self._registry = await client.__aenter__()
         return self._registry
 
-    async def _source_secret_missing(self, key: Key, config: Manifest | None) -> bool:
-        source = ((config or {}).get("spec") or {}).get("source") or {}
+    async def _missing_secret(self, namespace: str, obj: Manifest | None) -> str | None:
+        """The Secret that a BuildConfig or Build fetches its source with, if that does not exist."""
+        source = ((obj or {}).get("spec") or {}).get("source") or {}
         wanted = str((source.get("sourceSecret") or {}).get("name") or "")
-        return bool(wanted) and await self.cluster.get(SECRET, Key(key.namespace, wanted)) is None
+        missing = wanted and await self.cluster.get(SECRET, Key(namespace, wanted)) is None
+        return wanted if missing else None
 
 
 def _has_ended(pod: Manifest | None) -> bool:

@@ -28,9 +28,15 @@ from paas.fetch.request import SOURCE, FetchReport
 from paas.kube import pods
 from paas.kube.pods import Exit, Trouble
 from paas.reconcile.conditions import parse_time
+from paas.reconcile.refusal import Refusal
+from paas.reconcile.status import explained
 
 UNREACHABLE_NODE: Final = timedelta(seconds=60)
 """How long after its grace period a deleted pod may still be there before its node counts as lost."""
+NO_POD_RECHECK: Final = 5.0
+"""Seconds after which to look why a Job has no pod yet: the Job controller says it by an Event only."""
+REFUSED_RECHECK: Final = 15.0
+"""Seconds between looks at what it says."""
 _LOST_REASONS: Final = {
     "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeAffinity",
     "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "OutOfpods",
@@ -54,6 +60,8 @@ class UnderWay:
     message: str
     started: str | None = None
     recheck: float | None = None
+    blocked: str | None = None
+    """What a person has to do, or it does not go on; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +103,11 @@ def assess(
     tail: str | None,
     now: datetime,
     runtimes: tuple[str, ...] = (),
+    refusal: Refusal | None = None,
 ) -> Verdict:
     """What became of a Build whose Job was created. `tail` is the end of the failed container's
-    log where it could be read; `runtimes` are the platform's runtime images, for the hint about bases."""
+    log where it could be read; `runtimes` are the platform's runtime images, for the hint about bases;
+    `refusal` is why the Job controller cannot make the pod."""
     if pod is not None:
         return _of_pod(pod, tail, now, runtimes)
     if job is None:
@@ -117,9 +127,14 @@ def assess(
         return Lost(
             Reason.BUILD_POD_DELETED, "the pod of the build was deleted while it ran; it is run again once"
         )
+    if refusal is not None:
+        why, hint = explained(refusal, namespace=job["metadata"]["namespace"])
+        return UnderWay(
+            Phase.PENDING, Reason.CANNOT_CREATE_BUILD_POD, why, recheck=REFUSED_RECHECK, blocked=hint
+        )
     return UnderWay(
         Phase.PENDING, Reason.BUILD_PENDING, "the pod of the build is being made; if that lasts, see: "
-        f"kubectl describe job {job['metadata']['name']}"
+        f"kubectl describe job {job['metadata']['name']}", recheck=NO_POD_RECHECK
     )  # fmt: skip
 
 

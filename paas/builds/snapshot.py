@@ -28,8 +28,9 @@ class Unconfirmed:
 
 @dataclass(frozen=True)
 class ObservedBuild:
-    """One Build and what exists of it. `taken` names a foreign object that has the name of a child;
-    `has_secret` and `image` are None while nobody needs to know."""
+    """One Build and what exists of it. `taken` names a foreign object that has the name of a child,
+    `secret_missing` the Secret of its source that does not exist; `has_secret` and `image` are None while
+    nobody needs to know."""
 
     build: Manifest
     job: Manifest | None = None
@@ -38,6 +39,9 @@ class ObservedBuild:
     image: Confirmed | Unconfirmed | None = None
     taken: str | None = None
     has_secret: bool | None = None
+    secret_missing: str | None = None
+    pod_refusal: Refusal | None = None
+    """Why the Job controller cannot make the pod."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def verdict(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> outcome.Ve
         tail=seen.tail,
         now=now,
         runtimes=inputs.runtimes,
+        refusal=seen.pod_refusal,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from paas.api.build import KIND, TERMINAL, BuildStatus, Phase
@@ -11,10 +11,39 @@ from paas.api.resources import BUILD, Manifest, key_of
 from paas.builds import outcome
 from paas.builds.snapshot import ObservedBuild
 from paas.reconcile import conditions
-from paas.reconcile.plan import Action, Event
+from paas.reconcile.plan import Action, Event, Requeue
 from paas.reconcile.status import ConditionTable
 
 TABLE: Final = ConditionTable(KIND, summary=Condition.SUCCEEDED)
+
+
+BLOCKED: Final = timedelta(minutes=10)
+"""For how long a Build waits for what only a person can bring. The builds behind it wait, too, and may well
+be the correction."""
+
+
+def blocked(
+    seen: ObservedBuild, phase: Phase, reason: Reason, why: str, hint: str, now: datetime
+) -> list[Action]:
+    """The Status of a Build that goes on when a person does what `hint` says, and its end when nobody does
+    for long. `why` is what stands in the way."""
+    since = (seen.build.get("status") or {}).get("blockedSince") or conditions.timestamp(now)
+    left = conditions.parse_time(since) + BLOCKED - now
+    minutes = round(BLOCKED.total_seconds() / 60)
+    if left <= timedelta(0):
+        return given_up(
+            seen, reason, f"{why}; nothing changed for {minutes} minutes, so it was given up", hint, now
+        )
+    text = f"{why}; {hint}, and the build goes on by itself; after {minutes} minutes it is given up"
+    changes = changed(seen, now, phase=phase, reason=reason, message=text, blocked_since=since)
+    return [*changes, Requeue(left.total_seconds())]
+
+
+def given_up(seen: ObservedBuild, reason: Reason, why: str, hint: str, now: datetime) -> list[Action]:
+    """The end of a Build that could not be started; nothing of it is wrong, so it can be built again."""
+    config, namespace = seen.build["spec"]["buildConfig"], seen.build["metadata"]["namespace"]
+    again = f"then start another build: paas start-build {config} -n {namespace}"
+    return ended(seen, Phase.ERROR, reason, f"{why}; {hint}, {again}", now)
 
 
 def waiting(seen: ObservedBuild, reason: Reason, message: str, now: datetime) -> list[Action]:
@@ -63,9 +92,16 @@ def ended(
     return [*actions, event]
 
 
-def changed(seen: ObservedBuild, now: datetime, *, told: str | None = None, **changes: Any) -> list[Action]:
+def changed(
+    seen: ObservedBuild,
+    now: datetime,
+    *,
+    told: str | None = None,
+    blocked_since: str | None = None,
+    **changes: Any,
+) -> list[Action]:
     """The Status that brings `changes` (None: as it was), or nothing when it is so already. `told` is what
-    the condition says when that is not the message."""
+    the condition says when that is not the message; without `blocked_since` nothing blocks it."""
     build = seen.build
     stored = build.get("status") or {}
     fresh = {name: value for name, value in changes.items() if value is not None}
@@ -81,7 +117,7 @@ def changed(seen: ObservedBuild, now: datetime, *, told: str | None = None, **ch
     }
     known = {name: value for name, value in facts.items() if value is not None}
     before = BuildStatus.model_validate({key: value for key, value in stored.items() if key != "conditions"})
-    after = before.model_copy(update={**known, **fresh})
+    after = before.model_copy(update={**known, **fresh, "blocked_since": blocked_since})
     truth: conditions.Truth = "Unknown"
     if after.phase in TERMINAL:
         truth = "True" if after.phase == Phase.COMPLETE else "False"

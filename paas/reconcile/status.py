@@ -42,16 +42,24 @@ def refused(refusal: Refusal, *, namespace: str, reason: Reason = Reason.REFUSED
     """What a refusal says in a condition: what was refused, why, and what to do."""
     if refusal.cause is Cause.EFFECT:
         return Blocker(reason, refusal.words)
+    why, hint = explained(refusal, namespace=namespace)
+    return Blocker(reason, f"{why}; {hint}" + ("" if refusal.cause is Cause.RIGHTS else GOES_ON))
+
+
+GOES_ON: Final = ", and it goes on by itself"
+
+
+def explained(refusal: Refusal, *, namespace: str) -> tuple[str, str]:
+    """What the API server refused and why, and what to do about it."""
     _, kind, name = refusal.subject
     hint = {
-        Cause.QUOTA: f"free some of the quota or raise it (kubectl describe quota -n {namespace}), and it "
-        "goes on by itself",
+        Cause.QUOTA: f"free some of the quota or raise it (kubectl describe quota -n {namespace})",
         Cause.RIGHTS: "the platform lacks a right; give it its rights again with: paas install",
         Cause.POLICY: "a rule of this cluster forbids it; change the object or ask an administrator for an "
-        "exception, and it goes on by itself",
-    }.get(refusal.cause, "correct the spec, and it goes on by itself")
+        "exception",
+    }.get(refusal.cause, "correct the spec")
     what = f"{kind} {name.rpartition('/')[2]}" if kind else name
-    return Blocker(reason, f"the cluster refuses {what}: {refusal.words}; {hint}")
+    return f"the cluster refuses {what}: {refusal.words}", hint
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.builds.instantiate import frozen, next_number
 from paas.builds.plan import StartBuild, plan
+from paas.builds.pod_refusal import pod_refusal
 from paas.builds.prune import merged, pruned_build
 from paas.builds.snapshot import (
     Confirmed,
@@ -95,6 +96,8 @@ class FakeCluster:
         self.registry_up = True
         self.key: bytes | None = b"k" * 32
         self.source_secret_missing = False
+        self.pods_refused: str | None = None
+        """What the API server says to the Job controller when it makes a pod."""
         self.jobs_lag = False
         """Pods are seen to end, and the Job controller has not looked yet."""
         self.refusing = Refusing()
@@ -248,11 +251,25 @@ class FakeCluster:
         if phase_of(build) in TERMINAL:
             return seen
         if not started(seen):
-            return replace(seen, has_secret=jobs.job_name(build) in self.secrets)
+            wanted = ((build["spec"].get("source") or {}).get("sourceSecret") or {}).get("name")
+            return replace(
+                seen,
+                has_secret=jobs.job_name(build) in self.secrets,
+                secret_missing=wanted if self.source_secret_missing else None,
+            )
+        if job is not None and outcome.job_state(job) is None and seen.pod is None:
+            return replace(seen, pod_refusal=pod_refusal(job, self._job_events(job)))
         if needs_registry(verdict(seen, inputs, self.now)):
             image = Confirmed(self.tags.get(uid)) if self.registry_up else Unconfirmed("connection refused")
             return ObservedBuild(build=build, job=job, pod=seen.pod, tail=seen.tail, image=image)
         return seen
+
+    def _job_events(self, job: Manifest) -> list[Manifest]:
+        if self.pods_refused is None:
+            return []
+        about = {"kind": JOB.kind, "uid": job["metadata"]["uid"]}
+        message = f'Error creating: pods "shop-1-build-{self.now:%S}" is forbidden: {self.pods_refused}'
+        return [{"reason": "FailedCreate", "involvedObject": about, "message": message}]
 
     def step(self, *, actions: int | None = None) -> Plan:
         """One gather, plan and run; with `actions`, killed after that many."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from paas.api.build import BuildStatus, InvalidSource
-from tests.builds.fake_cluster import COMMIT, NAMESPACE, FakeCluster, digest_of, push
+from paas.builds.advance import advance
+from paas.reconcile.plan import Create, Status
+from paas.reconcile.refusal import Cause, Refusal
+from tests.builds.fake_cluster import COMMIT, NAMESPACE, SETTINGS, FakeCluster, digest_of, push
 
 
 @pytest.fixture
@@ -305,3 +310,119 @@ def test_the_end_of_a_build_fits_its_status_whatever_its_log_says(cluster: FakeC
     status = cluster.status("shop-1")
     assert (status["phase"], status["reason"]) == ("Failed", "BaseImageNotFound")
     BuildStatus.model_validate(status)
+
+
+QUOTA = "exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0"
+POLICY = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no builds on Sundays"
+
+
+@pytest.mark.parametrize(
+    ("why", "hint"),
+    [
+        (QUOTA, "free some of the quota or raise it (kubectl describe quota -n demo)"),
+        (POLICY, "ask an administrator for an exception"),
+    ],
+)
+def test_a_pod_that_is_refused_is_said_and_goes_on_when_it_is_let_in(
+    cluster: FakeCluster, why: str, hint: str
+) -> None:
+    cluster.pods_refused = why
+    cluster.settle()
+    status = cluster.status("shop-1")
+    assert (status["phase"], status["reason"]) == ("Pending", "CannotCreateBuildPod")
+    assert status["message"].startswith(f"the cluster refuses Pod shop-1-build: {why}; ")
+    assert hint in status["message"]
+    cluster.sleep(20)
+    cluster.step()
+    assert not cluster.wrote, "the name of the pod that was tried is another each time"
+    cluster.pods_refused = None
+    cluster.run("shop-1")
+    cluster.settle()
+    assert cluster.phase("shop-1") == "Running"
+    assert "blockedSince" not in cluster.status("shop-1")
+
+
+def _stream_gone(cluster: FakeCluster) -> None:
+    cluster.streams.clear()
+
+
+def _pods_refused(cluster: FakeCluster) -> None:
+    cluster.pods_refused = QUOTA
+
+
+def _job_refused(cluster: FakeCluster) -> None:
+    cluster.refusing.toggle("Create", "Job")
+
+
+def _secret_gone(cluster: FakeCluster) -> None:
+    cluster.source_secret_missing = True
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        (_stream_gone, "InvalidOutputReference"),
+        (_pods_refused, "CannotCreateBuildPod"),
+        (_job_refused, "CannotCreateBuildPod"),
+        (_secret_gone, "FetchSourceFailed"),
+    ],
+)
+def test_what_nobody_brings_ends_the_build_and_the_next_one_has_its_turn(
+    block: Callable[[FakeCluster], None], reason: str
+) -> None:
+    cluster = FakeCluster(source={"git": {}, "sourceSecret": {"name": "deploy-key"}})
+    cluster.build(push(1))
+    cluster.build(push(2))
+    block(cluster)
+    cluster.settle()
+    assert cluster.status("shop-1")["reason"] == reason
+    assert "blockedSince" in cluster.status("shop-1")
+    cluster.sleep(590).settle()
+    assert cluster.phase("shop-1") in ("New", "Pending")
+    assert cluster.status("shop-2")["reason"] == "BuildQueued"
+    cluster.sleep(11).settle()
+    status = cluster.status("shop-1")
+    assert (status["phase"], status["reason"]) == ("Error", reason)
+    assert "nothing changed for 10 minutes, so it was given up" in status["message"]
+    assert status["message"].endswith("then start another build: paas start-build shop -n demo")
+    assert "blockedSince" not in status
+    assert "shop-1-build" not in cluster.jobs
+    assert cluster.status("shop-2")["reason"] == reason, "it is its turn now"
+
+
+def test_a_missing_source_secret_starts_no_pod() -> None:
+    cluster = FakeCluster(source={"git": {}, "sourceSecret": {"name": "deploy-key"}})
+    cluster.build(push(1))
+    cluster.source_secret_missing = True
+    cluster.settle()
+    assert "there is no Secret 'deploy-key'" in cluster.status("shop-1")["message"]
+    assert "kubectl create secret generic deploy-key -n demo" in cluster.status("shop-1")["message"]
+    assert (cluster.jobs, cluster.secrets) == ({}, {})
+    cluster.source_secret_missing = False
+    cluster.settle()
+    assert cluster.phase("shop-1") == "Pending"
+
+
+def test_a_job_that_can_never_be_accepted_ends_its_build_at_once(cluster: FakeCluster) -> None:
+    seen = next(iter(cluster.observed().builds))
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "shop-1-build", "namespace": NAMESPACE},
+    }
+    refusal = Refusal(Create(job, owner_uid="1"), Cause.INVALID, "spec.template: Invalid value", 422)
+    inputs = cluster.observed().inputs
+    actions = advance(
+        seen,
+        inputs=inputs,
+        may_start=True,
+        waits_for=None,
+        stream_exists=True,
+        repository_url="",
+        refusal=refusal,
+        now=cluster.now,
+        settings=SETTINGS,
+    )
+    (status,) = [action.status for action in actions if isinstance(action, Status)]
+    assert (status["phase"], status["reason"]) == ("Error", "CannotCreateBuildPod")
+    assert "correct the BuildConfig, then start another build" in status["message"]
