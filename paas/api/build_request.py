@@ -33,6 +33,10 @@ class BuildRefused(InstantiateError):
     """The BuildConfig, the request or the API server does not allow a Build."""
 
 
+class CommitNotFound(InstantiateError):
+    """The commit that is asked for is not stored here."""
+
+
 class BuildSuperseded(InstantiateError):
     """A retry is not made because a later Build exists already."""
 

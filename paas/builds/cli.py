@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
-from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
+from paas.api.resources import BUILD, Key, Manifest
 from paas.terminal.durations import seconds
-from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name, user_text
+from paas.terminal.naming import BUILD_WORDS, BUILDCONFIG_WORDS, plain_name
 from paas.terminal.output import Format, document
 from paas.terminal.problem import ExitCode, Problem, not_found, usage
 from paas.terminal.session import MANAGER, Output, Session, command, interrupted
 
-if TYPE_CHECKING:
-    from paas.api.build import BuildSpec
-    from paas.api.build_request import BuildRequest
-    from paas.api.buildconfig import BuildConfigSpec
+_CODES: Final = {
+    400: ExitCode.USAGE,
+    401: ExitCode.NOT_ALLOWED,
+    403: ExitCode.NOT_ALLOWED,
+    404: ExitCode.NOT_FOUND,
+}
+"""Exit codes by the status of an answer."""
 
 Follow = Callable[[Session, Manifest, bool, float], Awaitable[ExitCode]]
 """(session, Build, True: follow it through its rollouts, False: wait for the build alone; seconds)."""
@@ -33,7 +36,7 @@ def register(app: typer.Typer, follow: Follow) -> None:
         name: Annotated[str, typer.Argument(metavar="NAME", help="BuildConfig: shop or bc/shop.")],
         *,
         commit: Annotated[
-            str | None, typer.Option(help="Commit to build; default the newest one known.")
+            str | None, typer.Option(help="Commit to build; default the head of the branch that deploys.")
         ] = None,
         no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every layer again.")] = False,
         follow_: Annotated[
@@ -53,20 +56,12 @@ def register(app: typer.Typer, follow: Follow) -> None:
 
         Example: paas start-build shop --follow
         """
-        from paas.api.build_request import InstantiateError
-        from paas.builds.instantiate import instantiate
-
         if follow_ and wait:
             raise usage("--follow and --wait exclude each other", hint="--follow also waits")
         limit = seconds(timeout, option="--timeout")
         wanted = plain_name(name, BUILDCONFIG_WORDS)
-        cluster, project = await session.cluster(), await session.project()
-        key = Key(project, wanted)
-        request = await _request(session, key, commit, no_cache=no_cache)
-        try:
-            build = (await instantiate(cluster, key, request, manager=MANAGER)).build
-        except InstantiateError as problem:
-            raise Problem(problem.message, hint=problem.hint) from problem
+        project = await session.project()
+        build = await _instantiate(session, project, wanted, commit, no_cache=no_cache)
         started = str(build["metadata"]["name"])
         if output in (Format.TABLE, Format.WIDE):
             session.print(f'build "{started}" started')
@@ -113,78 +108,26 @@ async def cancel_build(
     return code
 
 
-async def _request(session: Session, key: Key, commit: str | None, *, no_cache: bool) -> BuildRequest:
-    """What to build and who asks. Hosted source was prepared when it was pushed, and every Build keeps
-    that; so a commit can be built again from any Build of it."""
-    from paas.api.build import TriggerType
-    from paas.api.build_request import BuildRequest
-    from paas.api.buildconfig import BuildConfigSpec, SourceType
+async def _instantiate(
+    session: Session, project: str, name: str, commit: str | None, *, no_cache: bool
+) -> Manifest:
+    """The Build that the platform made. Raises Problem."""
+    from paas.terminal.platform_client import post
 
-    cluster = await session.cluster()
-    config = await cluster.get(BUILDCONFIG, key)
-    if config is None:
-        raise not_found("buildconfig", key.name, key.namespace, hint=f"paas get bc -n {key.namespace}")
-    user = await session.user()
-    request = BuildRequest(
-        trigger_id=f"manual-{uuid.uuid4()}",
-        trigger_type=TriggerType.MANUAL,
-        trigger_message="started by hand" + (f" by {user_text(user)}" if user else ""),
-        user=user,
-        commit=commit,
-        no_cache=True if no_cache else None,
-    )
-    spec = BuildConfigSpec.model_validate(config["spec"])
-    if spec.source.kind is SourceType.EXTERNAL:
-        if commit is not None and (len(commit) != 40 or not set(commit) <= set("0123456789abcdef")):
-            raise usage(
-                f'"{commit}" is not a whole commit id', why="40 hexadecimal digits", hint="git rev-parse HEAD"
-            )
-        return request
-    builds = await cluster.list(BUILD, key.namespace, labels=f"paas.dev/buildconfig={key.name}")
-    base = _prepared(builds, str(config["metadata"]["uid"]), commit)
-    if base is None:
-        what = (
-            f"commit {commit} has not been built yet" if commit else f'"{key.name}" has nothing to build yet'
-        )
+    content: dict[str, Any] = {"id": str(uuid.uuid4())}
+    if commit is not None:
+        content["commit"] = commit
+    if no_cache:
+        content["noCache"] = True
+    answer = await post(session, f"/git/{project}/{quote(name)}/instantiate", content, project=project)
+    if answer.status in (200, 201) and answer.content:
+        return answer.content
+    message = str(answer.content.get("message") or "")
+    if not message:
         raise Problem(
-            what,
-            why="source that is hosted here is prepared when it is pushed",
-            hint=f"git push paas {commit or 'HEAD'}:refs/heads/main" if commit else "git push paas HEAD",
-            code=ExitCode.NOT_FOUND if commit else ExitCode.FAILED,
+            f"the platform answered {answer.status}, which this command does not understand",
+            why="it may be older than this command",
+            hint="bring it up to date: paas install, or paas up; paas doctor checks it",
         )
-    _still_fits(key.name, spec, base)
-    git = base.revision.git
-    return replace(
-        request,
-        commit=git.commit,
-        ref=git.ref,
-        author=git.author,
-        committer=git.committer,
-        commit_message=git.message,
-        dockerfile=spec.source.dockerfile or base.dockerfile,
-        buildpack=base.buildpack if not spec.source.dockerfile else None,
-        content_key=base.content_key,
-    )
-
-
-def _prepared(builds: list[Manifest], uid: str, commit: str | None) -> BuildSpec | None:
-    """The newest Build of this BuildConfig that has a Dockerfile, of `commit` (or its beginning) if given."""
-    from paas.api.build import BuildSpec
-
-    specs = [BuildSpec.model_validate(b["spec"]) for b in builds if b["spec"]["buildConfigUid"] == uid]
-    fit = [
-        s for s in specs if s.dockerfile and (not commit or (s.revision.git.commit or "").startswith(commit))
-    ]
-    return max(fit, key=lambda s: s.number, default=None)
-
-
-def _still_fits(name: str, spec: BuildConfigSpec, base: BuildSpec) -> None:
-    """Where the Dockerfile is looked for must not have changed since the commit was prepared."""
-    now = (spec.source.context_dir, spec.strategy.docker_strategy.dockerfile_path)
-    then = (base.source.context_dir, base.strategy.docker_strategy.dockerfile_path)
-    if now != then and not spec.source.dockerfile:
-        raise Problem(
-            f'"{name}" was changed since the commit was prepared',
-            why="contextDir or dockerfilePath differs",
-            hint="push again: git commit --allow-empty -m 'Build again' && git push paas HEAD",
-        )
+    hint = str(answer.content.get("hint") or "")
+    raise Problem(message, hint=hint, code=_CODES.get(answer.status, ExitCode.FAILED))

@@ -1,9 +1,7 @@
 """git's credential helper: `paas git-credential get|store|erase`.
 
-git asks for the password of https://paas.<domain>/git/<project>/<name>.git. A kubeconfig with a token
-(also one of a login command) answers with that token. A kubeconfig with a client certificate has none
-that git could send: it gets a token of the project's `pusher` account from the API server (audience
-paas.dev, an hour), which is kept in a file of the user until five minutes before it ends.
+git asks for the password of https://paas.<domain>/git/<project>/<name>.git, which is a token of
+`terminal.platform_token`.
 
 The helper is set for the platform's URL alone, and checks it again (`--url`), so that no other host is
 ever offered a token. When it fails it tells git to quit: a prompt for a password would mislead.
@@ -12,39 +10,18 @@ ever offered a token. When it fails it tells git to quit: a prompt for a passwor
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-import http.client
-import json
 import os
-import stat
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from paas.api.names import SERVICE_ACCOUNT_PUSHER, TOKEN_AUDIENCE
-from paas.api.resources import SERVICEACCOUNT
-from paas.terminal.kubeconfig import KubeconfigError, Login, NoSuchContext, load
+from paas.terminal.kubeconfig import KubeconfigError, NoSuchContext, load
+from paas.terminal.platform_token import Refused, cache_file, token_for
 
-LIFETIME = 3600
-"""Seconds that a requested token lives."""
-MARGIN = 300
-"""A kept token is not used in its last seconds: a long push must not outlive it."""
 USERNAME = "paas"
 """The server looks at the password only."""
-
-
-class Refused(Exception):
-    """No token: what happened; `hint` is what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.hint = hint
 
 
 def parse(text: str) -> dict[str, str]:
@@ -62,124 +39,6 @@ def project_of(path: str) -> str | None:
     """The project in `git/<project>/<name>.git`, or None."""
     parts = path.strip("/").split("/")
     return parts[1] if len(parts) >= 3 and parts[0] == "git" else None
-
-
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """A folder of this user alone: $XDG_RUNTIME_DIR (gone at logout), else the cache folder."""
-    runtime = environment.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK):
-        return Path(runtime) / "paas"
-    home = environment.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "paas"
-
-
-def cache_file(login: Login, project: str, environment: Mapping[str, str]) -> Path:
-    """Where the token of this login and project is kept. The certificate is part of the name, so
-    another user's login, or a cluster made again under the old address, never finds it."""
-    identity = "\0".join((login.server, login.user, login.certificate or "", login.ca or "", project))
-    return cache_folder(environment) / f"token-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
-
-
-def read_cache(path: Path, *, now: float) -> tuple[str, float] | None:
-    """The kept token and when it ends (Unix time), or None. A file that others can touch is not read."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with os.fdopen(handle) as file:
-        about = os.fstat(file.fileno())
-        if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
-            return None
-        try:
-            kept = json.load(file)
-            token, expires = str(kept["token"]), float(kept["expires"])
-        except (ValueError, KeyError, TypeError):
-            return None
-    return (token, expires) if now < expires - MARGIN else None
-
-
-def write_cache(path: Path, token: str, expires: float) -> None:
-    """Keep the token (0600). A folder that cannot be written only costs the next request."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # 0600, and renamed so that no reader sees half of it
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump({"token": token, "expires": expires}, file)
-            os.replace(name, path)
-        except OSError:
-            os.unlink(name)  # a full disk would get one from every request
-
-
-def request_token(login: Login, project: str) -> tuple[str, float]:
-    """A token of the project's pusher account and when it ends. Raises Refused."""
-    where = urlsplit(login.server)
-    if where.scheme != "https" or not where.hostname:
-        raise Refused(f"the API server's address {login.server} is not https", "correct it in the kubeconfig")
-    connection = _Connection(login, where.hostname, where.port or 443)
-    path = where.path + SERVICEACCOUNT.path(project, SERVICE_ACCOUNT_PUSHER, "token")
-    body = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"audiences": [TOKEN_AUDIENCE], "expirationSeconds": LIFETIME},
-    }
-    try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        data = answer.read()
-    except (OSError, http.client.HTTPException) as problem:
-        why = str(problem) or type(problem).__name__
-        raise Refused(f"the API server at {login.server} does not answer: {why}", "paas doctor") from problem
-    finally:
-        connection.close()
-    if answer.status == 404:
-        raise Refused(
-            f'project "{project}" does not exist, or is not ready yet', f"paas new-project {project}"
-        )
-    if answer.status in (401, 403):
-        raise Refused(
-            f'context "{login.context}" may not push to project "{project}"',
-            "ask an administrator of the project for the role edit, or take another context",
-        )
-    if answer.status >= 300:
-        raise Refused(f"the API server answered {answer.status}", "paas doctor")
-    try:
-        status = json.loads(data)["status"]
-        return str(status["token"]), datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
-    except (ValueError, KeyError, TypeError) as problem:
-        what = f"what answers at {login.server} is no API server: it gave no token"
-        raise Refused(what, "check the address in the kubeconfig") from problem
-
-
-class _Connection(http.client.HTTPSConnection):
-    """HTTPS that honours the kubeconfig's tls-server-name."""
-
-    def __init__(self, login: Login, host: str, port: int) -> None:
-        self._tls = login.tls()
-        self._name = login.tls_server_name or host
-        super().__init__(host, port, timeout=20, context=self._tls)
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
-
-
-def token_for(login: Login, project: str, *, environment: Mapping[str, str]) -> tuple[str, float | None]:
-    """The password for git, and when it ends (None: the kubeconfig's own business). Raises Refused."""
-    if login.token is not None:
-        return login.token, None
-    if login.certificate is None:
-        raise Refused(
-            f'user "{login.user}" of the kubeconfig has neither a token nor a certificate',
-            "log in again, or take another context: kubectl config get-contexts",
-        )
-    path = cache_file(login, project, environment)
-    kept = read_cache(path, now=time.time())
-    if kept is None:
-        kept = request_token(login, project)
-        write_cache(path, *kept)
-    return kept
 
 
 def same_place(url: str, asked: Mapping[str, str]) -> bool:

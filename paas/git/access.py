@@ -1,4 +1,5 @@
-"""Who may push to a hosted repository, fetch from it, or take the source of a build out of it.
+"""Who may push to a hosted repository, fetch from it, start builds of it, or take the source of a build out
+of it.
 
 It knows no protocol: the endpoint of one says who asks (by a token, a build's credential), and turns a
 refusal into its own form. A user who may not push to or fetch from an application hears the same whether it
@@ -52,10 +53,15 @@ _RIGHTS: Final = {
     Service.PUSH: _Right("create", "instantiate", "push to", "edit"),
     Service.FETCH: _Right("get", "source", "fetch from", "view"),
 }
+_BUILD: Final = _Right("create", "instantiate", "start builds of", "edit")
 
 
 class AccessRefused(Exception):
-    """No access; the text says why and what to do."""
+    """No access: `what` says why, `cure` what to do."""
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(f"{what}. {cure}" if cure else what)
+        self.what, self.cure = what, cure
 
 
 class Unknown(AccessRefused):
@@ -95,37 +101,51 @@ class Access:
         if user is None:
             why = "No token came with this request" if not token else "This token is not valid (any more)"
             raise Unknown(
-                f"{why}. Let git ask paas for one:\n"
+                why,
+                "Let git ask paas for one:\n"
                 "  git config --global credential.helper '!paas git-credential'\n"
-                "and see who you are with: kubectl auth whoami"
+                "and see who you are with: kubectl auth whoami",
             )
         return user
 
     async def open(self, user: UserInfo, service: Service, key: Key) -> Repository:
         """The repository of a BuildConfig, once it is known that this user may do this with it; made when
         there is none yet. Raises NotAllowed, NoRepository."""
-        right = _RIGHTS[service]
+        config = await self._config(user, _RIGHTS[service], key)
+        uri = external_uri(config)
+        if uri:
+            raise NoRepository(
+                f"{key} is built from {uri}, so it has no repository here",
+                "Push there, or build what is there now with: "
+                f"paas start-build {key.name} -n {key.namespace}",
+            )
+        return await self._repositories.open(config["metadata"]["uid"], key)
+
+    async def open_to_build(self, user: UserInfo, key: Key) -> tuple[Manifest, Repository | None]:
+        """The BuildConfig that this user may start builds of, and its repository when it is hosted here.
+        Raises NotAllowed, NoRepository."""
+        config = await self._config(user, _BUILD, key)
+        if external_uri(config):
+            return config, None
+        return config, await self._repositories.open(config["metadata"]["uid"], key)
+
+    async def _config(self, user: UserInfo, right: _Right, key: Key) -> Manifest:
+        """The BuildConfig, once it is known that the user has the right."""
         if not await self._authorize(user, right.verb, right.subresource, key):
             raise NotAllowed(
-                f"{user.username} may not {right.act} {key}. Someone with the role admin in project "
-                f"{key.namespace} can allow it:\n"
+                f"{user.username} may not {right.act} {key}",
+                f"Someone with the role admin in project {key.namespace} can allow it:\n"
                 f"  kubectl create rolebinding {right.role}-for-git -n {key.namespace} "
-                f"--clusterrole={right.role} --user=…"
+                f"--clusterrole={right.role} --user=…",
             )
         config = await self._find_config(key)
         if config is None or config["metadata"].get("deletionTimestamp"):
             raise NoRepository(
-                f"There is no application {key.name} in project {key.namespace}. Create it with:\n"
-                f"  paas new-app . --name {key.name} -n {key.namespace}\n"
-                f"or see what there is with: paas get bc -n {key.namespace}"
+                f"There is no application {key.name} in project {key.namespace}",
+                f"Create it with:\n  paas new-app . --name {key.name} -n {key.namespace}\n"
+                f"or see what there is with: paas get bc -n {key.namespace}",
             )
-        uri = ((config["spec"].get("source") or {}).get("git") or {}).get("uri")
-        if uri:
-            raise NoRepository(
-                f"{key} is built from {uri}, so it has no repository here: push there, "
-                f"or build what is there now with: paas start-build {key.name} -n {key.namespace}"
-            )
-        return await self._repositories.open(config["metadata"]["uid"], key)
+        return config
 
     async def open_for_build(self, user: str, password: str, key: Key, commit: str) -> Repository:
         """The repository that a running Build of this commit may take its source from, by the Build's own
@@ -153,3 +173,8 @@ class Access:
         # whoever may write Builds in one project may write the UID of another's BuildConfig into one
         repository = self._repositories.get(spec["buildConfigUid"])
         return repository if repository is not None and repository.key == key else None
+
+
+def external_uri(config: Manifest) -> str:
+    """Where the source of a BuildConfig is; '' when it is hosted here."""
+    return str(((config["spec"].get("source") or {}).get("git") or {}).get("uri") or "")

@@ -1,9 +1,10 @@
-"""Hosted repositories over HTTP: smart HTTP for developers, archives for build pods.
+"""Hosted repositories over HTTP: smart HTTP for developers, archives for build pods, builds by hand.
 
     /git/<project>/<buildconfig>.git/info/refs?service=…     who, may they, is it there: answered here
     /git/<project>/<buildconfig>.git/git-receive-pack        a push
     /git/<project>/<buildconfig>.git/git-upload-pack         a fetch
     /git/<project>/<buildconfig>/archive/<commit>.tar        the source of one Build, for its pod
+    /git/<project>/<buildconfig>/instantiate                 a Build by hand: `instantiate.py`
 
 Refusals are text/plain, the only body that git shows. Paths are matched whole.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paas.api.resources import Key
-from paas.git import protocol, push_messages, serve
+from paas.git import instantiate, protocol, push_messages, serve
 from paas.git.access import NAME, Access, NoRepository, NotAllowed, Service, Unknown
 from paas.git.push_session import Push, PushSession
 from paas.git.receive import Receiver
@@ -69,17 +70,21 @@ class GitHttp:
         self,
         access: Access,
         receiver: Receiver,
+        manual_builds: instantiate.ManualBuilds,
         *,
         limits: Limits = Limits(),
         counted: Callable[[str], None] = lambda _result: None,
     ) -> None:
-        self._access, self._receiver = access, receiver
+        self._access, self._receiver, self._manual_builds = access, receiver, manual_builds
         self._limits, self._counted = limits, counted
         self._budget = BodyBudget(FETCH_MEMORY)
         self._sending = asyncio.Semaphore(serve.MOST_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        if len(request.path) <= LONGEST_PATH and (match := instantiate.PATH.fullmatch(request.path)):
+            await self._manual_builds.answer(request, Key(match["project"], match["name"]))
+            return
         try:
             await self._route(request)
         except Refused as refusal:

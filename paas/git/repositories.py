@@ -84,6 +84,13 @@ class Repository:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return []
 
+    async def commit(self, revision: str) -> str | None:
+        """The whole id of a stored commit of which `revision` is the id or its beginning (4 hexadecimal
+        digits or more); None when there is none, or several begin so."""
+        argv = [f"--git-dir={self.path}", "cat-file", "--batch-check"]
+        said = (await process.run(argv, input=f"{revision}^{{commit}}\n".encode())).decode().split()
+        return said[0] if said[1:2] == ["commit"] else None
+
     def handled(self) -> dict[str, Handled]:
         """Up to where each branch was handled."""
         marks = {}
@@ -129,6 +136,10 @@ class Repository:
         if pin is not None:
             lines += f"update {PINS}{pin}\0{entry.new}\0\0"
         await self._update(lines, message=f"handled {entry.mark or '-'}")
+
+    async def pin(self, number: int, commit: str) -> None:
+        """Keep this commit for a Build that no push made."""
+        await self._update(f"update {PINS}{number}\0{commit}\0\0")
 
     async def forget(self, branch: str) -> None:
         """The branch is gone; whatever comes under its name is new."""

@@ -1,6 +1,6 @@
 """The server as one ASGI application: the rooms' fronts, and what each needs of the others.
 
-    /git/…          git.http              developers' pushes and fetches, archives for build pods
+    /git/…          git.http              pushes and fetches, archives for build pods, builds by hand
     /webhooks/…     webhooks.http         deliveries of git hosts
     /registry/…     registry.http         tokens for the registry
 
@@ -28,6 +28,7 @@ from paas.api.build_request import Instantiate
 from paas.api.resources import Key
 from paas.git.access import Access, Authenticate, Authorize
 from paas.git.http import GitHttp, Limits
+from paas.git.instantiate import ManualBuilds
 from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
@@ -120,7 +121,16 @@ class Server:
             find_build=needs.find_build,
             credential_key=needs.credential_key,
         )
-        git = GitHttp(access_to_repositories, self.receiver, limits=needs.limits, counted=self.metrics.pushed)
+        manual_builds = ManualBuilds(
+            access_to_repositories, self.workers, prepare=needs.prepare, instantiate=needs.instantiate
+        )
+        git = GitHttp(
+            access_to_repositories,
+            self.receiver,
+            manual_builds,
+            limits=needs.limits,
+            counted=self.metrics.pushed,
+        )
         webhooks = WebhookHttp(
             find_config=needs.find_config,
             find_secret=needs.find_secret,

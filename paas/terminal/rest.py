@@ -149,9 +149,16 @@ async def connect(kubeconfig: Path | None, *, context: str | None = None) -> Clu
                 user=login.user,
                 ca=login.ca or "",
             )
-    elif kubeconfig or "KUBECONFIG" in os.environ or "KUBERNETES_SERVICE_HOST" not in os.environ:
+    elif not in_pod(kubeconfig):
         raise NoKubeconfig(", ".join(str(path) for path in files), given=kubeconfig is not None)
     return await Cluster.connect(kubeconfig, context=context)
+
+
+def in_pod(kubeconfig: Path | None) -> bool:
+    """Whether it is the ServiceAccount of the pod we are in that asks, since nobody names a kubeconfig."""
+    named = kubeconfig is not None or "KUBECONFIG" in os.environ
+    found = any(path.is_file() for path in paths(kubeconfig, os.environ))
+    return not named and not found and "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 def _without_context(problem: NoSuchContext, *, given: str | None) -> Problem:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import http.client
-import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from paas.cli import credential
+from paas.terminal import platform_token
 from paas.terminal.kubeconfig import Login
 
 URL = "https://paas.apps.localhost:8443"
@@ -128,56 +126,6 @@ def test_a_kubeconfig_without_certificate_checks_is_refused(tmp_path: Path) -> N
     assert "certificates are always checked" in done.stderr
 
 
-LOGIN = Login(context="c", server="https://x", namespace="demo", user="me", certificate="PEM", key="KEY")
-
-
-def test_a_token_is_kept_privately_and_not_used_in_its_last_minutes(tmp_path: Path) -> None:
-    environment = {"XDG_CACHE_HOME": str(tmp_path)}
-    path = credential.cache_file(LOGIN, "demo", environment)
-    now = time.time()
-    credential.write_cache(path, "secret", now + 3600)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert credential.read_cache(path, now=now) == ("secret", now + 3600)
-    assert credential.read_cache(path, now=now + 3600 - credential.MARGIN) is None
-
-
-def test_a_kept_token_that_others_could_have_written_is_not_used(tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text(json.dumps({"token": "theirs", "expires": time.time() + 3600}))
-    path.chmod(0o640)
-    assert credential.read_cache(path, now=time.time()) is None
-    path.chmod(0o600)
-    assert credential.read_cache(path, now=time.time()) is not None
-    link = tmp_path / "link"
-    link.symlink_to(path)
-    assert credential.read_cache(link, now=time.time()) is None
-    path.write_text("not json")
-    assert credential.read_cache(path, now=time.time()) is None
-
-
-def test_each_login_and_project_has_a_kept_token_of_its_own(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    environment = {"XDG_CACHE_HOME": str(tmp_path)}
-    logins = [
-        LOGIN,
-        replace(LOGIN, certificate="other"),
-        replace(LOGIN, server="https://y"),
-        replace(LOGIN, ca="new"),
-    ]
-    files = {credential.cache_file(login, p, environment) for login in logins for p in ("demo", "other")}
-    assert len(files) == 8
-
-
-def test_the_runtime_folder_is_preferred_when_it_can_be_written(tmp_path: Path) -> None:
-    runtime = tmp_path / "run"
-    environment = {"XDG_RUNTIME_DIR": str(runtime), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert credential.cache_folder(environment) == tmp_path / "cache" / "paas"
-    runtime.mkdir()
-    assert credential.cache_folder(environment) == runtime / "paas"
-
-
 def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
     pem = base64.b64encode(b"PEM").decode()
     config = kubeconfig(tmp_path, f"{{client-certificate-data: {pem}, client-key-data: {pem}}}")
@@ -189,8 +137,8 @@ def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
         certificate="PEM",
         key="PEM",
     )
-    path = credential.cache_file(login, "demo", {"XDG_CACHE_HOME": str(tmp_path / ".cache")})
-    credential.write_cache(path, "kept", time.time() + 3600)
+    path = platform_token.cache_file(login, "demo", {"XDG_CACHE_HOME": str(tmp_path / ".cache")})
+    platform_token.write_cache(path, "kept", time.time() + 3600)
     got = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
     assert "password=kept\npassword_expiry_utc=" in got.stdout, got.stderr
     assert ask("--url", URL, "--kubeconfig", config, "store", folder=tmp_path).returncode == 0
@@ -211,41 +159,3 @@ def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
 )
 def test_the_project_is_in_the_path(path: str, project: str | None) -> None:
     assert credential.project_of(path) == project
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (http.client.BadStatusLine("SSH-2.0"), "does not answer"),
-        (http.client.IncompleteRead(b"{"), "does not answer"),
-        (ConnectionResetError(104, "reset"), "does not answer"),
-        (b"<html>log in", "it gave no token"),
-        (b'{"kind": "Status"}', "it gave no token"),
-        (b"[]", "it gave no token"),
-    ],
-)
-def test_whatever_answers_in_place_of_the_api_server_git_is_told(
-    answer: Exception | bytes, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Connection:
-        def __init__(self, *_: object) -> None: ...
-        def request(self, *_: object) -> None: ...
-        def close(self) -> None: ...
-        def getresponse(self) -> SimpleNamespace:
-            if isinstance(answer, Exception):
-                raise answer
-            return SimpleNamespace(status=200, read=lambda: answer)
-
-    monkeypatch.setattr(credential, "_Connection", Connection)
-    login = Login("here", "https://127.0.0.1:6443", "demo", "me", certificate="c", key="k")
-    with pytest.raises(credential.Refused, match=said):
-        credential.request_token(login, "demo")
-
-
-def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(json, "dump", full)
-    credential.write_cache(tmp_path / "token-x", "secret", 1.0)
-    assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,7 @@
-"""Building again, cancelling, and going back, by the command line against a real API server."""
+"""Cancelling builds, and going back, by the command line against a real API server."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from pathlib import Path
@@ -52,82 +51,6 @@ def pushed(person: Person, app: dict[str, Manifest], number: int, commit: str) -
             },
         }
     )[0]  # fmt: skip
-
-
-def test_a_commit_is_built_again_from_what_was_prepared_of_it(
-    person: Person, app: dict[str, Manifest]
-) -> None:
-    nothing = person.paas("start-build", "shop")
-    assert (nothing.code, nothing.out) == (1, "")
-    assert "hint: git push paas HEAD" in nothing.err
-    pushed(person, app, 1, FIRST)
-    pushed(person, app, 2, SECOND)
-    assert person.paas("start-build", "shop", "-o", "name").ok().out == "build.paas.dev/shop-3\n"
-    newest = person.cluster(lambda c: c.get(BUILD, Key(person.project, "shop-3")))
-    assert newest is not None
-    spec = newest["spec"]
-    assert (spec["revision"]["git"]["commit"], spec["dockerfile"]) == (SECOND, f"FROM scratch\n# {SECOND}\n")
-    assert (spec["trigger"]["type"], spec["buildpack"], spec["contentKey"]) == (
-        "Manual",
-        "python",
-        f"key-{SECOND}",
-    )
-    older = json.loads(person.paas("start-build", "bc/shop", "--commit", FIRST[:8], "-o", "json").ok().out)
-    assert older["spec"]["revision"]["git"]["commit"] == FIRST
-    unknown = person.paas("start-build", "shop", "--commit", "abcdef")
-    assert (unknown.code, "has not been built yet" in unknown.err) == (3, True)
-    assert person.paas("start-build", "nothing").code == 3
-
-
-def test_a_changed_buildconfig_wants_a_push(person: Person, app: dict[str, Manifest]) -> None:
-    pushed(person, app, 1, FIRST)
-    moved = {"spec": {"source": {"contextDir": "web"}}}
-    person.cluster(lambda c: c.patch(*_config(person), moved, manager="test"))
-    done = person.paas("start-build", "shop")
-    assert (done.code, "contextDir or dockerfilePath differs" in done.err) == (1, True)
-
-
-def _config(person: Person) -> tuple[Any, Key]:
-    from paas.api.resources import BUILDCONFIG
-
-    return BUILDCONFIG, Key(person.project, "shop")
-
-
-@pytest.mark.parametrize(("phase", "code"), [("Complete", 0), ("Failed", 1), ("Cancelled", 1)])
-def test_waiting_ends_with_the_builds_fate(
-    person: Person, app: dict[str, Manifest], phase: str, code: int
-) -> None:
-    first = pushed(person, app, 1, FIRST)
-    person.status(first, {"phase": "Complete"})
-
-    async def end_it() -> None:
-        from paas.kube.cluster import Cluster
-
-        async with await Cluster.connect(person.kubeconfig) as cluster:
-            from paas.kube.observe import observe
-
-            async for found in observe(cluster, BUILD, person.project):
-                if "shop-2" in found:
-                    status = {"status": {"phase": phase, "reason": "DockerBuildFailed", "message": "no luck"}}
-                    await cluster.patch(
-                        BUILD, Key(person.project, "shop-2"), status, manager="test", subresource="status"
-                    )
-                    return
-
-    import threading
-
-    thread = threading.Thread(target=lambda: asyncio.run(end_it()))
-    thread.start()
-    done = person.paas("start-build", "shop", "--wait")
-    thread.join(30)
-    assert (done.code, done.out) == (code, 'build "shop-2" started\n'), done.err
-    assert ("no luck" in done.err) == (phase == "Failed")
-
-
-def test_nobody_waits_longer_than_asked(person: Person, app: dict[str, Manifest]) -> None:
-    pushed(person, app, 1, FIRST)
-    done = person.paas("start-build", "shop", "--wait", "--timeout", "300ms")
-    assert done.code == 124
 
 
 def test_cancelling(person: Person, app: dict[str, Manifest]) -> None:

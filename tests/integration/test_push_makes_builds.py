@@ -5,154 +5,39 @@ The server runs under the role that deploy/ gives it; the pusher has a token of 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import http.client
 import json
-import secrets
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from paas.api import names
-from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
+from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key
 from paas.auth import credentials
-from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
-from paas.server.app import Server
-from paas.server.cluster import dependencies_of
-from paas.settings import BuildSettings, Settings
-from paas.web.serving import beside, serving
-from tests.support.git_server import Clone, new_clone, wait_for
-from tests.support.rooms import token_of
+from paas.settings import Settings
+from tests.support.git_server import Clone, new_clone
+from tests.support.served_platform import (
+    CREDENTIALS_KEY,
+    Platform,
+    account,
+    bound,
+    build_config,
+    served,
+)
 
 pytestmark = pytest.mark.integration
-T = TypeVar("T")
-ROOT = Path(__file__).resolve().parents[2]
-CREDENTIALS_KEY = "0123456789abcdef0123456789abcdef"
-
-
-def build_config(project: str, name: str, **spec: Any) -> Manifest:
-    return {
-        "apiVersion": "paas.dev/v1",
-        "kind": "BuildConfig",
-        "metadata": {"namespace": project, "name": name},
-        "spec": {"output": {"to": {"kind": "ImageStreamTag", "name": f"{name}:latest"}}, **spec},
-    }
-
-
-def account(project: str, name: str) -> Manifest:
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": project, "name": name}}
-
-
-def bound(project: str, account_name: str, role: str) -> Manifest:
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"namespace": project, "name": f"{account_name}-{role}"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"kind": "ServiceAccount", "namespace": project, "name": account_name}],
-    }
-
-
-@dataclass
-class Platform:
-    """The real server in a thread of its own, and an administrator's access to the API server."""
-
-    kubeconfig: Path
-    folder: Path
-    port: int = 0
-    health_port: int = 0
-
-    def do(self, work: Callable[[Cluster], Awaitable[T]]) -> T:
-        async def connected() -> T:
-            async with await Cluster.connect(self.kubeconfig) as cluster:
-                return await work(cluster)
-
-        return asyncio.run(connected())
-
-    def apply(self, *manifests: Manifest) -> list[Manifest]:
-        async def work(cluster: Cluster) -> list[Manifest]:
-            return [await cluster.apply(manifest, manager="test") for manifest in manifests]
-
-        return self.do(work)
-
-    def token(self, project: str, name: str, *, audience: str = names.TOKEN_AUDIENCE) -> str:
-        return self.do(lambda cluster: token_of(cluster, project, name, audience=audience))
-
-    def project(self) -> str:
-        name = f"push-{secrets.token_hex(3)}"
-        namespace = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": name, "labels": {names.LABEL_PROJECT: "true"}},
-        }
-        self.apply(namespace, account(name, "pusher"), bound(name, "pusher", "paas-pusher"))
-        return name
-
-    def builds(self, project: str) -> list[Manifest]:
-        found = self.do(lambda cluster: cluster.list(BUILD, project))
-        return sorted(found, key=lambda build: int(build["spec"]["number"]))
-
-    def url(self, project: str, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/git/{project}/{name}.git"
-
-    async def serve(self, stop: threading.Event, ready: threading.Event) -> None:
-        """Serve under the ServiceAccount `server` until `stop`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (self.folder / "token.key").write_bytes(pem)
-        (self.folder / "credentials.key").write_text(CREDENTIALS_KEY + "\n")
-        settings = Settings(
-            repositories=self.folder / "repositories",
-            credentials_key_file=self.folder / "credentials.key",
-            registry_token_key_file=self.folder / "token.key",
-            builds=BuildSettings(stop_wait_seconds=1),
-        )
-        async with await Cluster.connect(self.kubeconfig) as admin:
-            token = await token_of(admin, names.SYSTEM_NAMESPACE, "server", seconds=3600)
-        async with await Cluster.connect(self.kubeconfig, token=token) as cluster:
-            server = Server(dependencies_of(cluster, settings))
-            uvicorn = serving(server.app, on_stop=server.receiver.stop_following, host="127.0.0.1", port=0)
-            running = asyncio.create_task(uvicorn.serve())
-            while not uvicorn.started:
-                await asyncio.sleep(0.01)
-                assert not running.done(), running.result()
-            self.port = uvicorn.servers[0].sockets[0].getsockname()[1]
-            async with beside(server.health, host="127.0.0.1", port=0) as self.health_port:
-                ready.set()
-                await asyncio.to_thread(stop.wait)
-            uvicorn.should_exit = True
-            await running
 
 
 @pytest.fixture(scope="module")
 def platform(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    made = Platform(cluster_kubeconfig, tmp_path_factory.mktemp("platform"))
-    made.do(apply_crds)
-    system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.SYSTEM_NAMESPACE}}
-    made.apply(system, *yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()))
-    stop, ready = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(made.serve(stop, ready)))
-    thread.start()
-    try:
-        wait_for(lambda: ready.is_set() or not thread.is_alive(), "the server serves", seconds=60)
-        assert ready.is_set()
+    with served(cluster_kubeconfig, tmp_path_factory.mktemp("platform")) as made:
         yield made
-    finally:
-        stop.set()
-        thread.join(60)
 
 
 @pytest.fixture
