@@ -108,7 +108,19 @@ def fetch(
         labels={**wanted.labels, "org.opencontainers.image.revision": commit},
     )
     (workspace / contract.DOCKERFILE).write_text(text)
+    if pack is None and wanted.inline is None:
+        _lay_ignore_file(context, clean(wanted.dockerfile_path) or "Dockerfile", source, workspace)
     return contract.FetchReport(commit=commit, content_key=key, buildpack=pack)
+
+
+def _lay_ignore_file(context: Path, dockerfile: str, source: Path, workspace: Path) -> None:
+    """The ignore file of a Dockerfile goes before .dockerignore; the builder wants it beside the Dockerfile.
+
+    A link may lead anywhere in this pod: only one that stays in the source is followed.
+    """
+    ignore = context / f"{dockerfile}.dockerignore"
+    if ignore.is_file() and ignore.resolve().is_relative_to(source.resolve()):
+        shutil.copyfile(ignore, workspace / f"{contract.DOCKERFILE}.dockerignore")
 
 
 def _hosted(wanted: contract.FetchRequest, inputs: Path, source: Path) -> None:

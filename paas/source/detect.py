@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from paas.api.names import Reason
-from paas.source import completeness
+from paas.source import completeness, dockerfile_support
+from paas.source.dockerfile import exposed, parse
 from paas.source.tree import SourceTree, Unbuildable, clean, decoded, shown
 
 if TYPE_CHECKING:
@@ -115,21 +116,33 @@ def _decide(
 
 
 def exposed_port(dockerfile: str) -> int | None:
-    """The port of a Dockerfile's EXPOSE when there is exactly one, of any stage."""
-    ports: set[int] = set()
-    for match in re.finditer(r"^[ \t]*EXPOSE[ \t]+(.+)$", dockerfile, re.IGNORECASE | re.MULTILINE):
-        for word in match.group(1).split():
-            number = re.fullmatch(r"([0-9]{1,5})(/tcp)?", word)
-            if number:
-                ports.add(int(number.group(1)))
-    return ports.pop() if len(ports) == 1 else None
+    """The port of a Dockerfile's EXPOSE when there is exactly one."""
+    ports, unclear = exposed(parse(dockerfile))
+    return next(iter(ports)) if len(ports) == 1 and not unclear else None
 
 
 def _dockerfile(text: str, name: str) -> Detected:
+    parsed = parse(text)
+    wrong = dockerfile_support.unsupported(parsed)
+    if wrong:
+        more = len(wrong) - dockerfile_support.NAMED
+        listed = "; ".join(wrong[: dockerfile_support.NAMED]) + (f"; and {more} more" if more > 0 else "")
+        raise Unbuildable(
+            Reason.MANAGE_DOCKERFILE_FAILED,
+            f"{name}, {listed}",
+            "the image would be made without it; push again",
+        )
     port = exposed_port(text)
     found = [f"Builds by {name}"]
     if port is not None:
         found.append(f"EXPOSE says that it listens on port {port}")
+    ports, unclear = exposed(parsed)
+    if unclear:
+        found.append(f"EXPOSE in line {unclear[0]} depends on the base image; give the port with --port")
+    elif len(ports) > 1:
+        listed = ", ".join(map(str, sorted(ports)))
+        found.append(f"EXPOSE names several ports ({listed}); give the one that serves with --port")
+    found += [f"{name}, {line}" for line in dockerfile_support.ignored(parsed)]
     return Detected(dockerfile=text, port=port, found=tuple(found))
 
 

@@ -271,6 +271,21 @@ def test_a_repository_that_nothing_builds(pod: Pod, host: GitHost, tmp_path: Pat
     assert report.reason == "NoBuildpack"
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_ignore_file_of_a_dockerfile_lies_beside_it(
+    inside: bool, pod: Pod, host: GitHost, source: Path
+) -> None:
+    if inside:
+        (source / "Dockerfile.dockerignore").write_text("deep\n")
+    else:
+        (source / "Dockerfile.dockerignore").symlink_to("/etc/hostname")
+    git(source, "add", "-A")
+    git(source, "commit", "-qm", "ignore")
+    pod.run(**hosted(host, source, git(source, "rev-parse", "HEAD")))
+    beside = pod.workspace / "Dockerfile.dockerignore"
+    assert (beside.read_text() == "deep\n") if inside else not beside.exists()
+
+
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"
 
 
