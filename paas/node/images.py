@@ -28,8 +28,12 @@ KANIKO = f"{REGISTRY}/paas/kaniko:1.24.0"
 MACHINE_CAS = Path("/etc/ssl/certs/ca-certificates.crt")
 LOCAL_CAS = Path("/usr/local/share/ca-certificates")
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
-RECIPE = b"2"
+RECIPE = b"3"
 """Changed with the way in which runtime images are made, so that kept ones are made again."""
+# What a program may take for granted of a small machine: names of protocols and services, time zones, CAs.
+BASICS = ("usr-is-merged", "ca-certificates", "netbase", "tzdata")
+# Applications run as this user; without a name and a home, getpass, ssh, gunicorn and many more fail.
+ACCOUNT = "useradd --uid 1000 --user-group --create-home --shell /bin/sh app"
 # Where programs of an image look for trusted CAs; several know only their own variable.
 TRUST_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO")
 
@@ -159,12 +163,13 @@ def _debootstrap(layer: Path, image: RuntimeImage, authorities: Sequence[bytes],
         hooks += [f"--customize-hook=upload {file} {inside}"]
     if authorities:
         hooks.append('--customize-hook=chroot "$1" update-ca-certificates')
+    hooks.append(f'--customize-hook=chroot "$1" {ACCOUNT}')
     # What a container never reads: every build unpacks its base image, so each file costs time there.
     hooks.append('--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*')
     hooks += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")]
     # Born with a merged /usr, the root does without `usrmerge`, which brings the whole of Perl along.
     hooks.append(f"--hook-dir={MERGED_USR}")
-    included = ",".join(dict.fromkeys(("usr-is-merged", "ca-certificates", *image.packages)))
+    included = ",".join(dict.fromkeys((*BASICS, *image.packages)))
     command = [
         "mmdebstrap",
         "--quiet",

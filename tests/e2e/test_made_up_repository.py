@@ -13,7 +13,7 @@ from tests.support.platform import Person
 pytestmark = pytest.mark.e2e
 
 APP = """
-import http.server, json, os, stat, subprocess
+import getpass, http.server, json, os, pathlib, socket, ssl, stat, subprocess, tempfile, zoneinfo
 import cowsay  # which the base image lacks
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,6 +27,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             'tool says': subprocess.run(['./tool.sh'], capture_output=True, text=True).stdout.strip(),
             'names': sorted(os.listdir('names')),
             'root': os.getuid() == 0,
+            'user': getpass.getuser(),
+            'home': str(pathlib.Path.home()),
+            'writes': [bool(tempfile.TemporaryFile(dir=folder)) for folder in (pathlib.Path.home(), '/tmp')],
+            'tcp': socket.getprotobyname('tcp'),
+            'https': socket.getservbyname('https'),
+            'zone': str(zoneinfo.ZoneInfo('Europe/Berlin')),
+            'encoding': open(os.devnull).encoding.lower(),
+            'authorities': bool(ssl.create_default_context().cert_store_stats()['x509_ca']),
         }
         body = json.dumps(facts).encode()
         self.send_response(200)
@@ -72,6 +80,15 @@ def test_a_made_up_repository_is_built_as_it_is(person: Person) -> None:
         "tool says": "tool ran",
         "names": sorted(NAMES),
         "root": False,
+        # what every small machine has
+        "user": "app",
+        "home": "/home/app",
+        "writes": [True, True],
+        "tcp": 6,
+        "https": 443,
+        "zone": "Europe/Berlin",
+        "encoding": "utf-8",
+        "authorities": True,
     }
 
     other = person.git("push", "paas", "second", cwd=folder).ok()
