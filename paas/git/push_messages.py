@@ -28,11 +28,14 @@ def outcome(key: Key, what: Outcome) -> list[str]:
                     f"To let {branch} deploy instead: set spec.source.git.ref of the BuildConfig to {branch}"
                 ),
             ]
-        case Built(_, request, found):
+        case Built(_, request, found, build):
             if request.invalid is not None:
                 return [_received(request), *problem_lines(request.invalid.message)]
             how = found or ("Builds by its Dockerfile",)
-            return [_received(request), step(how[0]), *map(detail, how[1:])]
+            # before anything can cut the stream: the next push says "Everything up-to-date" and no more
+            name = build["metadata"]["name"]
+            rest = detail(f"Cut off? It goes on without you: paas logs -f build/{name} -n {key.namespace}")
+            return [_received(request), rest, step(how[0]), *map(detail, how[1:])]
         case NotBuilt(_, refusal):
             return problem_lines(str(refusal))
         case Gone():

@@ -32,8 +32,10 @@ def test_the_first_line_names_a_person(user: str | None, author: Person | None, 
         "push-1", TriggerType.PUSH, user=user, author=author,
         commit="3f2c9ab" + "0" * 33, ref="main", commit_message="Fix login\n",
     )  # fmt: skip
-    first = outcome(Key("demo", "shop"), Built("main", request, (), {}))[0]
+    build = {"metadata": {"name": "shop-7"}}
+    first, second, *_ = outcome(Key("demo", "shop"), Built("main", request, (), build))
     assert first == f'-----> Received main 3f2c9ab "Fix login" ({said})'
+    assert second == "       Cut off? It goes on without you: paas logs -f build/shop-7 -n demo"
 
 
 def test_branches_are_quoted_in_the_command_that_deploys_them() -> None:
