@@ -103,6 +103,12 @@ def fetch(
         raise failed(
             str(forbidden) if forbidden else f"{uri} cannot be fetched: {_short(problem)}"
         ) from problem
+    except Exception as problem:
+        # whatever a host sends, the build ends with a reason and never with a trace
+        raise failed(
+            f"{uri} cannot be fetched: what the host sends is not understood "
+            f"({type(problem).__name__}: {_short(problem)}); see whether git clone works"
+        ) from problem
     found = _commit(repository, ObjectID(commit.encode()) if commit else wanted[0])
     if found is None:
         raise failed(f"{uri} has no commit {commit or ref}; push it there, or start a build of another one")
@@ -221,6 +227,8 @@ def _resolve(refs: Refs, ref: str | None, uri: str) -> ObjectID:
                 return sha
     if ref and len(ref) in (40, 64) and set(ref) <= _HEX:
         return ObjectID(ref.encode())
+    if not refs:
+        raise failed(f"{uri} is empty: it has no commit yet; push one there, then start another build")
     what = f"branch or tag {ref!r}" if ref else "HEAD"
     raise failed(f"{uri} has no {what}; correct spec.source.git.ref")
 

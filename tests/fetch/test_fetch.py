@@ -349,6 +349,49 @@ def test_a_report_is_whole_in_any_script(char: str) -> None:
     assert contract.FetchReport(commit="x").fitting() == b'{"commit": "x"}'
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_repository_that_names_its_objects_by_sha256(
+    exact: bool, pod: Pod, host: GitHost, tmp_path: Path
+) -> None:
+    path = host.repository(f"sha256-{exact}")
+    shutil.rmtree(path)
+    git(path.parent, "init", "-q", "--bare", "-b", "main", "--object-format=sha256", str(path))
+    other = tmp_path / "sha256"
+    git(tmp_path, "init", "-q", "-b", "main", "--object-format=sha256", str(other))
+    (other / "app.py").touch()
+    git(other, "add", "-A")
+    git(other, "commit", "-qm", "x")
+    git(other, "push", "-q", str(path), "main")
+    commit = git(other, "rev-parse", "HEAD")
+    uri = f"{host.url}/{path.name}"
+    report = pod.run(uri=uri, allowed_addresses=LOOPBACK, commit=commit if exact else None)
+    assert (report.commit, report.reason) == (commit, None), report.message
+    shutil.rmtree(pod.workspace / "source")
+    unknown = pod.run(uri=uri, allowed_addresses=LOOPBACK, commit="0" * 39 + "1")
+    assert unknown.reason == "FetchSourceFailed"
+    assert path.name in (unknown.message or "")
+
+
+@pytest.mark.parametrize("commit", [None, "0" * 39 + "1"])
+@pytest.mark.parametrize("shape", ["empty", "not git", "damaged"])
+def test_a_repository_of_an_odd_shape_is_named(
+    pod: Pod, host: GitHost, source: Path, shape: str, commit: str | None
+) -> None:
+    path = host.repository(f"{shape.replace(' ', '-')}-{commit is None}")
+    if shape != "empty":
+        git(source, "push", "-q", str(path), "main")
+        for file in path.glob("objects/??/*"):
+            file.chmod(0o600)
+            file.write_bytes(b"nothing")
+    if shape == "not git":
+        (path / "HEAD").unlink()
+    report = pod.run(uri=f"{host.url}/{path.name}", allowed_addresses=LOOPBACK, commit=commit)
+    assert report.reason == "FetchSourceFailed"
+    assert path.name in (report.message or "")
+    if shape == "empty" and commit is None:
+        assert "is empty" in (report.message or "")
+
+
 # -- which hosts -----------------------------------------------------------------------------------------
 def test_W7_a_private_address_is_refused_before_anything_is_sent(
     pod: Pod, host: GitHost, remote: str
