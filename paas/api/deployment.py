@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from paas.api.base import Column, ConditionType, Kind, Model, NameRule, Opaque, Status
-from paas.api.common import Text
+from paas.api.common import LongText, Text
 from paas.api.names import Condition, Reason
 from paas.api.resources import DEPLOYMENTCONFIG
 
@@ -75,6 +75,8 @@ class RolloutReason(StrEnum):
 
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     """No pod became ready within timeoutSeconds."""
+    CONTAINER_RESTARTED = "ContainerRestarted"
+    """A container of the new revision ended by itself, which Kubernetes answers by starting it again."""
     SUPERSEDED = "Superseded"
     """A newer rollout, or a rollback, took its place before it was over."""
 
@@ -401,6 +403,8 @@ class PastRollout(Model):
     """The Build whose image it runs."""
     cause: str | None = None
     """Why it was made."""
+    log: LongText | None = None
+    """The end of the log of the container for which it failed; of the last five failures only."""
 
 
 class Cause(Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from paas.api import names
@@ -110,7 +111,9 @@ async def _follow_one(
                         yield each
             yield End(Result.LIVE)
         case Stage.FAILED:
-            yield progress.rollout_failed(config, state)
+            failed = progress.rollout_failed(config, state)
+            # the log was said when the pod was seen to crash, if it was
+            yield replace(failed, log=()) if seen.crash else failed
             yield End(Result.ROLLOUT_FAILED)
         case _:
             yield NotRolledOut(name, namespace, builds.name_of(build), state)

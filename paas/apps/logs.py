@@ -13,9 +13,10 @@ from paas.kube.cluster import Cluster
 from paas.kube.observe import ENDED, Merge, observe
 
 
-def pods_selector(config: Manifest) -> str:
-    """Label selector of a DeploymentConfig's pods."""
-    return f"{names.LABEL_DEPLOYMENTCONFIG}={config['metadata']['name']}"
+def pods_selector(config: Manifest, revision: int | None = None) -> str:
+    """Label selector of a DeploymentConfig's pods, or of those of one revision."""
+    selector = f"{names.LABEL_DEPLOYMENTCONFIG}={config['metadata']['name']}"
+    return f"{selector},{names.LABEL_REVISION}={revision}" if revision is not None else selector
 
 
 def containers_with_log(pod: Manifest, wanted: str | None, *, previous: bool = False) -> dict[str, str]:

@@ -35,6 +35,9 @@ async def logs(
     timestamps: Annotated[bool, typer.Option(help="The time before each line.")] = False,
     previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the run before a restart.")] = False,
     container: Annotated[str | None, typer.Option("--container", "-c", help="Only this container.")] = None,
+    revision: Annotated[
+        int | None, typer.Option(min=1, help="Of this revision's pods, or what was kept when it failed.")
+    ] = None,
 ) -> ExitCode | None:
     """Print the log of a build, or of an application's pods.
 
@@ -51,7 +54,9 @@ async def logs(
         raise usage("--follow and --previous exclude each other", hint="leave --follow out")
     if word not in ("", *_BUILD, *_BUILDCONFIG, *_POD, *_DEPLOYMENTCONFIG, *APP_WORDS):
         raise usage(f'"{what}" has no log', hint=f"paas logs {name}, or build/…, bc/…, dc/…, pod/…")
-    options = _LogOptions(follow, tail, timestamps, previous, container)
+    if revision is not None and word in (*_BUILD, *_BUILDCONFIG, *_POD):
+        raise usage(f'"{what}" has no revisions', hint="paas logs APP --revision N")
+    options = _LogOptions(follow, tail, timestamps, previous, container, revision)
     project, cluster = await session.project(), await session.cluster()
     session.goes_on = interrupted()
     if word in _BUILD:
@@ -83,6 +88,7 @@ class _LogOptions:
     timestamps: bool
     previous: bool
     container: str | None
+    revision: int | None = None
 
 
 async def _required(cluster: Cluster, resource: Resource, key: Key) -> Manifest:
@@ -194,6 +200,34 @@ def _exit_code(session: Session, build: Manifest) -> ExitCode:
     return ExitCode.FAILED
 
 
+def _has_log(pod: Manifest) -> bool:
+    from paas.kube.pods import containers
+
+    return any(container.has_run for container in containers(pod))
+
+
+def _kept_log(session: Session, config: Manifest, revision: int, tail: int | None) -> None:
+    """What was kept of a revision that failed and whose pods are gone."""
+    from paas.apps import builds, rollouts
+
+    name, project = builds.name_of(config), config["metadata"]["namespace"]
+    past = (config.get("status") or {}).get("history") or ()
+    row = next((row for row in past if row.get("revision") == revision), None)
+    history = f"paas rollout history {name} -n {project}"
+    if row is None:
+        raise not_found("revision", str(revision), project, hint=history)
+    kept = rollouts.kept_log(config, revision)
+    if not kept:
+        raise Problem(
+            f'revision {revision} of "{name}" has no pods, and no log of it was kept',
+            why="only of a revision that failed by itself the end of the log is kept, of the last five",
+            hint=history,
+        )
+    session.say(f"the pods of revision {revision} are gone; this is the end of its log:")
+    for line in kept if tail is None else kept[len(kept) - min(tail, len(kept)) :]:
+        session.print(plain(line))
+
+
 async def _pod_logs(
     session: Session,
     cluster: Cluster,
@@ -208,9 +242,12 @@ async def _pod_logs(
     from paas.apps.render_progress import problem_text
     from paas.kube.pods import why_not_running
 
-    selector = pods_selector(config) if config is not None else None
+    selector = pods_selector(config, options.revision) if config is not None else None
     fields = f"metadata.name={name}" if name else None
     pods = await cluster.list(POD, project, labels=selector, fields=fields)
+    if config is not None and options.revision is not None and not any(map(_has_log, pods)):
+        _kept_log(session, config, options.revision, options.tail)
+        return None
     if not pods and not options.follow:
         of = builds.name_of(config) if config is not None else name
         raise Problem(f'"{of}" has no pods', hint=f"paas status {of} -n {project}")

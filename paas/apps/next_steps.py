@@ -64,7 +64,7 @@ def _for_rollout(rollout: RolloutSummary, project: str, before: list[NextStep]) 
     if rollout.phase == RolloutPhase.FAILED:
         steps += [
             NextStep(command=f"paas rollout history {name} -n {project}"),
-            logs,
+            NextStep(command=f"paas logs {name} --revision {rollout.revision} -n {project}"),
             NextStep(command=f"paas rollout latest {name} -n {project}", note="tries it again"),
         ]
     elif rollout.phase is not None and rollout.phase != RolloutPhase.COMPLETE:

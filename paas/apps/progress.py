@@ -151,10 +151,12 @@ class PodNotRunning:
 
 @dataclass(frozen=True)
 class RolloutFailed:
-    """The rollout failed; `serving` is the revision that still serves, if one does."""
+    """The rollout failed; `serving` is the revision that still serves, if one does, `log` the end of the log
+    that was kept of it."""
 
     failure: Failure
     serving: int | None
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -333,9 +335,13 @@ def rollout_failed(config: Mapping[str, Any], state: RolloutState) -> RolloutFai
         message=first,
         revision=state.revision,
         details=tuple(more),
-        hint=(f"paas rollout status {name} -n {namespace}", f"paas logs {name} -n {namespace}"),
+        hint=(
+            f"paas rollout status {name} -n {namespace}",
+            f"paas logs {name} --revision {state.revision} -n {namespace}",
+        ),
     )
-    return RolloutFailed(failure, rollouts.active_of(config))
+    kept = rollouts.kept_log(config, state.revision) if state.revision is not None else ()
+    return RolloutFailed(failure, rollouts.active_of(config), kept)
 
 
 def still_running(build: Mapping[str, Any]) -> StillRunning:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from paas.apps import kaniko
 from paas.apps.progress import (
     BuildCancelled,
@@ -37,6 +39,9 @@ from paas.builds.job import FETCH
 from paas.kube.pods import PodProblem
 from paas.terminal.output import duration, shorten
 from paas.terminal.progress_lines import detail, is_laid_out, one_line, problem, result, step
+
+PUSHED_LINES: Final = 10
+"""Of the log of what failed; `paas logs` shows more."""
 
 
 def lines(event: ProgressEvent) -> list[str]:
@@ -88,10 +93,11 @@ def _of_rollout(event: RolloutEvent) -> list[str]:
                 problem(f"Pod {found.pod}: {problem_text(found)}"),
                 *(detail(line) for line in log),
             ]
-        case RolloutFailed(failure, serving):
+        case RolloutFailed(failure, serving, log):
             return [
                 problem(f"Rollout of {_revision(failure)} failed: {failure.message}"),
                 *(problem(reason) for reason in failure.details),
+                *(detail(line) for line in log[-PUSHED_LINES:]),
                 problem(serving_text(serving)),
                 problem(f"See why: {'; '.join(failure.hint)}"),
             ]

@@ -108,6 +108,13 @@ def reasons(run: Mapping[str, Any]) -> list[str]:
     return problems or [str(run.get("message") or run.get("reason") or "")]
 
 
+def kept_log(config: Mapping[str, Any], revision: int) -> tuple[str, ...]:
+    """The lines that were kept of the log of a revision that failed."""
+    past = (config.get("status") or {}).get("history") or ()
+    logs = [str(row.get("log") or "") for row in past if row.get("revision") == revision]
+    return tuple(line for log in logs for line in log.splitlines())
+
+
 def of_revision(pods: Iterable[Manifest], revision: int) -> list[Manifest]:
     """The pods of one revision that are not on their way out."""
     return [

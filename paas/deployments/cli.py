@@ -117,7 +117,11 @@ def _after(session: Session, key: Key, config: Manifest, code: ExitCode | None) 
     if code is ExitCode.FAILED:
         active = state.get("activeRevision")
         session.say(f"revision {active} keeps serving" if active else "nothing serves yet")
-        session.say(f"hint: paas logs {key.name} -n {key.namespace}; kubectl get events -n {key.namespace}")
+        failed = (state.get("rollout") or {}).get("revision")
+        session.say(
+            f"hint: paas logs {key.name} --revision {failed} -n {key.namespace};"
+            f" kubectl get events -n {key.namespace}"
+        )
     return code
 
 

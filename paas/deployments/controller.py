@@ -7,6 +7,9 @@ Deployments and ControllerRevisions are watched.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,11 +29,13 @@ from paas.api.resources import (
     Key,
     Manifest,
 )
+from paas.deployments.judgement import LogSource, log_source
 from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
 from paas.deployments.plan import plan
+from paas.deployments.rollout import LOG_LIMIT
 from paas.deployments.snapshot import Snapshot, Unreadable, parse
 from paas.deployments.status import TABLE
-from paas.kube.errors import ApiError
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.view import View
 from paas.reconcile import meta
 from paas.reconcile.conditions import find
@@ -39,7 +44,12 @@ from paas.reconcile.plan import Apply, Plan
 from paas.reconcile.refusal import Refusal, of_answer
 from paas.reconcile.status import Blocker
 from paas.settings import Settings
+from paas.terminal.output import plain
 
+logger = logging.getLogger(__name__)
+
+LOG_LINES: Final = 40
+LOG_SECONDS: Final = 5.0
 OURS: Final = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 """Label of the children; narrows the watches, so that others' Deployments take no memory here."""
 
@@ -129,9 +139,24 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
             selector = f"{names.LABEL_DEPLOYMENTCONFIG}={snapshot.name},{names.LABEL_REVISION}={number}"
             pods = await self.cluster.list(POD, snapshot.namespace, labels=selector)
             snapshot = replace(snapshot, pods=tuple(pods))
+            if (source := log_source(snapshot, now=datetime.now(UTC))) is not None:
+                snapshot = replace(snapshot, log=await self._log(Key(snapshot.namespace, source.pod), source))
         if (wanted := untested_deployment(snapshot)) is not None:
             snapshot = replace(snapshot, refusal=await self._refusal(wanted, snapshot.deployment))
         return snapshot
+
+    async def _log(self, pod: Key, source: LogSource) -> str:
+        """The end of a container's log, printable; empty when it cannot be read."""
+        kept: deque[str] = deque(maxlen=LOG_LINES)
+        try:
+            async with asyncio.timeout(LOG_SECONDS):
+                async for line in self.cluster.logs(
+                    pod, container=source.container, previous=source.previous, tail=LOG_LINES
+                ):
+                    kept.append(line[-LOG_LIMIT:])
+        except (ApiError, ClusterUnreachable, TimeoutError) as problem:
+            logger.info("no log of pod %s: %s", pod, problem)  # it has gone, or its node does not answer
+        return plain("\n".join(kept))[-LOG_LIMIT:]
 
     async def _revisions(self, key: Key, dc: Manifest) -> tuple[Manifest, ...]:
         """The revisions of a DeploymentConfig. When the view lacks the newest that its status names,

@@ -26,15 +26,17 @@ def next_name(snapshot: Snapshot) -> Key | None:
 
 
 def revision_of_pods(snapshot: Snapshot, *, now: datetime) -> int | None:
-    """The revision whose pods are read, because somebody wants to know what keeps them; None while all goes
-    well, so that a rollout that takes two seconds costs no read."""
-    current = snapshot.state.rollout
-    if current is None or current.phase == Phase.FAILED:
+    """The revision whose pods are read, because somebody wants to know what keeps them, or because they are
+    about to count as well; None while all goes well."""
+    state = snapshot.state
+    current, progress = state.rollout, snapshot.progress(state)
+    if current is None or progress not in (Progress.RUNNING, Progress.TIMED_OUT, Progress.COMPLETE):
         return None
-    progress = snapshot.progress(snapshot.state)
-    if progress not in (Progress.RUNNING, Progress.TIMED_OUT):
+    if progress == Progress.COMPLETE:
+        return current.revision if rollout.may_complete(state) else None
+    if current.phase == Phase.FAILED:
         return None
-    fresh = rollout.under_way(snapshot.state) and rollout.seconds(snapshot.state, now=now) < FIRST_LOOK
+    fresh = rollout.under_way(state) and rollout.seconds(state, now=now) < FIRST_LOOK
     return None if fresh and progress != Progress.TIMED_OUT else current.revision
 
 

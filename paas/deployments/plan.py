@@ -16,13 +16,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from paas.api.deployment import DeploymentConfigStatus, Phase, RolloutProblem, RolloutReason
+from paas.api.deployment import DeploymentConfigStatus, Phase
 from paas.api.names import Reason
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, Key, Manifest, key_of
 from paas.deployments import hold, revision, rollout, strategies, workload
 from paas.deployments import status as report
 from paas.deployments.blockers import first_blocker
 from paas.deployments.change import Announcement, Change
+from paas.deployments.judgement import RolloutFailure, StepComplete, judged, remaining
 from paas.deployments.live_reads import FIRST_LOOK
 from paas.deployments.revision import Revision
 from paas.deployments.snapshot import Snapshot, Unreadable
@@ -37,8 +38,10 @@ NAME_TAKEN_PAUSE: Final = 30.0
 """Seconds after which a taken name is looked at again: foreign objects are not watched."""
 REFUSED_PAUSE: Final = 60.0
 """Seconds after which a refused template is tried again: a quota may have been the reason."""
+ROLLING_LOOK: Final = 5.0
+"""The most seconds between looks at the pods of a rollout: that one of them crashed is not watched."""
 LAST_LOOK: Final = 30.0
-"""The most seconds between looks at the pods of a rollout that takes long: their reasons are not watched."""
+"""The same when the rollout is over, and pods are not as they should be."""
 
 
 def plan(observed: Snapshot | Unreadable, *, now: datetime) -> Plan:
@@ -61,17 +64,12 @@ def _stops(blocker: Blocker) -> bool:
 
 # -- verdicts --------------------------------------------------------------------------------------------
 def _judge(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Change | None:
-    state = snapshot.state
-    current, step = state.rollout, snapshot.step(state)
-    if current is None or step is None or rollout.target(state) != current.revision:
-        return None
-    if current.phase == Phase.COMPLETE:
-        return None
-    progress = workload.progress(snapshot.deployment, step.deployment)
-    if progress == Progress.COMPLETE:
-        return _step_complete(snapshot, current.revision, step, now)
-    if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(snapshot, step, now):
-        return _failure(snapshot, current.revision, step, now)
+    current = snapshot.state.rollout
+    match judged(snapshot, now=now):
+        case StepComplete(step) if current is not None:
+            return _step_complete(snapshot, current.revision, step, now)
+        case RolloutFailure() as failure if current is not None:
+            return _failure(snapshot, current.revision, failure, now)
     return None
 
 
@@ -86,43 +84,24 @@ def _step_complete(snapshot: Snapshot, number: int, step: Step, now: datetime) -
     return Change(done, (Announcement(Reason.ROLLOUT_COMPLETE, text),))
 
 
-def _believed(snapshot: Snapshot, step: Step, now: datetime) -> bool:
-    """Whether the Deployment's verdict is about this rollout. Its condition can be left from the rollout
-    before: going back to a ReplicaSet that exists does not reset it at once. It is about this one when
-    this one was seen running, or when our own clock says that it had the time to fail."""
-    current = snapshot.state.rollout
-    assert current is not None
-    return current.phase == Phase.RUNNING or _remaining(snapshot, step, now) <= 0
-
-
-def _remaining(snapshot: Snapshot, step: Step, now: datetime) -> float:
-    """Seconds until the rollout can have failed, by our own clock."""
-    return step.timeout_seconds - rollout.seconds(snapshot.state, now=now)
-
-
-def _failure(snapshot: Snapshot, number: int, step: Step, now: datetime) -> Change:
+def _failure(snapshot: Snapshot, number: int, failure: RolloutFailure, now: datetime) -> Change:
     state = snapshot.state
-    problems = [
-        RolloutProblem(
-            reason=RolloutReason.PROGRESS_DEADLINE_EXCEEDED,
-            message=f"no progress for {step.timeout_seconds} s",
-        )
-    ]
-    if (seen := workload.problem(snapshot.deployment, snapshot.pods)) is not None:
-        problems.append(seen)
-    text = f"revision {number} failed: {'; '.join(problem.message for problem in problems)}"
+    text = f"revision {number} failed: {'; '.join(problem.message for problem in failure.problems)}"
     going_back = state.active_revision not in (None, number)
     if going_back:
         text += f"; revision {state.active_revision} takes its place"
     text += (
-        f"; see: paas logs {snapshot.name}; fix it by a push or an edit,"
+        f"; see: paas logs {snapshot.name} --revision {number}; fix it by a push or an edit,"
         f" or try it again with: paas rollout latest {snapshot.name}"
     )
     announcements = [Announcement(Reason.ROLLOUT_FAILED, text, "Warning")]
     if going_back:
         back = f"going back from revision {number} to revision {state.active_revision}"
         announcements.append(Announcement(Reason.ROLLED_BACK, back))
-    return Change(rollout.failed(state, now=now, message=text, problems=problems), tuple(announcements))
+    after = rollout.failed(
+        state, now=now, reason=failure.reason, message=text, problems=failure.problems, log=snapshot.log
+    )
+    return Change(after, tuple(announcements))
 
 
 def _hold(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Change | None:
@@ -275,13 +254,17 @@ def _look_again(
     state = snapshot.state
     if blocker is not None and snapshot.refusal:
         return Requeue(REFUSED_PAUSE)
-    if snapshot.spec.paused or state.rollout is None or state.rollout.phase == Phase.FAILED:
+    if snapshot.spec.paused or state.rollout is None:
         return None
     progress = snapshot.progress(state)
+    if state.rollout.phase == Phase.FAILED:
+        # one that nothing takes the place of may yet prove steady
+        alone = rollout.target(state) == state.rollout.revision
+        return Requeue(LAST_LOOK) if alone and progress == Progress.COMPLETE else None
     if step is not None and progress == Progress.TIMED_OUT:
-        return Requeue(min(max(_remaining(snapshot, step, now), 1.0), LAST_LOOK))
+        return Requeue(min(max(remaining(snapshot, step, now), 1.0), LAST_LOOK))
     if rollout.under_way(state):
-        return Requeue(min(max(rollout.seconds(state, now=now) / 2, FIRST_LOOK), LAST_LOOK))
+        return Requeue(min(max(rollout.seconds(state, now=now) / 2, FIRST_LOOK), ROLLING_LOOK))
     return None if progress == Progress.COMPLETE else Requeue(LAST_LOOK)
 
 

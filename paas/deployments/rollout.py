@@ -22,7 +22,13 @@ from paas.deployments.revision import Revision, describe
 from paas.reconcile.conditions import parse_time, timestamp
 
 MESSAGE_LIMIT: Final = 1024
+LOG_LIMIT: Final = 4096
+"""Characters that are kept of the log of a failed revision."""
+LOGS_KEPT: Final = 5
+"""Of so many failures."""
 OVER: Final = frozenset({Phase.COMPLETE, Phase.FAILED})
+OF_ITSELF: Final = frozenset({RolloutReason.PROGRESS_DEADLINE_EXCEEDED, RolloutReason.CONTAINER_RESTARTED})
+"""Reasons of failures that nobody else caused."""
 
 
 def started(
@@ -64,11 +70,16 @@ def completed(state: DeploymentConfigStatus, *, now: datetime, message: str) -> 
 
 
 def failed(
-    state: DeploymentConfigStatus, *, now: datetime, message: str, problems: Sequence[RolloutProblem]
+    state: DeploymentConfigStatus,
+    *,
+    now: datetime,
+    reason: RolloutReason,
+    message: str,
+    problems: Sequence[RolloutProblem],
+    log: str = "",
 ) -> DeploymentConfigStatus:
-    """The rollout is over and not well."""
-    reason = RolloutReason.PROGRESS_DEADLINE_EXCEEDED
-    return _over(state, Phase.FAILED, now=now, reason=reason, message=message, problems=problems)
+    """The rollout is over and not well; `log` is the end of the log that tells why."""
+    return _over(state, Phase.FAILED, now=now, reason=reason, message=message, problems=problems, log=log)
 
 
 def moved(state: DeploymentConfigStatus, phase: Phase, *, message: str) -> DeploymentConfigStatus:
@@ -95,6 +106,13 @@ def under_way(state: DeploymentConfigStatus) -> bool:
     return state.rollout is not None and state.rollout.phase not in OVER
 
 
+def may_complete(state: DeploymentConfigStatus) -> bool:
+    """Whether the rollout is complete as soon as its pods are well: it is under way, or it failed and nothing
+    else could take its place."""
+    rollout = state.rollout
+    return rollout is not None and rollout.phase != Phase.COMPLETE and target(state) == rollout.revision
+
+
 def is_complete(state: DeploymentConfigStatus) -> bool:
     """Whether the last rollout went well."""
     return state.rollout is not None and state.rollout.phase == Phase.COMPLETE
@@ -103,9 +121,7 @@ def is_complete(state: DeploymentConfigStatus) -> bool:
 def gave_up(state: DeploymentConfigStatus, number: int) -> bool:
     """Whether this revision's last rollout failed of itself: it is not tried again until it is asked for."""
     return any(
-        row.revision == number
-        and row.phase == Phase.FAILED
-        and row.reason == RolloutReason.PROGRESS_DEADLINE_EXCEEDED
+        row.revision == number and row.phase == Phase.FAILED and row.reason in OF_ITSELF
         for row in state.history or ()
     )
 
@@ -140,6 +156,7 @@ def _over(
     message: str,
     reason: RolloutReason | None = None,
     problems: Sequence[RolloutProblem] = (),
+    log: str = "",
 ) -> DeploymentConfigStatus:
     rollout = state.rollout
     if rollout is None:
@@ -155,11 +172,13 @@ def _over(
         (row for row in state.history or () if row.revision == rollout.revision),
         PastRollout(revision=rollout.revision, phase=phase, build=rollout.build),
     )
-    row = row.model_copy(update={**end, "started_at": rollout.started_at})
+    row = row.model_copy(update={**end, "started_at": rollout.started_at, "log": log or None})
     return _with_row(state.model_copy(update={"rollout": rollout.model_copy(update=end)}), row)
 
 
 def _with_row(state: DeploymentConfigStatus, row: PastRollout) -> DeploymentConfigStatus:
     others = [other for other in state.history or () if other.revision != row.revision]
     rows = sorted([*others, row], key=lambda r: r.revision, reverse=True)
+    for old in [row for row in rows if row.log][LOGS_KEPT:]:
+        rows[rows.index(old)] = old.model_copy(update={"log": None})
     return state.model_copy(update={"history": rows})

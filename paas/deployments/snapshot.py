@@ -47,6 +47,8 @@ class Snapshot:
     """Whether a ControllerRevision that is not ours has the name of the revision that is due."""
     pods: tuple[Manifest, ...] = ()
     """Pods of the revision that is rolled out; empty when nobody needs to know why it takes so long."""
+    log: str = ""
+    """The end of the log that explains the failure which is about to be recorded (`judgement.log_source`)."""
     refusal: Refusal | None = None
     """Why the API server does not accept the Deployment of the revision that is due, if it does not."""
     refusals: tuple[Refusal, ...] = ()

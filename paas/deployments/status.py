@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from paas.api.deployment import KIND, DeploymentConfigStatus, Details, Phase
+from paas.api.deployment import KIND, DeploymentConfigStatus, Details, Phase, RolloutReason
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest
 from paas.deployments import hold, revision, rollout, template, workload
@@ -132,8 +132,9 @@ class _Outlook:
             text = f"revision {current.revision} is rolled out"
             return Wanted(Condition.PROGRESSING, "True", Reason.ROLLOUT_COMPLETE, text)
         if current.phase == Phase.FAILED:
-            text = str(current.message)
-            return Wanted(Condition.PROGRESSING, "False", Reason.PROGRESS_DEADLINE_EXCEEDED, text)
+            late = current.reason == RolloutReason.PROGRESS_DEADLINE_EXCEEDED
+            reason = Reason.PROGRESS_DEADLINE_EXCEEDED if late else Reason.ROLLOUT_FAILED
+            return Wanted(Condition.PROGRESSING, "False", reason, str(current.message))
         return Wanted(Condition.PROGRESSING, "True", Reason.ROLLOUT_STARTED, self._under_way())
 
     def _stalled(self) -> Wanted | None:

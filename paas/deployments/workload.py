@@ -144,8 +144,13 @@ def problem(live: Mapping[str, Any] | None, observed: Iterable[Mapping[str, Any]
         return RolloutProblem(reason=failure.get("reason") or "ReplicaFailure", message=text)
     for pod in sorted(observed, key=lambda pod: str(pod["metadata"]["name"])):
         if (found := pods.why_not_ready(pod)) is not None:
-            return RolloutProblem(reason=found.reason, message=f"pod {found.pod}: {_said(found)}")
+            return in_words(found)
     return None
+
+
+def in_words(found: PodProblem) -> RolloutProblem:
+    """What keeps a pod, as the status says it."""
+    return RolloutProblem(reason=found.reason, message=f"pod {found.pod}: {_said(found)}")
 
 
 def _said(found: PodProblem) -> str:
@@ -163,7 +168,8 @@ def _said(found: PodProblem) -> str:
             return f"container {name}: {ended}"
         case Trouble.RESTARTED:
             restarts = found.container.restarts if found.container else 0
-            return f"container {name} was restarted {restarts or 1} times: {ended}"
+            times = f"{restarts} times" if restarts > 1 else "once"
+            return f"container {name} was restarted {times}: {ended}"
         case Trouble.NOT_READY:
             why = "its readiness probe fails" if found.probed else "it is not ready"
             return f"container {name} runs, but {why}"

@@ -15,6 +15,8 @@ STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 CANNOT_PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 """Waiting reasons of containers whose image the node cannot get."""
 CRASH_LOOP: Final = "CrashLoopBackOff"
+LOST: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""Exit reasons of containers that the node lost track of, as when it was started again: not their own end."""
 OUT_OF_MEMORY: Final = "OOMKilled"
 EVICTED: Final = "Evicted"
 
@@ -59,6 +61,11 @@ class Container:
     def started(self) -> bool:
         """Whether it has a log: it runs, or it has ended."""
         return self.running or self.ended is not None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether it has the log of any run, also while it waits to be started again."""
+        return self.started or self.before is not None
 
 
 class Trouble(StrEnum):
@@ -143,6 +150,24 @@ def _of_container(pod: str, container: Container) -> PodProblem | None:
     if before is not None and not container.ready:
         return PodProblem(pod, Trouble.RESTARTED, before.reason or "Error", before.message, container, before)
     return None
+
+
+def crashes(pod: Mapping[str, Any]) -> Iterator[PodProblem]:
+    """Containers that ended by themselves or were killed though the pod goes on, also those that run again
+    since. Nothing of a pod that is taken away or was lost with its node, and not that an init container is
+    done."""
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    if metadata.get("deletionTimestamp") or status.get("reason"):
+        return
+    name = str(metadata.get("name") or "")
+    steps = {each.get("name") for each in status.get("initContainerStatuses") or ()}
+    for found in containers(pod):
+        done = found.name in steps
+        exit_ = next((e for e in (found.ended, found.before) if e is not None and (e.code or not done)), None)
+        if exit_ is None or exit_.reason in LOST:
+            continue
+        trouble = Trouble.ENDED if exit_ is found.ended else Trouble.RESTARTED
+        yield PodProblem(name, trouble, exit_.reason or "Error", exit_.message, found, exit_)
 
 
 def why_not_running(pod: Mapping[str, Any]) -> PodProblem | None:

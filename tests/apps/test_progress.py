@@ -310,14 +310,17 @@ def test_a_failed_rollout_says_each_reason_what_serves_and_where_to_look() -> No
         ],
     }  # fmt: skip
     one = config(rollout=rollout, activeRevision=11)
+    one["status"]["history"] = [{"revision": 12, "phase": "Failed", "log": "Traceback\nno module"}]
     event = progress.rollout_failed(one, rollouts.rollout_state(one, build(phase="Complete")))
     known = (event.failure.reason, event.failure.revision, event.serving)
     assert known == ("ProgressDeadlineExceeded", 12, 11)
     assert said(event) == [
         " !     Rollout of shop revision 12 failed: no progress for 9 s",
         " !     pod x: container web: OOMKilled, exit code 137",
+        "       Traceback",
+        "       no module",
         " !     Revision 11 keeps serving.",
-        " !     See why: paas rollout status shop -n demo; paas logs shop -n demo",
+        " !     See why: paas rollout status shop -n demo; paas logs shop --revision 12 -n demo",
     ]
 
 

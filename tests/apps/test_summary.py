@@ -253,7 +253,7 @@ def test_a_failed_rollout_says_each_of_its_reasons_once() -> None:
         "           pod shop-1-x: container shop: CrashLoopBackOff",
         "           Nothing serves yet.",
         "  next     paas rollout history shop -n demo",
-        "           paas logs shop -n demo",
+        "           paas logs shop --revision 1 -n demo",
         "           paas rollout latest shop -n demo   (tries it again)",
     ]
 

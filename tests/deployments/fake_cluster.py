@@ -14,6 +14,7 @@ from unittest.mock import patch
 from paas.api import names
 from paas.api.deployment import DeploymentConfigSpec, DeploymentConfigStatus, StrategyType
 from paas.api.resources import Manifest
+from paas.deployments.judgement import LogSource, log_source
 from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
 from paas.deployments.plan import plan
 from paas.deployments.revision import Revision
@@ -21,6 +22,7 @@ from paas.deployments.snapshot import Snapshot, Unreadable, parse
 from paas.deployments.strategies import STRATEGIES, Step
 from paas.deployments.strategies.rolling import Rolling
 from paas.reconcile import meta
+from paas.reconcile.conditions import timestamp
 from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Plan, Requeue, Status
 from paas.reconcile.refusal import Cause, Refusal
 from tests.support import documented
@@ -93,6 +95,7 @@ class FakeCluster:
         self.items: list[Manifest] = []
         self.autoscalers: list[Manifest] = []
         self.pods: list[Manifest] = []
+        self.logs: dict[LogSource, str] = {}
         self.refusal: str | None = None
         self.refusal_cause = Cause.INVALID
         self.replica_sets: dict[int, dict[str, int]] = {}
@@ -189,6 +192,17 @@ class FakeCluster:
         self.replica_sets[self._current()]["ready"] = ready
         return self._observed()
 
+    def crashes(
+        self, *, code: int = 3, at: datetime | None = None, runs: bool = True, **more: Any
+    ) -> FakeCluster:
+        """The container of the newest pod ended, and runs again unless told otherwise."""
+        ended = {"terminated": {"exitCode": code, "reason": "Error", "finishedAt": timestamp(at or self.now)}}
+        state = {"running": {}} if runs else {"waiting": {"reason": "CrashLoopBackOff"}}
+        container = {"name": "web", "ready": runs, "restartCount": 1, "state": state, "lastState": ended}
+        status = {"containerStatuses": [{**container, **more}]}
+        self.pods = [{"metadata": {"name": "shop-x"}, "status": status}]
+        return self
+
     def _current(self) -> int:
         assert self.deployment is not None
         return int(self.deployment["spec"]["template"]["metadata"]["labels"][names.LABEL_REVISION])
@@ -247,6 +261,8 @@ class FakeCluster:
             observed = replace(observed, next_name_taken=taken)
         if revision_of_pods(observed, now=self.now) is not None:
             observed = replace(observed, pods=tuple(copied(self.pods)))
+            if (source := log_source(observed, now=self.now)) is not None:
+                observed = replace(observed, log=self.logs.get(source, ""))
         if (wanted := untested_deployment(observed)) is not None:
             said = self.refusal and Refusal(Apply(wanted), self.refusal_cause, self.refusal)
             observed = replace(observed, refusal=said or None)

@@ -202,7 +202,7 @@ def test_unpin_does_not_try_again_what_had_failed() -> None:
     assert cluster.running[:2] == (3, digest("b"))
 
 
-@pytest.mark.guard(rollout, "and row.reason == RolloutReason.PROGRESS_DEADLINE_EXCEEDED", "")
+@pytest.mark.guard(rollout, "and row.reason in OF_ITSELF", "")
 def test_unpin_takes_up_a_rollout_that_the_rollback_had_cut_short() -> None:
     cluster = complete("a").image("b").settle().roll().settle()
     cluster.pin(1).go()

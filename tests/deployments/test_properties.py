@@ -178,8 +178,7 @@ class Everything(RuleBasedStateMachine):
         elif odd == "unreadable":
             cluster.edit(replicas="many")
         elif odd == "crash":
-            state = {"name": "web", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
-            cluster.pods = [{"metadata": {"name": "p"}, "status": {"containerStatuses": [state]}}]
+            cluster.crashes(runs=False)
         elif odd in REFUSED:
             cluster.refusing.toggle(*REFUSED[odd])
         else:
@@ -245,7 +244,7 @@ class Everything(RuleBasedStateMachine):
         if cluster.deployment is not None and not self.ours():
             assert cluster.deployment == FOREIGN
             cluster.deployment = None
-        cluster.broken, cluster.refusal, cluster.autoscalers = set(), None, []
+        cluster.broken, cluster.refusal, cluster.autoscalers, cluster.pods = set(), None, [], []
         cluster.refusing.refuses.clear()
         cluster.edit(paused=False, replicas=2)
         cluster.go().sleep(601).go()

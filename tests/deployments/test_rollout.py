@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paas.deployments import plan, rollout, workload
+from paas.deployments import judgement, plan, rollout, workload
 from paas.deployments.revision import history_row
 from paas.reconcile.plan import Apply, Create, Requeue, Status
 from tests.deployments.fake_cluster import FakeCluster, complete, digest, template
@@ -126,9 +126,9 @@ def test_a_newer_trigger_overtakes_a_running_rollout() -> None:
 
 
 @pytest.mark.guard(
-    plan,
-    "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED and _believed(snapshot, step, now):",
-    "if progress == Progress.TIMED_OUT and current.phase != Phase.FAILED:",
+    judgement,
+    "if progress == Progress.TIMED_OUT and _believed(snapshot, step, now):",
+    "if progress == Progress.TIMED_OUT:",
 )
 def test_a_verdict_left_from_the_rollout_before_is_not_believed() -> None:
     cluster = complete("a").image("b")
@@ -142,8 +142,8 @@ def test_a_verdict_left_from_the_rollout_before_is_not_believed() -> None:
 
 
 @pytest.mark.guard(
-    plan,
-    "return current.phase == Phase.RUNNING or _remaining(snapshot, step, now) <= 0",
+    judgement,
+    "return current.phase == Phase.RUNNING or remaining(snapshot, step, now) <= 0",
     "return current.phase == Phase.RUNNING",
 )
 def test_a_verdict_reached_while_nobody_looked_is_believed_after_its_time() -> None:
@@ -180,7 +180,7 @@ def test_the_message_of_a_failure_names_the_pod_and_what_to_do() -> None:
     message = cluster.status["rollout"]["message"]
     assert "pod shop-x: container web: ImagePullBackOff: Back-off pulling image" in message
     assert "revision 1 takes its place" in message
-    assert "paas logs shop" in message
+    assert "paas logs shop --revision 2;" in message
 
 
 def test_why_a_rollout_failed_is_data_too() -> None:

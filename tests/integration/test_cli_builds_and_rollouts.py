@@ -90,6 +90,27 @@ def test_the_end_of_a_log_is_shown_when_the_pod_is_gone(person: Person, app: dic
         assert f"did you mean paas {' '.join(command)} shop -n" in person.paas(*command, "shpo").err
 
 
+def test_what_was_kept_of_a_failed_revision_is_shown_when_its_pods_are_gone(
+    person: Person, app: dict[str, Manifest]
+) -> None:
+    started = {"startedAt": "2026-03-04T12:00:00Z"}
+    failed = {"revision": 2, "phase": "Failed", "reason": "ContainerRestarted", **started}
+    history = [
+        {**failed, "log": "Traceback\nNo module\u001b[31m named x"},
+        {"revision": 1, "phase": "Complete"},
+    ]
+    person.status(app["DeploymentConfig"], {"activeRevision": 1, "rollout": failed, "history": history})
+    shown = person.paas("logs", "shop", "--revision", "2").ok()
+    assert shown.out == "Traceback\nNo module named x\n"
+    assert "the pods of revision 2 are gone" in shown.err
+    assert person.paas("logs", "dc/shop", "--revision", "2", "--tail", "1").ok().out == "No module named x\n"
+    assert "no log of it was kept" in person.paas("logs", "shop", "--revision", "1").err
+    assert person.paas("logs", "shop", "--revision", "9").code == 3
+    assert person.paas("logs", "build/shop-1", "--revision", "1").code == 2
+    told = person.paas("rollout", "status", "shop", "--no-watch")
+    assert f"paas logs shop --revision 2 -n {person.project}" in told.err
+
+
 def revision(person: Person, app: dict[str, Manifest], number: int, build: str) -> None:
     image = ResolvedImage(
         container="shop", tag="shop:latest", image="sha256:" + str(number) * 64,

@@ -240,6 +240,31 @@ async def test_a_failed_rollout_goes_back_by_itself(project: Project, running: O
     await project.until(lambda s: _ready(s) == "Reconciled")
 
 
+@pytest.mark.parametrize("min_ready", [0, 3])
+async def test_a_revision_whose_container_dies_after_it_was_ready_replaces_nothing(
+    project: Project, running: Operating, min_ready: int
+) -> None:
+    """With minReadySeconds the good pods survive; without it Kubernetes takes them away at once, and what is
+    left is not called Complete."""
+    await project.create(minReadySeconds=min_ready, strategy={"rollingParams": {"maxUnavailable": 0}})
+    await project.image("a")
+    await project.rolled_out(1)
+    good = await project.pods_of("1")
+    project.crashing = {"2"}
+    await project.image("b")
+    status = await project.until(lambda s: (s.get("rollout") or {}).get("phase") == "Failed")
+    assert status["rollout"]["revision"] == 2
+    assert status["rollout"]["reason"] == "ContainerRestarted"
+    assert "container web was restarted once: exit code 3" in status["rollout"]["message"]
+    assert status["activeRevision"] == 1
+    if min_ready:
+        assert await project.pods_of("1") == good, "the good pods were not touched"
+    await project.until(lambda s: (s["replicas"], s["updatedReplicas"], s["availableReplicas"]) == (2, 2, 2))
+    assert await project.serving() == ("1", digest("a"))
+    events = {e["reason"] for e in await project.api.list(EVENT, project.name)}
+    assert {"RolloutFailed", "RolledBack"} <= events
+
+
 async def test_a_rollback_holds_until_new_source_comes(project: Project, running: Operating) -> None:
     await project.create()
     for number, text in enumerate("ab", 1):

@@ -224,7 +224,7 @@ async def test_a_rollout_that_fails_says_why_and_what_serves(platform: Platform)
         " !     Rollout of shop revision 2 failed: not ready in 120 s",
         " !     Revision 1 keeps serving.",
         f" !     See why: paas rollout status shop -n {platform.project}; "
-        f"paas logs shop -n {platform.project}",
+        f"paas logs shop --revision 2 -n {platform.project}",
     ]
 
 

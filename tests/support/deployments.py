@@ -4,6 +4,7 @@ never will be."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from paas.api.resources import (
@@ -20,6 +21,7 @@ from paas.deployments.controller import DeploymentsController
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError
 from paas.kube.view import View
+from paas.reconcile.conditions import timestamp
 from paas.reconcile.meta import short_hash
 from paas.settings import Settings
 from tests.support.rooms import eventually, set_status
@@ -63,6 +65,8 @@ class Project:
         self.items: list[Manifest] = []
         self.broken: set[str] = set()
         """Revisions whose pods cannot start."""
+        self.crashing: set[str] = set()
+        """Revisions whose container ends when its pod has become ready, and runs when started again."""
 
     async def create(self, **more: Any) -> Manifest:
         return await self.api.create(config(self.name, **more), manager="test")
@@ -105,7 +109,8 @@ class Project:
     async def kubelet(self) -> None:
         """One look at the pods: broken ones cannot pull, others become ready."""
         for pod in await self.api.list(POD, self.name):
-            broken = pod["metadata"]["labels"].get("paas.dev/revision") in self.broken
+            revision = pod["metadata"]["labels"].get("paas.dev/revision")
+            broken = revision in self.broken
             phase = (pod.get("status") or {}).get("phase")
             if pod["metadata"].get("deletionTimestamp"):
                 path = POD.path(self.name, pod["metadata"]["name"])
@@ -116,20 +121,32 @@ class Project:
             elif not broken and phase == "Pending":
                 running = {"running": {"startedAt": "2027-01-01T00:00:00Z"}}
                 await self._report(pod, phase="Running", ready="True", state=running)
+            elif revision in self.crashing and not pod["status"]["containerStatuses"][0]["restartCount"]:
+                ended = {"terminated": {"exitCode": 3, "reason": "Error", "finishedAt": _now()}}
+                running = {"running": {"startedAt": _now()}}
+                await self._report(pod, phase="Running", ready="False", state=running, last=ended)
+            elif revision in self.crashing and not pod["status"]["containerStatuses"][0]["ready"]:
+                found = pod["status"]["containerStatuses"][0]
+                await self._report(
+                    pod, phase="Running", ready="True", state=found["state"], last=found["lastState"]
+                )
 
-    async def _report(self, pod: Manifest, *, phase: str, ready: str, state: Manifest) -> None:
+    async def _report(
+        self, pod: Manifest, *, phase: str, ready: str, state: Manifest, last: Manifest | None = None
+    ) -> None:
         statuses = [
             {
                 "name": container["name"],
                 "image": container["image"],
                 "imageID": "",
                 "ready": ready == "True",
-                "restartCount": 0,
+                "restartCount": 1 if last else 0,
                 "state": state,
+                **({"lastState": last} if last else {}),
             }
             for container in pod["spec"]["containers"]
         ]
-        stamp = {"lastTransitionTime": "2027-01-01T00:00:00Z"}
+        stamp = {"lastTransitionTime": _now()}  # minReadySeconds counts from here
         status = {
             "phase": phase,
             "conditions": [
@@ -173,6 +190,11 @@ class Project:
         web = next(c for c in template["spec"]["containers"] if c["name"] == "web")
         return template["metadata"]["labels"]["paas.dev/revision"], web["image"].partition("@")[2]
 
+    async def pods_of(self, revision: str) -> set[str]:
+        """Names of the pods of a revision that are not on their way out."""
+        found = await self.api.list(POD, self.name, labels=f"paas.dev/revision={revision}")
+        return {p["metadata"]["name"] for p in found if not p["metadata"].get("deletionTimestamp")}
+
     async def versions(self) -> dict[str, str]:
         """resourceVersion of everything that the controller writes."""
         found = {}
@@ -180,6 +202,10 @@ class Project:
             for obj in await self.api.list(resource, self.name):
                 found[f"{resource} {obj['metadata']['name']}"] = obj["metadata"]["resourceVersion"]
         return found
+
+
+def _now() -> str:
+    return timestamp(datetime.now(UTC))
 
 
 async def _gone_is_fine(write: Awaitable[Any]) -> None:
