@@ -117,7 +117,9 @@ def structural(schema: Manifest, defs: Manifest) -> Manifest:
         return _union(schema, defs)
     node = _common(schema)
     if PRESERVE in schema:
-        return {**node, "type": "object", PRESERVE: True}
+        named = {name: structural(value, defs) for name, value in schema.get("properties", {}).items()}
+        more = {key: schema[key] for key in ("required",) if key in schema}
+        return {**node, "type": "object", PRESERVE: True, **({"properties": named} if named else {}), **more}
     if "x-kubernetes-int-or-string" in schema:
         return node
     match schema.get("type"):

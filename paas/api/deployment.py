@@ -225,6 +225,37 @@ class TemplateMeta(Model):
     """Annotations of the pods."""
 
 
+def _named(limit: int, **properties: Any) -> dict[str, Any]:
+    """Schema of a list whose items server-side apply tells apart by their name: each has owners of its own,
+    as in a Deployment."""
+    item = {
+        "x-kubernetes-preserve-unknown-fields": True,
+        "properties": {"name": {"type": "string", "description": "Its name."}, **properties},
+        "required": ["name"],
+    }
+    return {
+        "type": "array",
+        "description": "As in any Deployment; the names differ.",
+        "items": item,
+        "maxItems": limit,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    }
+
+
+_CONTAINERS: Final = _named(64, env=_named(1000))
+PodSpec = Annotated[
+    dict[str, Any],
+    Field(
+        json_schema_extra={
+            "x-kubernetes-preserve-unknown-fields": True,
+            "properties": {"containers": _CONTAINERS, "initContainers": _CONTAINERS},
+        }
+    ),
+]
+"""A pod's spec, kept as it is. Only who owns which container and variable is known of it."""
+
+
 class PodTemplate(Model):
     """What the pods are made from."""
 
@@ -232,7 +263,7 @@ class PodTemplate(Model):
         default_factory=TemplateMeta
     )
     """Labels and annotations of the pods."""
-    spec: Opaque
+    spec: PodSpec
     """The pod's spec, as in any Deployment; see `kubectl explain pod.spec`."""
 
 
@@ -440,6 +471,16 @@ class Tried(Model):
     """Its metadata.generation after it was applied again."""
 
 
+class Stripped(Model):
+    """What nobody owns was taken out of the Deployment at this generation. What is there again at the same
+    one, the cluster adds itself."""
+
+    uid: str
+    """UID of the Deployment."""
+    generation: int
+    """Its metadata.generation before."""
+
+
 class Details(Model):
     """Why the newest revision was made."""
 
@@ -466,6 +507,8 @@ class DeploymentConfigStatus(Status):
     """How the last rollout of each kept revision ended."""
     tried: Tried | None = None
     """Keeps the controller from applying the same again without end."""
+    stripped: Stripped | None = None
+    """Keeps the controller from taking out the same again without end."""
     details: Details | None = None
     """Why the newest revision was made."""
     image: str | None = None
@@ -550,6 +593,11 @@ KIND: Final = Kind(
             Condition.STALLED,
             "Nothing will go on until a person changes something (absent when not).",
             _BLOCKED,
+        ),
+        ConditionType(
+            Condition.DRIFTED,
+            "The Deployment has what the revision has not, written by somebody else (absent when not).",
+            (Reason.FOREIGN_FIELDS,),
         ),
     ),
     example="""\

@@ -66,6 +66,9 @@ class Condition(StrEnum):
     """DeploymentConfig: a rollout is under way or complete."""
     TOO_MANY_TAGS = "TooManyTags"
     """ImageStream: builds pushed tags for which it has no room (absent when not)."""
+    DRIFTED = "Drifted"
+    """DeploymentConfig: its Deployment has what its revision has not, written by somebody else (absent when
+    not)."""
     ADMITTED = "Admitted"
     """Route: its host is its own and it is published."""
     CERTIFICATE_READY = "CertificateReady"
@@ -178,6 +181,8 @@ class Reason(StrEnum):
     """No pod became ready within timeoutSeconds."""
     FOREIGN_AUTOSCALER = "ForeignAutoscaler"
     """A HorizontalPodAutoscaler targets the Deployment instead of the DeploymentConfig."""
+    FOREIGN_FIELDS = "ForeignFields"
+    """The Deployment has fields, keys or items that another manager wrote."""
     MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
     """Enough pods are available."""
     MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"

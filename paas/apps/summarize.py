@@ -117,6 +117,7 @@ def _rollout(config: Manifest, own: AppSnapshot) -> RolloutSummary:
         replicas=rollouts.replicas_of(config),
         hold=HoldSummary.model_validate(status["hold"]) if status.get("hold") else None,
         paused=bool(config["spec"].get("paused")),
+        drifted=_drifted(config),
         stalled=stalled,
     )
     rollout = status.get("rollout")
@@ -186,6 +187,13 @@ def _backend(route: Manifest, own: AppSnapshot) -> Backend:
     if all(rollouts.replicas_of(config) == 0 for config in reached):
         return Backend.SCALED_TO_ZERO
     return Backend.NOT_READY
+
+
+def _drifted(config: Manifest) -> Problem | None:
+    found = find(config, Condition.DRIFTED)
+    if not found or found.get("status") != "True":
+        return None
+    return Problem(reason=found.get("reason") or "", message=found.get("message") or "")
 
 
 def _stalled(obj: Manifest) -> Problem | None:

@@ -106,6 +106,8 @@ class RolloutSummary(Model):
     """What the first rollout waits for."""
     hold: HoldSummary | None = None
     paused: bool = False
+    drifted: Problem | None = None
+    """What its Deployment runs beyond the revision, and whose it is."""
     stalled: Problem | None = None
 
 

@@ -136,6 +136,8 @@ def _rollout(out: _Text, rollout: RolloutSummary, now: datetime) -> None:
         out.more(f"held at revision {rollout.hold.revision} by a rollback{images}")
     if rollout.paused:
         out.more("paused: nothing is rolled out")
+    if rollout.drifted is not None:
+        out.more(f"drifted: {rollout.drifted.message}")
     out.stalled(rollout.stalled)
 
 

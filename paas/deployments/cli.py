@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, IMAGESTREAM, Key, Manifest
-from paas.deployments.environment import changed_env, changes_of, listed
-from paas.deployments.history import history_table, target_revision, verdict
+from paas.deployments.environment import changed_env, changes_of, listed, refuse_port
+from paas.deployments.history import failed_because, history_table, target_revision, verdict
 from paas.terminal.durations import seconds
 from paas.terminal.group import group
 from paas.terminal.naming import DEPLOYMENTCONFIG_WORDS, plain_name
@@ -20,6 +20,8 @@ from paas.terminal.session import MANAGER, Output, Session, command, interrupted
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="DeploymentConfig: shop or dc/shop.")]
 ATTEMPTS = 5
+SET_ENV = "paas-set-env"
+"""Field manager of `set env`: it owns the variables that it wrote, and nothing else of the template."""
 
 
 def register(app: typer.Typer) -> None:
@@ -183,6 +185,8 @@ async def undo(
     newest = baseline(DeploymentConfigSpec.model_validate(config["spec"]), streams=streams)
     patch = rollback_patch(to_revision=target, baseline=newest, requested_at=_token())
     await cluster.patch(DEPLOYMENTCONFIG, key, patch, manager=MANAGER)
+    if to_revision is not None and (reason := failed_because(config, target)) is not None:
+        session.say(f"warning: the rollout of revision {target} failed: {reason}")
     session.print(f'deploymentconfig "{key.name}" goes back to revision {target} and is held there')
     session.say("a push of new source, or an edited template, ends the hold; other new images are withheld")
     session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
@@ -244,6 +248,8 @@ async def set_env(
         changed = [
             {**c, "env": changed_env(c.get("env") or [], wanted)} if c in chosen else c for c in containers
         ]
+        for each in chosen:
+            refuse_port(key, containers.index(each), each, wanted)
         if changed == containers:
             session.print(f'deploymentconfig "{key.name}" unchanged')
             return None
@@ -253,7 +259,7 @@ async def set_env(
             "spec": {"template": {"spec": {"containers": changed}}},
         }
         try:
-            await cluster.patch(DEPLOYMENTCONFIG, key, patch, manager=MANAGER)
+            await cluster.patch(DEPLOYMENTCONFIG, key, patch, manager=SET_ENV)
         except Conflict:
             if attempt == ATTEMPTS:
                 raise

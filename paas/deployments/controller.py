@@ -30,7 +30,13 @@ from paas.api.resources import (
     Manifest,
 )
 from paas.deployments.judgement import LogSource, log_source
-from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
+from paas.deployments.live_reads import (
+    drifted,
+    may_have_drifted,
+    next_name,
+    revision_of_pods,
+    untested_deployment,
+)
 from paas.deployments.plan import plan
 from paas.deployments.rollout import LOG_LIMIT
 from paas.deployments.snapshot import Snapshot, Unreadable, parse
@@ -141,6 +147,10 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
             snapshot = replace(snapshot, pods=tuple(pods))
             if (source := log_source(snapshot, now=datetime.now(UTC))) is not None:
                 snapshot = replace(snapshot, log=await self._log(Key(snapshot.namespace, source.pod), source))
+        if may_have_drifted(snapshot):
+            live = await self.cluster.get(DEPLOYMENT, Key(snapshot.namespace, snapshot.name))
+            if live is not None:
+                snapshot = drifted(snapshot, live, ours=self.name)
         if (wanted := untested_deployment(snapshot)) is not None:
             snapshot = replace(snapshot, refusal=await self._refusal(wanted, snapshot.deployment))
         return snapshot

@@ -6,14 +6,17 @@ in, and shown without the escapes. A manifest written by hand keeps Kubernetes' 
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from paas.api.resources import Key
 from paas.kube.body import is_unicode
 from paas.kube.expansion import given, literal, refers
 from paas.terminal.naming import variable_not_text
-from paas.terminal.problem import usage
+from paas.terminal.problem import Problem, usage
 
 
 def change_of(text: str) -> tuple[str, str | None]:
@@ -46,6 +49,35 @@ def changed_env(env: Sequence[Mapping[str, Any]], changes: Mapping[str, str | No
         elif (value := left.pop(entry["name"], None)) is not None:
             result.append({"name": entry["name"], "value": value})
     return result + [{"name": name, "value": value} for name, value in left.items() if value is not None]
+
+
+def refuse_port(
+    key: Key, position: int, container: Mapping[str, Any], changes: Mapping[str, str | None]
+) -> None:
+    """Raises Problem when PORT alone would change: the readiness probe, the Service and the Route lead to the
+    port of the container, and nothing would answer there any more. `position` is the container's."""
+    env = list(container.get("env") or ())
+    at = next((index for index, entry in enumerate(env) if entry["name"] == "PORT"), None)
+    before = env[at].get("value") if at is not None else None
+    if "PORT" not in changes or changes["PORT"] == before or before is None:
+        return
+    ports = list(container.get("ports") or ())
+    there = next((i for i, port in enumerate(ports) if str(port.get("containerPort")) == before), None)
+    if there is None:
+        return
+    wanted, path = changes["PORT"] or "", f"/spec/template/spec/containers/{position}"
+    number = wanted if wanted.isdecimal() and 0 < int(wanted) <= 65535 else "9000"
+    both = [
+        {"op": "replace", "path": f"{path}/ports/{there}/containerPort", "value": int(number)},
+        {"op": "replace", "path": f"{path}/env/{at}/value", "value": number},
+    ]
+    patch = shlex.quote(json.dumps(both, separators=(",", ":")))
+    raise Problem(
+        f'PORT of "{key.name}" goes with the port of its container, which is {before}',
+        why="the readiness probe, the Service and the Route lead there, and nothing would answer",
+        hint=f"leave PORT out, or change both at once: kubectl patch dc {key.name} -n {key.namespace}"
+        f" --type=json -p {patch}",
+    )
 
 
 def listed(containers: Sequence[Mapping[str, Any]]) -> list[str]:

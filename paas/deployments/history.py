@@ -73,7 +73,8 @@ def history_table(config: Mapping[str, Any], revisions: Sequence[Manifest], now:
 def target_revision(
     config: Mapping[str, Any], revisions: Sequence[Manifest], wanted: int | None, key: Key
 ) -> int:
-    """The revision to go back to: `wanted`, else the newest before the serving one that was Complete.
+    """The revision to go back to: `wanted`, else the one that serves while another is being rolled out, else
+    the newest before the serving one that was Complete.
 
     Raises Problem when there is none.
     """
@@ -89,8 +90,22 @@ def target_revision(
         raise Problem(
             f'"{key.name}" has no revision to go back to', why="none has been complete yet", hint=hint
         )
+    rollout = state.get("rollout") or {}
+    under_way = rollout.get("phase") in ("New", "Pending", "Running") and rollout.get("revision") != active
+    if under_way and active in numbers:
+        return int(active)
     phases = {run["revision"]: run.get("phase") for run in state.get("history") or ()}
     before = [n for n in numbers if n < active and phases.get(n, "Complete") == "Complete"]
     if not before:
         raise Problem(f'"{key.name}" has no complete revision before {active}', hint=hint)
     return max(before)
+
+
+def failed_because(config: Mapping[str, Any], revision: int) -> str | None:
+    """Why the last rollout of a revision failed by itself; None when it did not."""
+    rows = (config.get("status") or {}).get("history") or ()
+    row = next((row for row in rows if row.get("revision") == revision), None)
+    if row is None or row.get("phase") != "Failed" or row.get("reason") == "Superseded":
+        return None
+    problems = "; ".join(problem["message"] for problem in row.get("problems") or ())
+    return problems or str(row.get("message") or row.get("reason") or "")

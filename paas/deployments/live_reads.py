@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from paas.api.deployment import Phase
 from paas.api.resources import Key, Manifest
-from paas.deployments import revision, rollout, triggers
+from paas.deployments import drift, revision, rollout, triggers, workload
 from paas.deployments.blockers import first_blocker
 from paas.deployments.snapshot import Snapshot
 from paas.deployments.workload import Progress
@@ -38,6 +39,25 @@ def revision_of_pods(snapshot: Snapshot, *, now: datetime) -> int | None:
         return None
     fresh = rollout.under_way(state) and rollout.seconds(state, now=now) < FIRST_LOOK
     return None if fresh and progress != Progress.TIMED_OUT else current.revision
+
+
+def may_have_drifted(snapshot: Snapshot) -> bool:
+    """Whether the Deployment has something that neither its revision nor the API server put there: whose it
+    is stands in its managedFields, which are not watched."""
+    step, live = snapshot.step(snapshot.state), snapshot.deployment
+    if step is None or live is None or snapshot.foreign_deployment:
+        return False
+    return workload.noted(live, step.deployment) and bool(drift.additions(live, step.deployment))
+
+
+def drifted(snapshot: Snapshot, live: Manifest, *, ours: str) -> Snapshot:
+    """The snapshot with the Deployment as it was read live, and what it has that is not of its revision."""
+    step = snapshot.step(snapshot.state)
+    if step is None or not meta.owned_by(live, snapshot.uid) or not workload.noted(live, step.deployment):
+        return snapshot
+    managed = live["metadata"].get("managedFields") or ()
+    found = drift.by_manager(drift.additions(live, step.deployment), managed, ours=ours)
+    return replace(snapshot, deployment=live, additions=found)
 
 
 def untested_deployment(snapshot: Snapshot) -> Manifest | None:

@@ -18,8 +18,8 @@ from typing import Final
 
 from paas.api.deployment import DeploymentConfigStatus, Phase
 from paas.api.names import Reason
-from paas.api.resources import CONTROLLERREVISION, DEPLOYMENTCONFIG, Key, Manifest, key_of
-from paas.deployments import hold, revision, rollout, strategies, workload
+from paas.api.resources import CONTROLLERREVISION, DEPLOYMENT, DEPLOYMENTCONFIG, Key, Manifest, key_of
+from paas.deployments import drift, hold, revision, rollout, strategies, workload
 from paas.deployments import status as report
 from paas.deployments.blockers import first_blocker
 from paas.deployments.change import Announcement, Change
@@ -30,7 +30,7 @@ from paas.deployments.snapshot import Snapshot, Unreadable
 from paas.deployments.strategies import Step
 from paas.deployments.workload import Progress
 from paas.reconcile import meta
-from paas.reconcile.plan import Delete, Event, Plan, Requeue
+from paas.reconcile.plan import Delete, Event, Patch, Plan, Requeue
 from paas.reconcile.refusal import concerning
 from paas.reconcile.status import Blocker
 
@@ -209,15 +209,30 @@ def _settled(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Plan
     if apply is not None:
         again = live is not None and step is not None and workload.noted(live, step.deployment)
         state = state.model_copy(update={"tried": workload.tried_at(live) if again and live else None})
+    stripping = _stripping(snapshot) if apply is None else None
+    if stripping is not None and live is not None:
+        state = state.model_copy(update={"stripped": workload.stripped_at(live)})
     state = _seen(snapshot, state)
     return Plan.of(
         [
             apply,
+            stripping,
             *_pruned(snapshot),
             *report.TABLE.write(snapshot.dc, report.status(snapshot, state, now=now)),
             _look_again(snapshot, step, blocker, now),
         ]
     )
+
+
+def _stripping(snapshot: Snapshot) -> Patch | None:
+    """What takes out of the Deployment that which is not of its revision and nobody's; once a generation,
+    because what the cluster itself adds comes back with the same write."""
+    live = snapshot.deployment
+    nobodys = [each for each in snapshot.additions if not each.managers and each not in snapshot.not_removed]
+    if live is None or not nobodys:
+        return None
+    version = str(live["metadata"]["resourceVersion"])
+    return Patch(DEPLOYMENT, key_of(snapshot.dc), version, tuple(drift.removal(nobodys)))
 
 
 def _seen(snapshot: Snapshot, state: DeploymentConfigStatus) -> DeploymentConfigStatus:

@@ -13,6 +13,7 @@ from paas.api.deployment import DeploymentConfigSpec, DeploymentConfigStatus
 from paas.api.image import TagEvent
 from paas.api.resources import Manifest
 from paas.deployments import hold, revision, rollout, strategies, template, triggers, workload
+from paas.deployments.drift import Addition
 from paas.deployments.revision import Revision
 from paas.deployments.strategies import Step
 from paas.reconcile import meta
@@ -51,6 +52,8 @@ class Snapshot:
     """The end of the log that explains the failure which is about to be recorded (`judgement.log_source`)."""
     refusal: Refusal | None = None
     """Why the API server does not accept the Deployment of the revision that is due, if it does not."""
+    additions: tuple[Addition, ...] = ()
+    """What the Deployment has beyond its revision, and whose it is."""
     refusals: tuple[Refusal, ...] = ()
     """What was asked for before and refused."""
 
@@ -111,6 +114,13 @@ class Snapshot:
         return template.comparable(self.template, covered) != template.comparable(
             self.newest.data.template, covered
         )
+
+    @property
+    def not_removed(self) -> tuple[Addition, ...]:
+        """What the Deployment has beyond its revision and keeps: it is somebody's, or the cluster adds it."""
+        live, stripped = self.deployment, self.state.stripped
+        again = live is not None and stripped is not None and stripped == workload.stripped_at(live)
+        return tuple(each for each in self.additions if each.managers or again)
 
     def steps(self, revision: Revision) -> tuple[Step, ...]:
         """The steps by which a revision is rolled out."""

@@ -5,25 +5,27 @@ All of it follows from the durable state and the snapshot; nothing in it is ever
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Final
 
 from paas.api.deployment import KIND, DeploymentConfigStatus, Details, Phase, RolloutReason
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest
-from paas.deployments import hold, revision, rollout, template, workload
+from paas.deployments import drift, hold, revision, rollout, template, workload
 from paas.deployments.blockers import first_blocker
 from paas.deployments.snapshot import Snapshot, Unreadable
 from paas.deployments.workload import Progress
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.status import Blocker, ConditionTable, generation_of, refused
 
+AN_ADMISSION: Final = "an admission webhook or policy of this cluster, which adds it to every write"
 TABLE: Final = ConditionTable(
     KIND,
     announced={
         Condition.READY: frozenset(
             {Reason.NAME_TAKEN, Reason.INVALID_SPEC, Reason.FOREIGN_AUTOSCALER, Reason.REFUSED}
-        )
+        ),
     },
 )
 
@@ -106,7 +108,7 @@ class _Outlook:
     def wanted(self) -> list[Wanted]:
         stalled = self._stalled()
         reconciling = None if stalled else self._reconciling()
-        abnormal = [condition for condition in (stalled, reconciling) if condition is not None]
+        abnormal = [each for each in (stalled, reconciling, self._drifted()) if each is not None]
         return [self._available(), self._progressing(), self._ready(stalled, reconciling), *abnormal]
 
     def _pods(self) -> str:
@@ -158,6 +160,21 @@ class _Outlook:
             return Wanted(Condition.STALLED, "True", Reason.FOREIGN_AUTOSCALER, text)
         return None
 
+    def _drifted(self) -> Wanted | None:
+        """The Deployment runs more than its revision."""
+        found = self.snapshot.not_removed
+        if not found:
+            return None
+        said = "; ".join(f"{each.words} (by {', '.join(each.managers) or AN_ADMISSION})" for each in found)
+        patch = json.dumps(drift.removal(found), separators=(",", ":"))
+        text = (
+            f"the Deployment has what revision {workload.revision_of(self.live)} does not: {said}; every"
+            f" revision runs with it. Keep it by writing it into the DeploymentConfig (kubectl edit dc"
+            f" {self.name}), or take it out: kubectl patch deployment {self.name} -n"
+            f" {self.snapshot.namespace} --type=json -p '{patch}'"
+        )
+        return Wanted(Condition.DRIFTED, "True", Reason.FOREIGN_FIELDS, text)
+
     def _reconciling(self) -> Wanted | None:
         """Something goes on, or is waited for."""
         if self.snapshot.spec.paused:
@@ -194,6 +211,8 @@ class _Outlook:
                 f" end the hold with: paas unpin {self.name}"
             )
             return Wanted(Condition.READY, "True", Reason.ROLLBACK_HELD, text)
+        if self.snapshot.not_removed:
+            text += "; its Deployment runs more than the revision, see the condition Drifted"
         if self.snapshot.edited_in_vain:
             text += f"; the template was edited since, roll it out with: paas rollout latest {self.name}"
         return Wanted(Condition.READY, "True", Reason.RECONCILED, text)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.deployment import DeploymentConfigSpec, RolloutProblem, Tried
+from paas.api.deployment import DeploymentConfigSpec, RolloutProblem, Stripped, Tried
 from paas.api.resources import DEPLOYMENT, Manifest
 from paas.deployments.revision import Revision
 from paas.kube import pods
@@ -80,6 +80,11 @@ def noted(live: Manifest, wanted: Manifest) -> bool:
 def tried_at(live: Manifest) -> Tried:
     """What to remember when `live` looks different from what it was made of."""
     return Tried(uid=live["metadata"]["uid"], generation=int(live["metadata"].get("generation") or 0))
+
+
+def stripped_at(live: Manifest) -> Stripped:
+    """What to remember when something that nobody owns is taken out of `live`."""
+    return Stripped(uid=live["metadata"]["uid"], generation=int(live["metadata"].get("generation") or 0))
 
 
 def apply(wanted: Manifest, live: Manifest | None, *, tried: Tried | None) -> Apply | None:

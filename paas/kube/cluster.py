@@ -25,6 +25,7 @@ from paas.kube.errors import ClusterUnreachable, Conflict, NotFound, error_of
 
 PAGE = 500
 """Objects a LIST request."""
+JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -114,10 +115,12 @@ class Cluster(Connection):
         manager: str,
         subresource: str | None = None,
     ) -> Manifest:
-        """JSON merge patch (RFC 7386); the object as stored."""
+        """JSON merge patch (RFC 7386), or of a list of operations a JSON patch (RFC 6902); the object as
+        stored."""
         path = resource.path(key.namespace, key.name, subresource)
         query = {"fieldManager": manager}
-        patched = await self.request("PATCH", path, query=query, body=patch, content_type=MERGE_PATCH)
+        type_ = JSON_PATCH if isinstance(patch, list) else MERGE_PATCH
+        patched = await self.request("PATCH", path, query=query, body=patch, content_type=type_)
         return _complete(resource, patched)
 
     async def delete(

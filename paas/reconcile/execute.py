@@ -27,6 +27,7 @@ from paas.reconcile.plan import (
     Delete,
     Effect,
     Event,
+    Patch,
     Plan,
     PlanOutdated,
     Requeue,
@@ -106,6 +107,8 @@ class Executor:
                     action.resource, action.key, uid=action.uid, propagation=action.propagation
                 ):
                     outcome.count += 1
+            case Patch():
+                await self._patch(action, outcome)
             case Status():
                 await self._status(action, outcome)
             case Event():
@@ -152,6 +155,16 @@ class Executor:
         if len(self._settled) > 20_000:
             self._settled.clear()
         outcome.wrote(applied)
+
+    async def _patch(self, action: Patch, outcome: Outcome) -> None:
+        as_seen = {"op": "add", "path": "/metadata/resourceVersion", "value": action.version}
+        operations = [as_seen, *action.operations]
+        try:
+            outcome.wrote(
+                await self._cluster.patch(action.resource, action.key, operations, manager=self._manager)
+            )
+        except (NotFound, Conflict) as problem:
+            raise PlanOutdated(f"{action.resource} {action.key} is not as it was: {problem}") from problem
 
     async def _status(self, action: Status, outcome: Outcome) -> None:
         body = {

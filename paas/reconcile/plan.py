@@ -45,6 +45,17 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class Patch:
+    """JSON patch (RFC 6902) of an object as it was seen at `version`; when it has another one, the plan is
+    made again. It takes away what nobody owns, which server-side apply leaves alone."""
+
+    resource: Resource
+    key: Key
+    version: str
+    operations: tuple[Manifest, ...]
+
+
+@dataclass(frozen=True)
 class Status:
     """Server-side apply of the whole of our part of an object's status subresource."""
 
@@ -85,7 +96,7 @@ class Effect:
         return ""
 
 
-Action = Create | Apply | Delete | Status | Event | Requeue | Effect
+Action = Create | Apply | Delete | Patch | Status | Event | Requeue | Effect
 
 
 class PlanOutdated(Exception):

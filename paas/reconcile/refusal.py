@@ -19,7 +19,7 @@ from typing import Final
 
 from paas.api.resources import SECRET, Key, Resource, key_of, resource_of
 from paas.kube.errors import ApiError
-from paas.reconcile.plan import Action, Apply, Create, Delete, Effect, Event, Requeue, Status
+from paas.reconcile.plan import Action, Apply, Create, Delete, Effect, Event, Patch, Requeue, Status
 
 Subject = tuple[str, str, str]
 """What is done, to which kind of object, and its name: by it a refusal is found again."""
@@ -73,7 +73,7 @@ def subject_of(action: Action) -> Subject | None:
         case Create() | Apply():
             manifest = action.manifest
             return type(action).__name__, resource_of(manifest).kind, str(key_of(manifest))
-        case Delete() | Status():
+        case Delete() | Patch() | Status():
             return type(action).__name__, action.resource.kind, str(action.key)
         case Effect():
             return type(action).__name__, "", action.subject

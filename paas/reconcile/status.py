@@ -24,8 +24,8 @@ from paas.reconcile.conditions import Wanted, find, merge, stored
 from paas.reconcile.plan import Action, Event, Status
 from paas.reconcile.refusal import Cause, Refusal
 
-ABNORMAL: Final = frozenset({Condition.STALLED, Condition.RECONCILING})
-"""Conditions that are present only while they are True, as kstatus wants them."""
+ABNORMAL: Final = frozenset({Condition.STALLED, Condition.RECONCILING, Condition.DRIFTED})
+"""Conditions that are present only while they are True, as kstatus wants the first two."""
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,11 @@ from paas.templates.render import AppSpec, objects, render
 from paas.terminal.naming import variable_not_text
 from paas.terminal.output import short_name
 from paas.terminal.problem import ExitCode, Problem, explain, usage
-from paas.terminal.session import MANAGER, Session
+from paas.terminal.session import Session
 
+APPLIER = "kubectl"
+"""Field manager of the objects: that of kubectl, so that `kubectl apply --server-side -f FILE` of the text
+that new-app prints goes on from what it made, without a conflict."""
 DEFAULT_PORT = 8080
 LOOK_WITHIN = 60.0
 """Seconds that looking into an external repository may take."""
@@ -298,7 +301,8 @@ async def create(session: Session, found: Found, *, go_on: bool) -> list[tuple[M
             made.append((existing, False))
             continue
         try:
-            made.append((await cluster.create(manifest, manager=MANAGER), True))
+            # not forced: an object that came under this name meanwhile is a conflict
+            made.append((await cluster.apply(manifest, manager=APPLIER, force=False), True))
         except Exception as cause:
             # whatever it is, it is told, after what was made before it
             raise _half_way(manifest, made, explain(cause), app) from cause

@@ -15,7 +15,13 @@ from paas.api import names
 from paas.api.deployment import DeploymentConfigSpec, DeploymentConfigStatus, StrategyType
 from paas.api.resources import Manifest
 from paas.deployments.judgement import LogSource, log_source
-from paas.deployments.live_reads import next_name, revision_of_pods, untested_deployment
+from paas.deployments.live_reads import (
+    drifted,
+    may_have_drifted,
+    next_name,
+    revision_of_pods,
+    untested_deployment,
+)
 from paas.deployments.plan import plan
 from paas.deployments.revision import Revision
 from paas.deployments.snapshot import Snapshot, Unreadable, parse
@@ -23,7 +29,7 @@ from paas.deployments.strategies import STRATEGIES, Step
 from paas.deployments.strategies.rolling import Rolling
 from paas.reconcile import meta
 from paas.reconcile.conditions import timestamp
-from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Plan, Requeue, Status
+from paas.reconcile.plan import Action, Apply, Create, Delete, Event, Patch, Plan, Requeue, Status
 from paas.reconcile.refusal import Cause, Refusal
 from tests.support import documented
 from tests.support.json_copy import copied
@@ -103,6 +109,8 @@ class FakeCluster:
         self.broken: set[int] = set()
         """Revisions whose pods never become ready."""
         self.refusing = Refusing()
+        self.webhook = False
+        """Whether what is taken out of the Deployment comes back with the same write."""
         self.wrote = False
         """Whether the last plan changed anything."""
         self.events: list[tuple[str, str]] = []
@@ -187,6 +195,18 @@ class FakeCluster:
             self._progressing("False", "ProgressDeadlineExceeded")
         return self
 
+    def adds(self, *, by: str = "", variable: str = "X") -> FakeCluster:
+        """Somebody adds a variable to the Deployment, leaving a note of it in managedFields when named."""
+        assert self.deployment is not None
+        (container,) = self.deployment["spec"]["template"]["spec"]["containers"]
+        container["env"] = [*container["env"], {"name": variable, "value": "2"}]
+        item = {"f:containers": {'k:{"name":"web"}': {"f:env": {f'k:{{"name":"{variable}"}}': {".": {}}}}}}
+        fields = {"f:spec": {"f:template": {"f:spec": item}}}
+        entry = {"manager": by, "operation": "Update", "fieldsV1": fields}
+        self.deployment["metadata"]["managedFields"] = [entry] if by else []
+        self.deployment["metadata"]["generation"] += 1
+        return self._observed()
+
     def unavailable(self, ready: int = 0) -> FakeCluster:
         """Pods of the running revision stop being ready."""
         self.replica_sets[self._current()]["ready"] = ready
@@ -263,6 +283,8 @@ class FakeCluster:
             observed = replace(observed, pods=tuple(copied(self.pods)))
             if (source := log_source(observed, now=self.now)) is not None:
                 observed = replace(observed, log=self.logs.get(source, ""))
+        if may_have_drifted(observed) and self.deployment is not None:
+            observed = drifted(observed, copied(self.deployment), ours="paas-deployments")
         if (wanted := untested_deployment(observed)) is not None:
             said = self.refusal and Refusal(Apply(wanted), self.refusal_cause, self.refusal)
             observed = replace(observed, refusal=said or None)
@@ -324,12 +346,27 @@ class FakeCluster:
                 DeploymentConfigStatus.model_validate(status)
                 documented.check("DeploymentConfig", status)
                 self.dc["status"] = copied(status)
+            case Patch(version=version, operations=operations):
+                assert self.deployment is not None
+                assert version == self.deployment["metadata"]["resourceVersion"]
+                if not self.webhook:
+                    for operation in operations:
+                        self._remove(operation)
+                    self.deployment["metadata"]["generation"] += 1
             case Event(reason=reason, message=message):
                 self.events.append((reason, message))
             case Requeue():
                 pass
             case _:
                 raise AssertionError(f"no such thing is ever planned: {action}")
+
+    def _remove(self, operation: Manifest) -> None:
+        assert operation["op"] == "remove"
+        *parents, last = operation["path"].removeprefix("/").split("/")
+        at: Any = self.deployment
+        for step in parents:
+            at = at[int(step) if isinstance(at, list) else step]
+        del at[int(last) if isinstance(at, list) else last.replace("~1", "/")]
 
     def _apply(self, manifest: Manifest, uid: str | None) -> None:
         live = self.deployment
@@ -348,6 +385,7 @@ class FakeCluster:
             container.pop("resources", None)
         pods["spec"]["restartPolicy"] = "Always"
         metadata = {**manifest["metadata"], "uid": uid or next(self.uids), "generation": 1}
+        metadata["resourceVersion"] = "7"
         if live is not None:
             changed = manifest["spec"] != live["spec"]
             metadata["generation"] = live["metadata"]["generation"] + changed

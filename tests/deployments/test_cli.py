@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.api.resources import Key
-from paas.deployments.environment import change_of, changed_env, changes_of, listed
-from paas.deployments.history import history_table, target_revision, verdict
+from paas.deployments.environment import change_of, changed_env, changes_of, listed, refuse_port
+from paas.deployments.history import failed_because, history_table, target_revision, verdict
 from paas.terminal.problem import ExitCode, Problem
 from tests.support.expansion import expanded
 
@@ -81,6 +83,55 @@ def test_undo_goes_to_the_complete_revision_before_the_serving_one() -> None:
     state = config(activeRevision=12, history=history)
     assert target_revision(state, revisions(9, 10, 11, 12), None, KEY) == 10
     assert target_revision(state, revisions(9, 10, 11, 12), 9, KEY) == 9
+
+
+@pytest.mark.parametrize("phase", ["New", "Pending", "Running"])
+def test_undo_while_another_revision_rolls_out_goes_to_the_one_that_serves(phase: str) -> None:
+    history = [{"revision": 10, "phase": "Complete"}, {"revision": 11, "phase": "Complete"}]
+    state = config(activeRevision=11, history=history, rollout={"revision": 12, "phase": phase})
+    assert target_revision(state, revisions(10, 11, 12), None, KEY) == 11
+    again = config(activeRevision=11, history=history, rollout={"revision": 11, "phase": phase})
+    assert target_revision(again, revisions(10, 11, 12), None, KEY) == 10
+
+
+def test_a_revision_that_failed_of_itself_is_known() -> None:
+    problems = [{"reason": "Error", "message": "pod x: container web was restarted once: exit code 3"}]
+    failed = {"revision": 12, "phase": "Failed", "reason": "ContainerRestarted", "problems": problems}
+    overtaken = {"revision": 11, "phase": "Failed", "reason": "Superseded"}
+    state = config(history=[failed, overtaken])
+    assert failed_because(state, 12) == "pod x: container web was restarted once: exit code 3"
+    assert failed_because(state, 11) is None
+    assert failed_because(state, 10) is None
+
+
+SERVED = {"name": "shop", "ports": [{"containerPort": 8080}], "env": [{"name": "PORT", "value": "8080"}]}
+
+
+@pytest.mark.parametrize("changes", [{"PORT": "9000"}, {"PORT": None}, {"PORT": "http", "A": "1"}])
+def test_port_alone_is_refused_with_the_command_that_changes_both(changes: dict[str, str | None]) -> None:
+    with pytest.raises(Problem) as raised:
+        refuse_port(KEY, 1, SERVED, changes)
+    assert "PORT" in raised.value.what
+    _, _, command = raised.value.hint.partition("change both at once: ")
+    patch = json.loads(shlex.split(command)[-1])
+    assert [step["path"] for step in patch] == [
+        "/spec/template/spec/containers/1/ports/0/containerPort",
+        "/spec/template/spec/containers/1/env/0/value",
+    ]
+    assert [step["value"] for step in patch] == [9000, "9000"]
+
+
+@pytest.mark.parametrize(
+    ("container", "changes"),
+    [
+        (SERVED, {"A": "1"}),
+        (SERVED, {"PORT": "8080"}),
+        ({**SERVED, "ports": [{"containerPort": 3000}]}, {"PORT": "9000"}),
+        ({**SERVED, "env": []}, {"PORT": "9000"}),
+    ],
+)
+def test_a_port_that_leads_nowhere_else_may_be_set(container: Any, changes: dict[str, str | None]) -> None:
+    refuse_port(KEY, 0, container, changes)
 
 
 def test_undo_after_a_failure_goes_behind_the_one_that_serves() -> None:

@@ -38,7 +38,18 @@ REFUSED = {
     "policy about Deployments": ("Apply", "Deployment"),
     "right to delete": ("Delete", "ControllerRevision"),
 }
-ODD = ["deleted", "taken", "autoscaler", "unreadable", "crash", "refused", "accepted", *REFUSED]
+ODD = [
+    "deleted",
+    "taken",
+    "added",
+    "added by kubectl",
+    "autoscaler",
+    "unreadable",
+    "crash",
+    "refused",
+    "accepted",
+    *REFUSED,
+]
 FOREIGN = {"metadata": {"name": "shop", "namespace": "demo", "uid": "theirs"}, "spec": {}}
 
 
@@ -169,6 +180,9 @@ class Everything(RuleBasedStateMachine):
         cluster = self.cluster
         if odd == "deleted":
             cluster.deployment = None
+        elif odd.startswith("added"):
+            if self.ours():
+                cluster.adds(by=odd.partition(" by ")[2])
         elif odd == "taken":
             cluster.deployment = copied(FOREIGN)
         elif odd == "autoscaler":
@@ -316,7 +330,8 @@ WALKS: dict[str, Walk] = {
         ("something_odd_happens", "crash"), ("it_works",), ("the_deployment_controller_looks",),
         ("it_works",),
         ("time_passes", 3), ("it_works",), ("pauses_or_resumes",), ("it_comes_to_rest",),
-        ("something_odd_happens", "autoscaler"), ("it_works",),
+        ("something_odd_happens", "autoscaler"), ("it_works",), ("something_odd_happens", "added"),
+        ("it_comes_to_rest",), ("something_odd_happens", "added by kubectl"), ("it_comes_to_rest",),
     ],
     "": [
         ("it_works",), ("a_rollout_fails", "a"), ("time_passes", 601), ("it_comes_to_rest",),
