@@ -369,8 +369,9 @@ class Rollout(Model):
     step: str | None = None
     """The step of the strategy that the rollout is at, or was at when it was over."""
     problems: list[RolloutProblem] | None = None
-    """What the message of a rollout that Failed is made of: the deadline first, then what was seen of
-    its pods. If `activeRevision` is another revision, that one runs again."""
+    """What the message of a rollout that Failed is made of: what ended it first, then what was seen of its
+    pods. While it goes on: the container that runs and does not answer. If `activeRevision` is
+    another revision, that one runs again."""
     started_at: str
     """When it started."""
     finished_at: str | None = None

@@ -13,6 +13,7 @@ from paas.api.resources import DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key, Manif
 from paas.apps import builds, progress, rollouts
 from paas.apps.progress import (
     ConfigDeleted,
+    DoesNotAnswer,
     End,
     NoRoute,
     NotDeployed,
@@ -92,6 +93,9 @@ async def _follow_one(
                 event = RolloutProgress(name, state.revision, ready, rollouts.replicas_of(config))
                 if state.stage is Stage.ROLLING and seen.first(event):
                     yield event
+                for message in rollouts.does_not_answer(config) if state.stage is Stage.ROLLING else ():
+                    if seen.first(silent := DoesNotAnswer(name, message)):
+                        yield silent
                 for pod in rollouts.of_revision(observed.values(), state.revision):
                     problem = pods.why_not_running(pod)
                     if problem is not None and seen.first_of(problem):
@@ -124,11 +128,11 @@ class _Seen:
     """What was said already: each count, each reason of a pod, and the log of one crash."""
 
     def __init__(self) -> None:
-        self._progress: set[RolloutProgress] = set()
+        self._progress: set[RolloutProgress | DoesNotAnswer] = set()
         self._problems: set[tuple[str, str, int | None]] = set()
         self.crash = False
 
-    def first(self, event: RolloutProgress) -> bool:
+    def first(self, event: RolloutProgress | DoesNotAnswer) -> bool:
         """Whether this was not said before; from now on it was."""
         known = event in self._progress
         self._progress.add(event)

@@ -150,6 +150,14 @@ class PodNotRunning:
 
 
 @dataclass(frozen=True)
+class DoesNotAnswer:
+    """A container of the new revision runs and does not answer; what was seen of it."""
+
+    config: str
+    message: str
+
+
+@dataclass(frozen=True)
 class RolloutFailed:
     """The rollout failed; `serving` is the revision that still serves, if one does, `log` the end of the log
     that was kept of it."""
@@ -225,6 +233,7 @@ RolloutEvent = (
     NotDeployed
     | RolloutProgress
     | PodNotRunning
+    | DoesNotAnswer
     | RolloutFailed
     | Unchanged
     | Published

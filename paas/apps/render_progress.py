@@ -14,6 +14,7 @@ from paas.apps.progress import (
     ConfigDeleted,
     ContactLost,
     Detected,
+    DoesNotAnswer,
     End,
     Failure,
     LogLine,
@@ -93,6 +94,8 @@ def _of_rollout(event: RolloutEvent) -> list[str]:
                 problem(f"Pod {found.pod}: {problem_text(found)}"),
                 *(detail(line) for line in log),
             ]
+        case DoesNotAnswer(_, message):
+            return [problem(message)]
         case RolloutFailed(failure, serving, log):
             return [
                 problem(f"Rollout of {_revision(failure)} failed: {failure.message}"),

@@ -11,7 +11,7 @@ from paas.api import names
 from paas.api.deployment import Phase, RolloutReason
 from paas.api.resources import Manifest
 from paas.apps import builds
-from paas.kube.pods import is_ready
+from paas.kube.pods import NOT_READY, is_ready
 
 
 class Stage(StrEnum):
@@ -106,6 +106,12 @@ def reasons(run: Mapping[str, Any]) -> list[str]:
     """Why a rollout failed, each reason by itself; the whole message where an older status has no more."""
     problems = [str(problem["message"]) for problem in run.get("problems") or ()]
     return problems or [str(run.get("message") or run.get("reason") or "")]
+
+
+def does_not_answer(config: Mapping[str, Any]) -> list[str]:
+    """What was seen of containers that run and do not answer, while a rollout goes on."""
+    problems = ((config.get("status") or {}).get("rollout") or {}).get("problems") or ()
+    return [str(problem["message"]) for problem in problems if problem.get("reason") == NOT_READY]
 
 
 def kept_log(config: Mapping[str, Any], revision: int) -> tuple[str, ...]:

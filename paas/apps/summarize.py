@@ -140,7 +140,7 @@ def _rollout(config: Manifest, own: AppSnapshot) -> RolloutSummary:
             "started_at": rollout.get("startedAt"),
             "finished_at": rollout.get("finishedAt"),
             "ready": rollouts.ready_of(own.pods, (summary.serving or revision) if failed else revision),
-            "problems": problems if failed else [],
+            "problems": problems,
             "pods": [pod for pod in _pods(own.pods, revision) if pod.reason not in said],
             # a failed rollout says its reasons itself
             "stalled": None if failed and stalled and stalled.reason == Reason.ROLLOUT_FAILED else stalled,

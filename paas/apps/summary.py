@@ -100,7 +100,7 @@ class RolloutSummary(Model):
     ready: int = 0
     """Ready pods of the revision, or of the serving one after a failure."""
     problems: list[Problem] = Field(default_factory=list)
-    """Why it failed."""
+    """Why it failed, or what keeps it."""
     pods: list[PodSummary] = Field(default_factory=list)
     waits_for: Problem | None = None
     """What the first rollout waits for."""

@@ -123,9 +123,9 @@ def _rollout(out: _Text, rollout: RolloutSummary, now: datetime) -> None:
         pods = "scaled to 0" if rollout.replicas == 0 else ready_text(rollout.ready, rollout.replicas)
         ago = f" {since} ago" if since else ""
         out.add("rollout", f"revision {rollout.revision}{built} {rollout.phase}{ago}, {pods}")
+    for problem in rollout.problems:
+        out.more(problem.message)
     if rollout.phase == RolloutPhase.FAILED:
-        for problem in rollout.problems:
-            out.more(problem.message)
         out.more(serving_text(rollout.serving))
     for pod in rollout.pods:
         cause = cause_text(pod.reason, pod.message, pod.exit_code, out_of_memory=pod.out_of_memory)

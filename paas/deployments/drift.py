@@ -153,10 +153,10 @@ def _key(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[tuple[str, Any
 
 def _default(key: str, value: Any, beside: Mapping[str, Any]) -> bool:
     if key == "serviceAccount":
-        return value == beside.get("serviceAccountName")  # its older name, kept alike
+        return bool(value == beside.get("serviceAccountName"))  # its older name, kept alike
     if key == "type" and value == "":
         return True  # of a hostPath
-    return any(value == each for each in (*DEFAULTS.get(key, ()), [], {}))
+    return value in (*DEFAULTS.get(key, ()), [], {})
 
 
 def _owns(fields: Mapping[str, Any], path: tuple[Part, ...]) -> bool:

@@ -26,6 +26,10 @@ STEADY_SECONDS: Final = 60.0
 there is nothing else that could serve, so it is given the chance."""
 
 
+QUIET_SECONDS: Final = 8.0
+"""After which a container that runs and does not answer is told of, with the addresses in its log."""
+
+
 @dataclass(frozen=True)
 class StepComplete:
     """All pods of the step are available, and none of their containers ended."""
@@ -90,9 +94,13 @@ def crashed(snapshot: Snapshot, *, now: datetime) -> PodProblem | None:
 
 
 def log_source(snapshot: Snapshot, *, now: datetime) -> LogSource | None:
-    """Where the log is that explains a failure which is about to be recorded; None when none is."""
+    """Where the log is that explains a failure which is about to be recorded, or why a container does not
+    answer; None when nothing needs one."""
     if not isinstance(judged(snapshot, now=now), RolloutFailure):
-        return None
+        silent = quiet(snapshot, now=now)
+        if silent is None or silent.container is None:
+            return None
+        return LogSource(silent.pod, silent.container.name, previous=False)
     found = crashed(snapshot, now=now) or _not_ready(snapshot.pods)
     if found is None or found.container is None or not found.container.has_run:
         return None
@@ -101,10 +109,25 @@ def log_source(snapshot: Snapshot, *, now: datetime) -> LogSource | None:
     )
 
 
+def quiet(snapshot: Snapshot, *, now: datetime) -> PodProblem | None:
+    """The container that has run for a while and does not answer its readiness probe."""
+    if not rollout.under_way(snapshot.state):
+        return None
+    found = _not_ready(snapshot.pods)
+    if found is None or found.trouble is not pods.Trouble.NOT_READY or found.port is None:
+        return None
+    since = found.container.since if found.container is not None else None
+    try:
+        started = parse_time(since) if since else now
+    except ValueError:
+        return None
+    return found if (now - started).total_seconds() >= QUIET_SECONDS else None
+
+
 def _out_of_time(snapshot: Snapshot, step: Step) -> RolloutFailure:
     reason = RolloutReason.PROGRESS_DEADLINE_EXCEEDED
     late = RolloutProblem(reason=reason, message=f"no progress for {step.timeout_seconds} s")
-    seen = workload.problem(snapshot.deployment, snapshot.pods)
+    seen = workload.problem(snapshot.deployment, snapshot.pods, log=snapshot.log)
     return RolloutFailure(reason, (late, seen) if seen is not None else (late,))
 
 

@@ -23,7 +23,7 @@ from paas.deployments import drift, hold, revision, rollout, strategies, workloa
 from paas.deployments import status as report
 from paas.deployments.blockers import first_blocker
 from paas.deployments.change import Announcement, Change
-from paas.deployments.judgement import RolloutFailure, StepComplete, judged, remaining
+from paas.deployments.judgement import RolloutFailure, StepComplete, judged, quiet, remaining
 from paas.deployments.live_reads import FIRST_LOOK
 from paas.deployments.revision import Revision
 from paas.deployments.snapshot import Snapshot, Unreadable
@@ -212,7 +212,7 @@ def _settled(snapshot: Snapshot, blocker: Blocker | None, now: datetime) -> Plan
     stripping = _stripping(snapshot) if apply is None else None
     if stripping is not None and live is not None:
         state = state.model_copy(update={"stripped": workload.stripped_at(live)})
-    state = _seen(snapshot, state)
+    state = _seen(snapshot, state, now)
     return Plan.of(
         [
             apply,
@@ -235,7 +235,7 @@ def _stripping(snapshot: Snapshot) -> Patch | None:
     return Patch(DEPLOYMENT, key_of(snapshot.dc), version, tuple(drift.removal(nobodys)))
 
 
-def _seen(snapshot: Snapshot, state: DeploymentConfigStatus) -> DeploymentConfigStatus:
+def _seen(snapshot: Snapshot, state: DeploymentConfigStatus, now: datetime) -> DeploymentConfigStatus:
     """The rollout's phase as the Deployment shows it. A TimedOut that is not believed leaves it as it is:
     Running would make it believed."""
     if not rollout.under_way(state) or snapshot.spec.paused:
@@ -243,7 +243,11 @@ def _seen(snapshot: Snapshot, state: DeploymentConfigStatus) -> DeploymentConfig
     phase = {Progress.UNOBSERVED: Phase.PENDING, Progress.RUNNING: Phase.RUNNING}.get(
         snapshot.progress(state)
     )
-    return state if phase is None else rollout.moved(state, phase, message=report.under_way(snapshot, state))
+    if phase is None:
+        return state
+    silent = quiet(snapshot, now=now)
+    problems = [workload.in_words(silent, log=snapshot.log)] if silent is not None else []
+    return rollout.moved(state, phase, message=report.under_way(snapshot, state), problems=problems)
 
 
 def _pruned(snapshot: Snapshot) -> list[Delete]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from paas.api.deployment import (
     DeploymentConfigStatus,
@@ -82,9 +82,12 @@ def failed(
     return _over(state, Phase.FAILED, now=now, reason=reason, message=message, problems=problems, log=log)
 
 
-def moved(state: DeploymentConfigStatus, phase: Phase, *, message: str) -> DeploymentConfigStatus:
-    """The rollout is under way."""
-    return _with_rollout(state, phase=str(phase), message=message[:MESSAGE_LIMIT])
+def moved(
+    state: DeploymentConfigStatus, phase: Phase, *, message: str, problems: Sequence[RolloutProblem] = ()
+) -> DeploymentConfigStatus:
+    """The rollout is under way; `problems` are what keeps it."""
+    changed = {"phase": str(phase), "message": message[:MESSAGE_LIMIT], "problems": list(problems) or None}
+    return _with_rollout(state, **changed)
 
 
 def at_step(state: DeploymentConfigStatus, step: str) -> DeploymentConfigStatus:
@@ -142,7 +145,7 @@ def seconds(state: DeploymentConfigStatus, *, now: datetime) -> float:
         return 0.0
 
 
-def _with_rollout(state: DeploymentConfigStatus, **changed: str) -> DeploymentConfigStatus:
+def _with_rollout(state: DeploymentConfigStatus, **changed: Any) -> DeploymentConfigStatus:
     if state.rollout is None:
         return state
     return state.model_copy(update={"rollout": state.rollout.model_copy(update=changed)})

@@ -49,7 +49,7 @@ class Snapshot:
     pods: tuple[Manifest, ...] = ()
     """Pods of the revision that is rolled out; empty when nobody needs to know why it takes so long."""
     log: str = ""
-    """The end of the log that explains the failure which is about to be recorded (`judgement.log_source`)."""
+    """The end of the log that explains what keeps the rollout (`judgement.log_source`)."""
     refusal: Refusal | None = None
     """Why the API server does not accept the Deployment of the revision that is due, if it does not."""
     additions: tuple[Addition, ...] = ()

@@ -88,7 +88,7 @@ def under_way(snapshot: Snapshot, state: DeploymentConfigStatus) -> str:
         f"revision {rollout.target(state)}: {numbers['updatedReplicas']} of {replicas} pods updated,"
         f" {numbers['availableReplicas']} available"
     )
-    problem = workload.problem(live, snapshot.pods)
+    problem = workload.problem(live, snapshot.pods, log=snapshot.log)
     return f"{text}; {problem.message}; see: paas logs {snapshot.name}" if problem else text
 
 

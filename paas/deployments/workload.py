@@ -13,6 +13,7 @@ from typing import Any, Final
 from paas.api import names
 from paas.api.deployment import DeploymentConfigSpec, RolloutProblem, Stripped, Tried
 from paas.api.resources import DEPLOYMENT, Manifest
+from paas.deployments import listening
 from paas.deployments.revision import Revision
 from paas.kube import pods
 from paas.kube.pods import Exit, PodProblem, Trouble
@@ -141,21 +142,27 @@ def counts(live: Mapping[str, Any] | None) -> dict[str, int]:
     return {field: int(status.get(field) or 0) for field in fields}
 
 
-def problem(live: Mapping[str, Any] | None, observed: Iterable[Mapping[str, Any]]) -> RolloutProblem | None:
-    """Why pods do not become ready, in one line, as far as it can be seen; None when it cannot."""
+def problem(
+    live: Mapping[str, Any] | None, observed: Iterable[Mapping[str, Any]], *, log: str = ""
+) -> RolloutProblem | None:
+    """Why pods do not become ready, in one line, as far as it can be seen; None when it cannot. `log` is the
+    end of the log of a container that does not answer."""
     failure = condition(live, "ReplicaFailure")
     if failure.get("status") == "True":
         text = f"pods cannot be created: {_line(failure.get('message'))}"
         return RolloutProblem(reason=failure.get("reason") or "ReplicaFailure", message=text)
     for pod in sorted(observed, key=lambda pod: str(pod["metadata"]["name"])):
         if (found := pods.why_not_ready(pod)) is not None:
-            return in_words(found)
+            return in_words(found, log=log)
     return None
 
 
-def in_words(found: PodProblem) -> RolloutProblem:
+def in_words(found: PodProblem, *, log: str = "") -> RolloutProblem:
     """What keeps a pod, as the status says it."""
-    return RolloutProblem(reason=found.reason, message=f"pod {found.pod}: {_said(found)}")
+    said = _said(found)
+    if found.trouble is Trouble.NOT_READY and found.port is not None:
+        said += f"; {listening.advice(found.port, log)}"
+    return RolloutProblem(reason=found.reason, message=f"pod {found.pod}: {said}")
 
 
 def _said(found: PodProblem) -> str:

@@ -14,6 +14,8 @@ STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 """Waiting reasons of containers that are just being started: no problem."""
 CANNOT_PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 """Waiting reasons of containers whose image the node cannot get."""
+NOT_READY: Final = "ContainersNotReady"
+"""Kubernetes' reason of a pod whose containers run and are not ready."""
 CRASH_LOOP: Final = "CrashLoopBackOff"
 LOST: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
 """Exit reasons of containers that the node lost track of, as when it was started again: not their own end."""
@@ -53,6 +55,8 @@ class Container:
     running: bool = False
     ready: bool = False
     restarts: int = 0
+    since: str | None = None
+    """When it was started, while it runs."""
     waiting: Waiting | None = None
     ended: Exit | None = None
     before: Exit | None = None
@@ -96,6 +100,8 @@ class PodProblem:
     exit: Exit | None = None
     probed: bool = False
     """Whether the container has a readiness probe."""
+    port: int | None = None
+    """Where that one asks, when it asks a port."""
 
     @property
     def cannot_pull(self) -> bool:
@@ -130,13 +136,24 @@ def problems(pod: Mapping[str, Any]) -> Iterator[PodProblem]:
     if status.get("phase") == "Failed" and not whole_pod:
         yield PodProblem(name, Trouble.FAILED, "Failed", str(status.get("message") or ""))
     spec = (pod.get("spec") or {}).get("containers") or ()
-    probed = {each["name"]: bool(each.get("readinessProbe")) for each in spec}
+    specs = {str(each["name"]): each for each in spec}
     for container in found:
-        if container.running and not container.ready and container.name in probed:
+        if container.running and not container.ready and container.name in specs:
+            probed = specs[container.name]
             yield PodProblem(
-                name, Trouble.NOT_READY, "ContainersNotReady", container=container, exit=container.before,
-                probed=probed[container.name],
+                name, Trouble.NOT_READY, NOT_READY, container=container, exit=container.before,
+                probed=bool(probed.get("readinessProbe")), port=_asked(probed),
             )  # fmt: skip
+
+
+def _asked(spec: Mapping[str, Any]) -> int | None:
+    """The port that a container's readiness probe asks; a name is looked up among its ports."""
+    probe = spec.get("readinessProbe") or {}
+    port = (probe.get("tcpSocket") or probe.get("httpGet") or probe.get("grpc") or {}).get("port")
+    if isinstance(port, str) and not port.isdecimal():
+        named = (each.get("containerPort") for each in spec.get("ports") or () if each.get("name") == port)
+        port = next(named, None)
+    return int(port) if port is not None else None
 
 
 def _of_container(pod: str, container: Container) -> PodProblem | None:
@@ -201,6 +218,7 @@ def _container(reported: Mapping[str, Any]) -> Container:
         run=str(reported.get("containerID") or ""),
         image=str(reported.get("image") or ""),
         running="running" in state,
+        since=(state.get("running") or {}).get("startedAt"),
         ready=bool(reported.get("ready")),
         restarts=int(reported.get("restartCount") or 0),
         waiting=Waiting(str(waiting.get("reason") or ""), str(waiting.get("message") or ""))

@@ -392,10 +392,11 @@ def test_a_condition_that_is_not_true_stalls_nothing() -> None:
     assert summarize(AppSnapshot("demo", build_configs=[config]), "shop").sources[0].stalled is None
 
 
-def test_problems_of_a_rollout_that_goes_on_are_not_its_failure() -> None:
-    problems = [{"reason": "CrashLoopBackOff", "message": "it ends"}]
+def test_problems_of_a_rollout_that_goes_on_are_told() -> None:
+    problems = [{"reason": "ContainersNotReady", "message": "its log says 127.0.0.1:5000"}]
     config = deployment(rollout={"revision": 2, "phase": "Running", "problems": problems})
-    assert summarize(AppSnapshot("demo", deployment_configs=[config]), "shop").rollouts[0].problems == []
+    (found,) = summarize(AppSnapshot("demo", deployment_configs=[config]), "shop").rollouts[0].problems
+    assert found.message == "its log says 127.0.0.1:5000"
 
 
 def test_pods_with_one_reason_are_said_once_and_few_of_many() -> None:
