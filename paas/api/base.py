@@ -156,3 +156,5 @@ class Kind:
     """`kubectl get CATEGORY` lists all kinds of it."""
     scale: Mapping[str, str] | None = field(default=None)
     """Paths of the scale subresource, or None."""
+    server_status: frozenset[str] = frozenset()
+    """Fields of the status (as they are stored) that the server writes; no controller touches them."""

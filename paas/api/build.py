@@ -56,6 +56,8 @@ class TriggerType(StrEnum):
     """A branch of the hosted repository moved."""
     WEBHOOK = "WebHook"
     """A git host told of a push."""
+    POLL = "Poll"
+    """The branch at the git host was found moved."""
     MANUAL = "Manual"
     """A person asked."""
     CONFIG_CHANGE = "ConfigChange"
@@ -66,7 +68,7 @@ class TriggerType(StrEnum):
     """The build before was lost with its node or pod."""
 
 
-SOURCE_CHANGES: Final = frozenset({TriggerType.PUSH, TriggerType.WEBHOOK})
+SOURCE_CHANGES: Final = frozenset({TriggerType.PUSH, TriggerType.WEBHOOK, TriggerType.POLL})
 """Triggers that bring new source: only these release a held rollback."""
 
 
@@ -136,7 +138,9 @@ class Trigger(Model):
     type: Annotated[
         str,
         Field(
-            json_schema_extra={"enum": ["Push", "WebHook", "Manual", "ConfigChange", "ImageChange", "Retry"]},
+            json_schema_extra={
+                "enum": ["Push", "WebHook", "Poll", "Manual", "ConfigChange", "ImageChange", "Retry"]
+            },
             max_length=32,
         ),
     ]

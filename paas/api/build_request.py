@@ -38,7 +38,7 @@ class CommitNotFound(InstantiateError):
 
 
 class BuildSuperseded(InstantiateError):
-    """A retry is not made because a later Build exists already."""
+    """It is not made because a later Build exists already."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ class BuildRequest:
     """Overrides the strategy's noCache for this Build alone."""
     retry_of: Mapping[str, Any] | None = None
     """A lost Build: its spec is repeated, unless a later Build of the same BuildConfig exists."""
+    newest_source: int | None = None
+    """Number of the newest Build of changed source that was known when this was asked for (0: none): when
+    there is a later one, this is not made (BuildSuperseded), since it may be about an older commit."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from paas.api.common import (
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILDCONFIG
 
+DELIVERIES_KEPT: Final = 20
+"""How many deliveries of webhooks a BuildConfig shows."""
 TRIGGERS_KEPT: Final = 50
 """How many trigger ids a BuildConfig remembers, so that a repeated trigger finds its Build even after
 the Build was pruned."""
@@ -165,6 +167,9 @@ class GitSource(Model):
     hosts the repository."""
     ref: Annotated[str, Field(max_length=250, pattern=r"^[^-\s~^:?*\[\\][^\s~^:?*\[\\]*$")] | None = None
     """Branch (or, for an external repository, tag or commit); absent means the repository's HEAD."""
+    poll_interval_seconds: int | None = Field(default=None, ge=60, le=86400)
+    """How often the git host is asked whether the branch moved, for deliveries of its webhook that got lost;
+    absent means never."""
     http_proxy: Text | None = None
     """Proxy for http."""
     https_proxy: Text | None = None
@@ -179,6 +184,10 @@ class GitSource(Model):
             "leave it out to host the repository here (ssh and git are not supported yet)",
         ),
         ("!has(self.uri) || !self.uri.contains('@')", "uri must not contain a user; use sourceSecret"),
+        (
+            "!has(self.pollIntervalSeconds) || has(self.uri)",
+            "pollIntervalSeconds is for an external repository: set uri, or leave pollIntervalSeconds out",
+        ),
     )
 
 
@@ -333,6 +342,44 @@ class LastBuild(Model):
     """The commit that it builds or has built."""
 
 
+class Delivery(Model):
+    """What a git host delivered, or a poll found, and what came of it."""
+
+    id: Text
+    """The host's id of the delivery."""
+    time: ShortName
+    """When it arrived."""
+    event: ShortName
+    """What it was about in the host's words, such as push; poll when the platform looked itself."""
+    ref: Text | None = None
+    """The branch that it was about."""
+    commit: Annotated[str, Field(max_length=64)] | None = None
+    """The commit that it was about."""
+    decision: ShortName
+    """build, ignored, refused or retry."""
+    reason: Text
+    """The same in words."""
+    build: ObjectName | None = None
+    """The Build that it made, or that had been made before."""
+
+
+class SourceHead(Model):
+    """The newest commit of the branch that a webhook or a poll made a Build of."""
+
+    uri: Annotated[str, Field(max_length=2048)]
+    """Address of the repository."""
+    ref: Text
+    """The branch."""
+    commit: Annotated[str, Field(max_length=64)]
+    """The commit."""
+    before: Annotated[str, Field(max_length=64)] | None = None
+    """Where the branch was before, as the host said."""
+    pushed_at: int = 0
+    """When it was pushed, in seconds since 1970 as the host said; 0 when it did not."""
+    build: ObjectName
+    """Its Build."""
+
+
 class BuildConfigStatus(Status):
     """What the platform knows about a BuildConfig."""
 
@@ -344,6 +391,10 @@ class BuildConfigStatus(Status):
     """The Build with the highest number."""
     triggers: list[TriggerRecord] | None = Field(default=None, max_length=TRIGGERS_KEPT)
     """The last triggers and the Builds they made, so that a repeated trigger makes none."""
+    deliveries: list[Delivery] | None = Field(default=None, max_length=DELIVERIES_KEPT)
+    """The last deliveries of webhooks, newest first."""
+    head: SourceHead | None = None
+    """The newest commit that a webhook or a poll made a Build of: what is older is not built again."""
 
 
 KIND: Final = Kind(
@@ -405,4 +456,5 @@ spec:
           name: shop-webhook
 """,
     name_rule=NameRule(limit=52),
+    server_status=frozenset({"deliveries", "head"}),
 )

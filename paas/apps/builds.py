@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paas.api.build import TERMINAL, Phase, TriggerType
+from paas.api.build import SOURCE_CHANGES, TERMINAL, Phase
 from paas.terminal.output import shorten
 
 
@@ -88,5 +88,5 @@ def ahead_of(build: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> l
 
 
 def is_source_change(build: Mapping[str, Any]) -> bool:
-    """Whether a push or a webhook asked for it."""
-    return (build["spec"].get("trigger") or {}).get("type") in (TriggerType.PUSH, TriggerType.WEBHOOK)
+    """Whether new source asked for it."""
+    return (build["spec"].get("trigger") or {}).get("type") in SOURCE_CHANGES

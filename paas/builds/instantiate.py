@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from paas.api import names
 from paas.api.base import first_problem
 from paas.api.build import (
+    SOURCE_CHANGES,
     BuildSpec,
     FrozenGit,
     FrozenSource,
@@ -73,6 +74,10 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
             later = max((int(build["spec"]["number"]) for build in own), default=0)
             if later > lost:
                 raise BuildSuperseded(f"{key.name}-{later} is later than the lost {key.name}-{lost}")
+        if request.newest_source is not None:
+            later = newest_source(own)
+            if later > request.newest_source:
+                raise BuildSuperseded(f"{key.name}-{later} was made of newer source meanwhile")
         number = next_number(config, builds)
         try:
             return Instantiated(await cluster.create(frozen(config, request, number), manager=manager), True)
@@ -81,6 +86,12 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
         except NotFound:
             continue  # the project or the BuildConfig's kind is going away: the next get says so
     raise BuildRefused(f"no free build number for {key.name!r} after {ATTEMPTS} attempts", hint="try again")
+
+
+def newest_source(builds: Iterable[Manifest]) -> int:
+    """Number of the newest of these Builds that was made because the source changed; 0 for none."""
+    changed = (b for b in builds if b["spec"]["trigger"]["type"] in SOURCE_CHANGES)
+    return max((int(build["spec"]["number"]) for build in changed), default=0)
 
 
 def next_number(config: Manifest, builds: Iterable[Manifest]) -> int:

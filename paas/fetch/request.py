@@ -29,7 +29,7 @@ SOURCE: Final = "source"
 DOCKERFILE: Final = "Dockerfile"
 
 
-class _Document:
+class Document:
     """JSON object with the fields of the dataclass; absent ones are left out, unknown ones ignored."""
 
     def to_json(self) -> str:
@@ -50,7 +50,7 @@ class _Document:
 
 
 @dataclass(frozen=True)
-class FetchRequest(_Document):
+class FetchRequest(Document):
     """Fetch one commit. Hosted: `archive` (URL of a tar of the commit), `user`, and the frozen
     `dockerfile`. External: `uri`, `ref`, and `commit` unless the head of `ref` is wanted; what is built
     by is then detected."""
@@ -81,7 +81,7 @@ class FetchRequest(_Document):
 
 
 @dataclass(frozen=True)
-class FetchReport(_Document):
+class FetchReport(Document):
     """What was fetched; or, with `reason` and `message`, why it could not be.
 
     Whoever may run commands in the build pod can write it: what is no text is refused (TypeError).

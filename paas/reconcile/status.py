@@ -124,6 +124,7 @@ class ConditionTable:
     def _ours(self, obj: Manifest) -> Manifest:
         """What is stored of the fields that are the controller's."""
         fields = {info.alias or name for name, info in self.kind.status.model_fields.items()}
+        fields -= self.kind.server_status
         return {name: value for name, value in (obj.get("status") or {}).items() if name in fields}
 
     def _events(self, obj: Manifest, status: Manifest) -> list[Event]:

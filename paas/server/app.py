@@ -25,7 +25,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 
 from paas.api.build_request import Instantiate
-from paas.api.resources import Key
+from paas.api.resources import Key, Manifest
 from paas.git.access import Access, Authenticate, Authorize
 from paas.git.http import GitHttp, Limits
 from paas.git.instantiate import ManualBuilds
@@ -40,7 +40,11 @@ from paas.web.body import Receive, Send
 from paas.web.bounded import Bounded
 from paas.web.health import Health
 from paas.web.https_only import HttpsOnly
+from paas.webhooks.heads import AskHead
 from paas.webhooks.http import WebhookHttp
+from paas.webhooks.poll import Poller
+from paas.webhooks.record import Record
+from paas.webhooks.source_builds import FindBuilds, SourceBuilds
 
 log = logging.getLogger("paas.server")
 access = logging.getLogger("paas.server.access")
@@ -75,6 +79,11 @@ class Dependencies:
     """All BuildConfigs by UID, live and complete."""
     build_numbers: Callable[[Key], Awaitable[set[int]]]
     """Numbers of the Builds of a BuildConfig."""
+    find_builds: FindBuilds
+    ask_head: AskHead
+    record: Record
+    list_external: Callable[[], Awaitable[list[Manifest]]]
+    """All BuildConfigs, live and complete, of which those with an external source are polled."""
     instantiate: Instantiate
     prepare: Prepare
     follow: Follow
@@ -131,10 +140,20 @@ class Server:
             limits=needs.limits,
             counted=self.metrics.pushed,
         )
+        source_builds = SourceBuilds(
+            find_config=needs.find_config,
+            find_builds=needs.find_builds,
+            instantiate=needs.instantiate,
+            ask_head=needs.ask_head,
+        )
+        self.poller = Poller(
+            list_configs=needs.list_external, source_builds=source_builds, record=needs.record
+        )
         webhooks = WebhookHttp(
             find_config=needs.find_config,
             find_secret=needs.find_secret,
-            instantiate=needs.instantiate,
+            source_builds=source_builds,
+            record=needs.record,
             counted=self.metrics.delivered,
         )
         self.metrics.watch(
@@ -175,6 +194,7 @@ class Server:
             await self.workers.scan()
             self.tasks.start(self._scan(), name="look through repositories for pushes")
             self.tasks.start(self._sweep(), name="sweep repositories")
+            self.tasks.start(self.poller.run(), name="poll git hosts")
             try:
                 yield
             finally:

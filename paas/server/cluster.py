@@ -6,7 +6,7 @@ import functools
 
 from paas.api import names
 from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
-from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key
+from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key, Manifest
 from paas.auth import credentials
 from paas.auth.review import Auth
 from paas.builds.instantiate import instantiate
@@ -20,6 +20,8 @@ from paas.server.app import Dependencies
 from paas.server.push_progress import push_progress
 from paas.settings import Settings
 from paas.source import buildpacks
+from paas.webhooks.heads import Heads
+from paas.webhooks.record import record
 
 MANAGER = "paas-server"
 
@@ -29,6 +31,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
     auth = Auth(cluster)
     credential_key = credentials.key_of(settings.credentials_key_file.read_text())
     find_build = functools.partial(cluster.get, BUILD)
+    find_secret = functools.partial(cluster.get, SECRET)
     tokens = TokenDependencies(
         signer=Signer(settings.registry_token_key_file.read_bytes()),
         service=settings.registry_service,
@@ -42,9 +45,17 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         authorize=auth.authorize,
         find_config=functools.partial(cluster.get, BUILDCONFIG),
         find_build=find_build,
-        find_secret=functools.partial(cluster.get, SECRET),
+        find_secret=find_secret,
         list_configs=functools.partial(list_configs, cluster),
         build_numbers=functools.partial(build_numbers, cluster),
+        find_builds=functools.partial(builds_of, cluster),
+        ask_head=Heads(
+            find_secret=find_secret,
+            authority=settings.ca_file.read_text() if settings.ca_file.is_file() else "",
+            allowed_addresses=tuple(str(each) for each in settings.sources.allowed_addresses),
+        ),
+        record=functools.partial(record, cluster, MANAGER),
+        list_external=functools.partial(cluster.list, BUILDCONFIG),
         instantiate=functools.partial(start_build, cluster),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
         follow=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),
@@ -79,10 +90,14 @@ async def list_configs(cluster: Cluster) -> dict[str, Key]:
     }
 
 
+async def builds_of(cluster: Cluster, key: Key) -> list[Manifest]:
+    """The Builds of the BuildConfigs that have or had this name."""
+    return await cluster.list(BUILD, key.namespace, labels=f"{names.LABEL_BUILDCONFIG}={key.name}")
+
+
 async def build_numbers(cluster: Cluster, key: Key) -> set[int]:
     """Numbers of the Builds that a BuildConfig has."""
-    builds = await cluster.list(BUILD, key.namespace, labels=f"{names.LABEL_BUILDCONFIG}={key.name}")
-    return {int(build["spec"]["number"]) for build in builds}
+    return {int(build["spec"]["number"]) for build in await builds_of(cluster, key)}
 
 
 async def is_ready(cluster: Cluster) -> bool:

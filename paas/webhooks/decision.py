@@ -1,4 +1,5 @@
-"""What a webhook delivery leads to: a Build at the pushed commit, or nothing, and why. Pure.
+"""What a webhook delivery asks for: a Build at the pushed commit, or nothing, and why. Pure. Whether the push
+is the newest one is `order`'s business.
 
 Where the source is comes from the BuildConfig alone; of the payload only branch, commit and texts are
 taken.
@@ -6,7 +7,6 @@ taken.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ def decide(config: Mapping[str, Any], push: Pushed) -> BuildRequest | Ignored:
     if push.branch != watched:
         return Ignored(f"branch {push.branch} is not watched; {name} is built from {watched}")
     return BuildRequest(
-        trigger_id=trigger_id(config["metadata"]["uid"], push),
+        trigger_id="",  # `order` knows it
         trigger_type=TriggerType.WEBHOOK,
         trigger_message=f"push to {push.branch}",
         user=push.user[:1024] or None,
@@ -43,13 +43,6 @@ def decide(config: Mapping[str, Any], push: Pushed) -> BuildRequest | Ignored:
         committer=push.committer,
         commit_message=push.message or None,
     )
-
-
-def trigger_id(uid: str, push: Pushed) -> str:
-    """The same for every delivery of the same push, whatever its delivery id; another when the branch
-    comes back to a commit by a later push."""
-    text = "\0".join(("webhook", uid, push.branch, push.before, push.commit, str(push.pushed_at)))
-    return f"webhook-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:40]}"
 
 
 def _place(url: str) -> tuple[str, str]:

@@ -34,6 +34,10 @@ class GitHub:
             genuine = genuine or (same and bool(secret))
         return genuine
 
+    def named(self, headers: Mapping[str, str]) -> tuple[str, str]:
+        """The host's id of the delivery and its name of the event; '' for what it does not say."""
+        return headers.get("x-github-delivery", ""), headers.get("x-github-event", "")
+
     def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
         """What a genuine delivery tells. Raises NotUnderstood."""
         if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":

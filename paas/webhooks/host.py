@@ -60,5 +60,8 @@ class GitHost(Protocol):
         """Whether the sender knows one of the secrets. All are tried, so that time does not tell
         which."""
 
+    def named(self, headers: Mapping[str, str]) -> tuple[str, str]:
+        """The host's id of the delivery and its name of the event; '' for what it does not say."""
+
     def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
         """What a genuine delivery tells. Raises NotUnderstood."""

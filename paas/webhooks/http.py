@@ -1,6 +1,8 @@
 """POST /webhooks/<project>/<buildconfig>/<host>: from a delivery to an answer.
 
-    secrets ─▶ body (at most 1 MiB) ─▶ signature ─▶ event ─▶ decision ─▶ 202 with a Build, 200 and why not
+    secrets ─▶ body (at most 1 MiB) ─▶ signature ─▶ event ─▶ decision ─▶ order ─▶ 202 with a Build,
+                                                                          │        200 and why not
+                                                                          └▶ status.deliveries
 
 Until the signature is checked every refusal is the same 401, whether the name is unknown, the type is not
 enabled, the Secret is missing or the signature is wrong; an HMAC is computed in every case, and as many reads
@@ -15,12 +17,15 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
-from paas.api.build_request import Instantiate, InstantiateError
+from paas.api.build_request import InstantiateError
+from paas.api.buildconfig import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
 from paas.git.push import FindConfig
 from paas.kube.errors import ApiError, ClusterUnreachable
+from paas.reconcile.conditions import timestamp
 from paas.web.body import BodyRefused, Disconnected, Receive, Send
 from paas.web.body_budget import BodyBudget
 from paas.web.failures import FailureLimit
@@ -28,9 +33,11 @@ from paas.web.refused import Refused
 from paas.web.request import Request, Scope
 from paas.webhooks.decision import decide
 from paas.webhooks.github import GitHub
-from paas.webhooks.host import GitHost, Ignored, NotUnderstood, Ping
+from paas.webhooks.host import GitHost, Ignored, NotUnderstood, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
+from paas.webhooks.record import Record
 from paas.webhooks.secrets import SignedConfig, TriggerSecrets
+from paas.webhooks.source_builds import SourceBuilds
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +60,9 @@ class Answer:
     decision: str
     reason: str
     build: str | None = None
+    push: Pushed | None = None
+    head: SourceHead | None = None
+    """To be recorded."""
 
     @property
     def content(self) -> dict[str, str]:
@@ -70,13 +80,14 @@ class WebhookHttp:
         *,
         find_config: FindConfig,
         find_secret: FindConfig,
-        instantiate: Instantiate,
+        source_builds: SourceBuilds,
+        record: Record,
         counted: Callable[[str, str], None] = lambda _host, _decision: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secrets = TriggerSecrets(find_config=find_config, find_secret=find_secret, clock=clock)
         self._failures = FailureLimit(FAILURES_ALLOWED, seconds=FAILURES_SECONDS, clock=clock)
-        self._instantiate, self._counted = instantiate, counted
+        self._source_builds, self._record, self._counted = source_builds, record, counted
         self._budget = BodyBudget(MEMORY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +134,9 @@ class WebhookHttp:
             if key is None or host is None or signed.config is None or not signed.secrets or not genuine:
                 return Answer(401, "refused", "unknown address or wrong signature")
             self._secrets.prove(key, host)
-            return await self._act(key, signed.config, host, request, body)
+            answer = await self._act(key, signed.config, host, request, body)
+        await self._record(key, _delivery(host, request, answer), answer.head)
+        return answer
 
     async def _act(self, key: Key, config: Manifest, host: GitHost, request: Request, body: bytes) -> Answer:
         try:
@@ -136,19 +149,35 @@ class WebhookHttp:
             return Answer(200, "ignored", event.reason)
         decided = decide(config, event)
         if isinstance(decided, Ignored):
-            return Answer(200, "ignored", decided.reason)
+            return Answer(200, "ignored", decided.reason, push=event)
         try:
-            made = await self._instantiate(key, decided)
+            made = await self._source_builds.pushed(key, event, decided)
         except InstantiateError as problem:
-            return Answer(200, "ignored", str(problem))
+            return Answer(200, "ignored", str(problem), push=event)
         except ApiError as problem:
             if problem.status != 403:
                 raise
             log.warning("webhook %s: %s", request.path, problem)
             # the sender has the secret, so it may read why: for instance a quota that is used up
             reason = f"the API server does not allow the build: {problem.message}; deliver this again later"
-            return Answer(503, "retry", reason)
-        log.info("webhook for %s: build %s%s", key, made.name, "" if made.created else " (made before)")
+            return Answer(503, "retry", reason, push=event)
+        log.info("webhook for %s: build %s%s", key, made.build, "" if made.created else " (made before)")
         if not made.created:
-            return Answer(200, "ignored", f"this push was built before as {made.name}", made.name)
-        return Answer(202, "build", f"push to {event.branch} at {event.commit[:12]}", made.name)
+            return Answer(200, "ignored", made.reason, made.build, event, made.head)
+        return Answer(202, "build", made.reason, made.build, event, made.head)
+
+
+def _delivery(host: GitHost, request: Request, answer: Answer) -> Delivery:
+    """What the BuildConfig's status says of it. Whoever signs may write what it likes into a header."""
+    given, event = host.named(request.headers)
+    push = answer.push
+    return Delivery(
+        id=given[:1024] or "unnamed",
+        time=timestamp(datetime.now(UTC)),
+        event=event[:63],
+        ref=push.branch[:1024] if push else None,
+        commit=push.commit if push else None,
+        decision=answer.decision,
+        reason=answer.reason[:1024],
+        build=answer.build,
+    )

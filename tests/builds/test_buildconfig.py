@@ -7,7 +7,7 @@ import pytest
 from paas.api.build import TriggerType
 from paas.api.buildconfig import ANNOTATION_PAUSED, TRIGGERS_KEPT
 from paas.builds.advance import WAIT_RECHECK
-from paas.reconcile.plan import Delete, Requeue
+from paas.reconcile.plan import Delete, Requeue, Status
 from tests.builds.fake_cluster import FakeCluster, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git"}}
@@ -70,9 +70,15 @@ def test_a_spec_that_cannot_be_read_is_stalled_and_still_follows_its_builds() ->
 def test_what_the_server_wrote_into_the_status_stays() -> None:
     cluster = FakeCluster()
     assert cluster.config is not None
-    cluster.config["status"] = {"deliveries": [{"id": "1", "decision": "ignored", "reason": "other branch"}]}
+    cluster.config["status"] = {
+        "deliveries": [{"id": "1", "decision": "ignored", "reason": "other branch"}],
+        "head": {"commit": "a" * 40},
+    }
     cluster.settle()
     assert cluster.config["status"]["deliveries"][0]["id"] == "1"
+    assert cluster.config["status"]["head"] == {"commit": "a" * 40}
+    for action in cluster.step().actions:
+        assert not isinstance(action, Status), "what is the server's is never a difference"
 
 
 def test_trigger_ids_outlive_their_builds_and_the_last_fifty_are_kept() -> None:

@@ -12,10 +12,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from paas.api.build_request import BuildRefused, BuildRequest, Instantiated
+from paas.api.build_request import BuildRefused, BuildRequest, BuildSuperseded, Instantiated
+from paas.api.buildconfig import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
+from paas.builds.instantiate import newest_source
+from paas.fetch.head import HeadReport
 from paas.kube.cluster import UserInfo
 from paas.kube.errors import ClusterUnreachable, Forbidden
+from paas.webhooks.record import recorded
 
 CREDENTIAL_KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -118,6 +122,27 @@ class FakeCluster:
     async def build_numbers(self, key: Key) -> set[int]:
         return {int(build["spec"]["number"]) for build in self.builds(key.name, key.namespace)}
 
+    async def find_builds(self, key: Key) -> list[Manifest]:
+        self._reach()
+        return self.builds(key.name, key.namespace)
+
+    async def ask_head(self, _config: Manifest, ref: str | None) -> HeadReport:
+        """Where the branch is, as the test said by `switch("head", text=commit)`."""
+        if not self.is_on("head"):
+            return HeadReport(problem="the git host cannot be asked")
+        return HeadReport(ref or "main", (self.root / "head").read_text())
+
+    async def record(self, key: Key, delivery: Delivery | None, head: SourceHead | None) -> None:
+        config = self._read(self.root / "configs" / _file(key))
+        if config is None:
+            return
+        status = recorded(config.get("status") or {}, delivery, head)
+        if status is not None:
+            self.put_config({**config, "status": {**(config.get("status") or {}), **status}})
+
+    async def list_external(self) -> list[Manifest]:
+        return [json.loads(path.read_text()) for path in (self.root / "configs").iterdir()]
+
     async def instantiate(self, key: Key, wanted: BuildRequest) -> Instantiated:
         self._reach()
         if self.is_on("unreachable-for-builds"):
@@ -132,6 +157,8 @@ class FakeCluster:
         for build in existing:
             if build["spec"]["trigger"]["id"] == wanted.trigger_id:
                 return Instantiated(build, created=False)
+        if wanted.newest_source is not None and newest_source(existing) > wanted.newest_source:
+            raise BuildSuperseded("a later Build was made of newer source meanwhile")
         number = max((int(build["spec"]["number"]) for build in existing), default=0) + 1
         build = {
             "metadata": {
@@ -143,6 +170,7 @@ class FakeCluster:
                 "number": number,
                 "buildConfig": key.name,
                 "buildConfigUid": config["metadata"]["uid"],
+                "source": {"git": dict(config["spec"]["source"]["git"])},
                 "trigger": {"id": wanted.trigger_id, "type": str(wanted.trigger_type), "user": wanted.user},
                 "revision": {
                     "git": {"commit": wanted.commit, "ref": wanted.ref, "message": wanted.commit_message}

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,6 +66,7 @@ class Platform:
     port: int = 0
     tls_port: int = 0
     health_port: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
     answers_lost: int = 0
     """How many of the next builds by hand are made without an answer: who asks gets a proxy's 502."""
 
@@ -124,6 +125,7 @@ class Platform:
             credentials_key_file=self.folder / "credentials.key",
             registry_token_key_file=self.folder / "token.key",
             builds=BuildSettings(stop_wait_seconds=1),
+            **self.settings,
         )
         async with await Cluster.connect(self.kubeconfig) as admin:
             token = await token_of(admin, names.SYSTEM_NAMESPACE, "server", seconds=3600)
@@ -178,9 +180,9 @@ class Platform:
 
 
 @contextlib.contextmanager
-def served(kubeconfig: Path, folder: Path) -> Iterator[Platform]:
-    """The server, as long as the context lasts."""
-    made = Platform(kubeconfig, folder)
+def served(kubeconfig: Path, folder: Path, **settings: Any) -> Iterator[Platform]:
+    """The server with these settings, as long as the context lasts."""
+    made = Platform(kubeconfig, folder, settings=settings)
     made.do(apply_crds)
     system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.SYSTEM_NAMESPACE}}
     made.apply(system, *yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text()))

@@ -148,20 +148,6 @@ def test_a_hosted_repository_is_not_built_by_webhooks() -> None:
     assert "hosted here" in wanted.reason
 
 
-def test_one_push_is_one_trigger_and_another_push_another() -> None:
-    def trigger(**changes: Any) -> str:
-        told = read(payload(**changes))
-        assert isinstance(told, Pushed)
-        wanted = decide(config(), told)
-        assert isinstance(wanted, BuildRequest)
-        return wanted.trigger_id
-
-    assert trigger() == trigger()
-    back_again = trigger(before="c" * 40)
-    later = trigger(repository={"default_branch": "main", "pushed_at": 1700000099})
-    assert len({trigger(), back_again, later}) == 3
-
-
 SECRET = b"It's a Secret to Everybody"
 BODY = b"Hello, World!"
 

@@ -1,0 +1,93 @@
+"""Asks git hosts where a branch is: `fetch.head` in a child process with limits, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import resource
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from paas.api.resources import Key, Manifest
+from paas.fetch.head import HeadReport, HeadRequest
+from paas.git.push import FindConfig
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 8.0
+"""A git host waits about ten for the answer to its delivery."""
+MOST_AT_ONCE: Final = 4
+LARGEST_ANSWER: Final = 2**16
+CHILD_MEMORY: Final = 512 * 2**20
+CHILD_CPU: Final = 20
+
+AskHead = Callable[[Manifest, str | None], Awaitable[HeadReport]]
+"""(BuildConfig, branch; None: the one that the repository's HEAD names) -> where it is. Raises what the
+cluster raises."""
+
+
+class Heads:
+    """Asks hosts as builds do: with the BuildConfig's login, at permitted addresses."""
+
+    def __init__(
+        self, *, find_secret: FindConfig, authority: str, allowed_addresses: tuple[str, ...]
+    ) -> None:
+        self._find_secret = find_secret
+        self._authority, self._allowed = authority, allowed_addresses
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def __call__(self, config: Manifest, ref: str | None) -> HeadReport:
+        source = config["spec"].get("source") or {}
+        name = (source.get("sourceSecret") or {}).get("name")
+        secret = await self._find_secret(Key(config["metadata"]["namespace"], name)) if name else None
+        data = (secret or {}).get("data") or {}
+        wanted = HeadRequest(
+            uri=str((source.get("git") or {}).get("uri") or ""),
+            ref=ref,
+            username=_entry(data, "username"),
+            password=_entry(data, "password"),
+            ca=f"{self._authority}\n{_entry(data, 'ca.crt') or ''}",
+            allowed_addresses=self._allowed,
+        )
+        async with self._slots:
+            return await _ask(wanted)
+
+
+async def _ask(wanted: HeadRequest) -> HeadReport:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "paas.fetch.head",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        # nothing of the server's own: no credential, no settings
+        env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "TMPDIR") if name in os.environ},
+        start_new_session=True,
+    )
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (CHILD_MEMORY, CHILD_MEMORY))
+            resource.prlimit(child.pid, resource.RLIMIT_CPU, (CHILD_CPU, CHILD_CPU))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer, _ = await child.communicate(wanted.to_json().encode())
+        return HeadReport.from_json(answer[:LARGEST_ANSWER].decode(errors="replace"))
+    except TimeoutError:
+        return HeadReport(problem=f"no answer from the git host within {ANSWER_SECONDS:.0f} seconds")
+    except (ValueError, TypeError):
+        return HeadReport(problem="the git host's answer takes more memory or time than it may")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+def _entry(data: Mapping[str, Any], name: str) -> str | None:
+    try:
+        return base64.b64decode(data[name], validate=True).decode().strip()
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,76 @@
+"""What a BuildConfig's status says of deliveries: the last ones, and the newest commit that was built.
+
+The server is the one writer of these two fields, by server-side apply; of several servers the one that finds
+the object changed reads again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from paas.api.buildconfig import DELIVERIES_KEPT, Delivery, SourceHead
+from paas.api.resources import BUILDCONFIG, Key, Manifest
+from paas.kube.cluster import Cluster
+from paas.kube.errors import ApiError, ClusterUnreachable, Conflict, NotFound
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 8
+
+Record = Callable[[Key, Delivery | None, SourceHead | None], Awaitable[None]]
+"""Write down a delivery, and a head when it is new. Never raises: it is told to people and not decided by
+alone."""
+
+
+def recorded(
+    stored: Mapping[str, Any], delivery: Delivery | None, head: SourceHead | None
+) -> dict[str, Any] | None:
+    """The server's part of a BuildConfig's status after a delivery; None when that changes nothing. One that
+    is delivered again takes the place of its first entry."""
+    before = list(stored.get("deliveries") or ())
+    after = before
+    if delivery is not None:
+        entry = delivery.dump()
+        if before and {**before[0], "time": ""} == {**entry, "time": ""} and delivery.event == "poll":
+            entry = before[0]  # a poll that finds the same again is no news
+        after = [entry, *(each for each in before if each.get("id") != entry["id"])][:DELIVERIES_KEPT]
+    newest = head.dump() if head is not None else stored.get("head")
+    if after == before and newest == stored.get("head"):
+        return None
+    return {"deliveries": after} | ({"head": newest} if newest else {})
+
+
+async def record(
+    cluster: Cluster, manager: str, key: Key, delivery: Delivery | None, head: SourceHead | None
+) -> None:
+    """See `Record`."""
+    try:
+        for _ in range(ATTEMPTS):
+            config = await cluster.get(BUILDCONFIG, key)
+            if config is None:
+                return
+            status = recorded(config.get("status") or {}, delivery, head)
+            if status is None:
+                return
+            try:
+                await cluster.apply(_body(config, status), manager=manager, subresource="status")
+                return
+            except Conflict:
+                continue  # changed meanwhile, perhaps by another server
+        log.warning("what came of a delivery for %s is not in its status: it changes all the time", key)
+    except NotFound:
+        pass
+    except (ApiError, ClusterUnreachable) as problem:
+        log.warning("what came of a delivery for %s is not in its status: %s", key, problem)
+
+
+def _body(config: Manifest, status: dict[str, Any]) -> Manifest:
+    about = config["metadata"]
+    return {
+        "apiVersion": BUILDCONFIG.api_version,
+        "kind": BUILDCONFIG.kind,
+        "metadata": {name: about[name] for name in ("name", "namespace", "uid", "resourceVersion")},
+        "status": status,
+    }

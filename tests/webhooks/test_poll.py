@@ -1,0 +1,106 @@
+"""When git hosts are looked at, and what is written down of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from paas.api.build_request import BuildConfigNotFound
+from paas.api.buildconfig import Delivery, SourceHead
+from paas.api.resources import Key, Manifest
+from paas.kube.errors import ClusterUnreachable
+from paas.webhooks import poll
+from paas.webhooks.poll import Poller
+from paas.webhooks.source_builds import Made
+
+
+def config(name: str, **git: Any) -> Manifest:
+    return {
+        "metadata": {"name": name, "namespace": "demo", "uid": f"uid-{name}"},
+        "spec": {"source": {"git": git}},
+    }
+
+
+class Host:
+    """In place of SourceBuilds: answers by name."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers, self.asked = answers, list[str]()
+
+    async def polled(self, key: Key) -> Made | str | None:
+        self.asked.append(key.name)
+        answer = self.answers.get(key.name)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Polling:
+    """A clock, BuildConfigs, and what was recorded."""
+
+    def __init__(self, host: Host, *configs: Manifest) -> None:
+        self.now, self.configs, self.recorded = 0.0, list(configs), list[tuple[str, Delivery | None]]()
+        self.poller = Poller(
+            list_configs=self.list,
+            source_builds=host,  # type: ignore[arg-type]
+            record=self.record,
+            clock=lambda: self.now,
+        )
+
+    async def list(self) -> list[Manifest]:
+        return self.configs
+
+    async def record(self, key: Key, delivery: Delivery | None, _head: SourceHead | None) -> None:
+        self.recorded.append((key.name, delivery))
+
+    async def run(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            self.now += poll.LIST_SECONDS
+            await self.poller.once()
+
+
+URI = "https://git.example/shop.git"
+
+
+async def test_what_asks_for_it_is_polled_in_its_interval_and_nothing_else() -> None:
+    host = Host()
+    polling = Polling(
+        host,
+        config("often", uri=URI, pollIntervalSeconds=60),
+        config("seldom", uri=URI, pollIntervalSeconds=600),
+        config("never", uri=URI),
+        config("hosted"),
+    )
+    await polling.run(60)
+    assert set(host.asked) == {"often", "seldom"}, "all within the shortest interval of a start"
+    host.asked.clear()
+    await polling.run(600)
+    assert 10 <= host.asked.count("often") <= 15
+    assert host.asked.count("seldom") == 1
+    polling.configs.clear()
+    host.asked.clear()
+    await polling.run(600)
+    assert host.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision"),
+    [
+        (None, None),
+        ("git.example wants a login", "retry"),
+        (Made(True, "a" * 40, "shop-2", "main was found at aaaaaaaaaaaa"), "build"),
+        (Made(False, "a" * 40, "shop-2", "this push was built before as shop-2"), "ignored"),
+        (BuildConfigNotFound("gone"), "ignored"),
+        (ClusterUnreachable("no answer"), None),
+    ],
+)
+async def test_what_a_poll_leads_to_is_written_down(answer: Any, decision: str | None) -> None:
+    host = Host(shop=answer)
+    polling = Polling(host, config("shop", uri=URI, pollIntervalSeconds=60), config("b", uri=URI))
+    polling.configs[1]["spec"]["source"]["git"]["pollIntervalSeconds"] = 60
+    await polling.run(60)
+    assert {"shop", "b"} == set(host.asked), "one that fails does not keep the others"
+    found = {delivery.decision for _, delivery in polling.recorded if delivery}
+    assert found == ({decision} if decision else set())
