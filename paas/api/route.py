@@ -204,11 +204,13 @@ class RouteStatus(Status):
 
 
 _REFUSED: Final = (
+    Reason.BEING_DELETED,
     Reason.HOST_ALREADY_CLAIMED,
     Reason.HOST_RESERVED,
     Reason.INVALID_HOST,
     Reason.INVALID_SPEC,
     Reason.NAME_TAKEN,
+    Reason.NOT_A_PROJECT,
 )
 KIND: Final = Kind(
     resource=ROUTE,
@@ -235,6 +237,7 @@ KIND: Final = Kind(
                 *_REFUSED,
                 Reason.REFUSED,
                 Reason.RECONCILE_FAILED,
+                Reason.HOST_NOT_RELEASED,
                 Reason.SERVICE_NOT_FOUND,
                 Reason.PORT_NOT_FOUND,
                 Reason.ADDRESS_PENDING,
@@ -264,6 +267,7 @@ KIND: Final = Kind(
             "It waits for something that comes by itself (absent when not).",
             (
                 Reason.RECONCILE_FAILED,
+                Reason.HOST_NOT_RELEASED,
                 Reason.SERVICE_NOT_FOUND,
                 Reason.PORT_NOT_FOUND,
                 Reason.ADDRESS_PENDING,

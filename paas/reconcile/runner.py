@@ -195,8 +195,10 @@ class Runner:
                 live = await self.controller.cluster.get(resource, child)
                 if live is not None:
                     view.put(resource, live)
+                    self.saw(resource, live)
                 elif (known := view.get(resource, child)) is not None:
                     view.remove(resource, known)
+                    self.saw(resource, known)
 
     def _retry(self, key: Key, *, first: float = backoff.FIRST_PAUSE, at_least: float = 0) -> None:
         failures = self._failures.get(key, 0)

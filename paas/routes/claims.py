@@ -4,6 +4,9 @@ Routes of the owner's namespace may publish other paths of the host; the same pa
 them. All others wait as `HostAlreadyClaimed`, and the next in line takes over when the owner goes. The
 platform's own names are nobody's. Age is creationTimestamp, then UID; nothing is remembered, so a restart
 decides the same.
+
+Every Route that exists is judged, also one that may own nothing: it is being deleted, or its namespace is no
+project. Left out, it would keep what it has published while another project is given the host.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from paas.api.names import Reason
+from paas.api.names import LABEL_PROJECT, Reason
+from paas.api.project import is_labelled, is_project
 from paas.api.resources import Key, Manifest, key_of
 from paas.reconcile.meta import fit
 from paas.settings import Settings
@@ -27,6 +31,15 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a Route is admitted, why not, and what to do about it."""
+
+    admitted: bool
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
 class Claim:
     """That a Route asks for a host and a path of it."""
 
@@ -36,20 +49,13 @@ class Claim:
     """creationTimestamp: RFC 3339 texts of the API server compare like times."""
     path: str
     """Without a final slash; empty is the whole host."""
+    barred: Verdict | None = None
+    """Why the Route may own no host at all, whoever else asks for it."""
 
     @property
     def age(self) -> tuple[str, str]:
         """Sorts the oldest first."""
         return self.created, self.uid
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a Route is admitted, why not, and what to do about it."""
-
-    admitted: bool
-    reason: Reason
-    message: str
 
 
 def host_of(route: Mapping[str, Any], settings: Settings) -> str:
@@ -65,22 +71,44 @@ def generated_host(key: Key, settings: Settings) -> str:
     return f"{fit(f'{key.name}-{key.namespace}')}.{settings.domain}"
 
 
-def claim_of(route: Manifest) -> Claim:
-    """The claim of a Route on the host that it wants."""
+def claim_of(route: Manifest, namespace: Manifest | None) -> Claim:
+    """The claim of a Route on the host that it wants; `namespace` is the Route's, None when it is gone."""
     metadata = route["metadata"]
     path = (route.get("spec") or {}).get("path") or ""
-    return Claim(
-        key_of(route), metadata["uid"], str(metadata.get("creationTimestamp") or ""), path.rstrip("/")
-    )
+    created = str(metadata.get("creationTimestamp") or "")
+    return Claim(key_of(route), metadata["uid"], created, path.rstrip("/"), _barred(route, namespace))
+
+
+def _barred(route: Manifest, namespace: Manifest | None) -> Verdict | None:
+    metadata = route["metadata"]
+    name, project = metadata["name"], metadata["namespace"]
+    if metadata.get("deletionTimestamp"):
+        held = ", ".join(metadata.get("finalizers") or ()) or "none"
+        text = (
+            f"the Route is being deleted, so its host is free; it is gone when its finalizers are ({held}): "
+            f"kubectl edit route {name} -n {project}"
+        )
+        return Verdict(False, Reason.BEING_DELETED, text)
+    if is_project(namespace):
+        return None
+    if is_labelled(namespace):
+        text = f"{project} is a reserved name and no project; move the Route to a project"
+    else:
+        text = (
+            f"namespace {project} is not a project; an administrator makes it one with: "
+            f"kubectl label namespace {project} {LABEL_PROJECT}=true"
+        )
+    return Verdict(False, Reason.NOT_A_PROJECT, text)
 
 
 def judge(host: str, claims: Iterable[Claim], settings: Settings) -> dict[str, Verdict]:
     """The verdict on every claim to `host`, by the UID of its Route."""
-    ordered = sorted(claims, key=lambda claim: claim.age)
+    known = list(claims)
+    verdicts = {claim.uid: claim.barred for claim in known if claim.barred is not None}
+    ordered = sorted((claim for claim in known if claim.barred is None), key=lambda claim: claim.age)
     refused = _refused(host, settings)
     if refused is not None:
-        return {claim.uid: refused for claim in ordered}
-    verdicts: dict[str, Verdict] = {}
+        return verdicts | {claim.uid: refused for claim in ordered}
     owners: dict[str, Claim] = {}
     for claim in ordered:
         owner = ordered[0]

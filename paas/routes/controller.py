@@ -3,22 +3,21 @@
     Route, its children, its Services, its Namespace ─▶ the hosts concerned ─▶ all Routes of a host ─▶ plan
 
 The key of the queue is the host, so that one worker at a time decides who owns it. A Route that changes its
-host wakes both: the old one, for the next in line, and the new one.
+host wakes both: the old one, for the next in line, and the new one. So does a child: what it published before
+is free only when the child says so no more.
 """
 
 from __future__ import annotations
 
 import base64
 import errno
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from paas.api.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
-from paas.api.project import is_project
-from paas.api.resources import NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, key_of
+from paas.api.resources import NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, Resource, key_of
 from paas.kube.cluster import Cluster
 from paas.kube.errors import AlreadyExists, Conflict
 from paas.kube.view import View
@@ -32,9 +31,10 @@ from paas.routes.capabilities import unsupported
 from paas.routes.certificates import Authority, issue, read
 from paas.routes.claims import host_of
 from paas.routes.dialects import DEFAULT, Child
+from paas.routes.host_index import HostIndex
 from paas.routes.intent import intent_of
 from paas.routes.plan import IssueCertificate, plan, refusals_of
-from paas.routes.snapshot import HostSnapshot, RouteSnapshot, Unreadable
+from paas.routes.snapshot import HostSnapshot, RouteSnapshot, Unreadable, is_of_a_route, is_orphan
 from paas.routes.status import TABLE
 from paas.settings import Settings
 
@@ -47,13 +47,12 @@ class RoutesController(Controller[HostSnapshot]):
     def __init__(self, *, cluster: Cluster, view: View, settings: Settings) -> None:
         super().__init__(cluster=cluster, view=view, settings=settings)
         self.dialect = DEFAULT
-        self._host: dict[Key, str] = {}
-        self._wanted_by: defaultdict[str, set[Key]] = defaultdict(set)
+        self._hosts = HostIndex(self.dialect, settings)
         self._complete = False
         self.watches = (  # type: ignore[misc]  # they need the settings
             Watch(ROUTE, self._route_changed),
             *(
-                Watch(resource, self._child_changed, labels={LABEL_MANAGED_BY: MANAGED_BY})
+                Watch(resource, partial(self._child_changed, resource), labels={LABEL_MANAGED_BY: MANAGED_BY})
                 for resource in self.dialect.resources
             ),
             Watch(SERVICE, self._service_changed),
@@ -63,16 +62,20 @@ class RoutesController(Controller[HostSnapshot]):
     # -- which hosts an event concerns ---------------------------------------------------------------
 
     def _route_changed(self, route: Manifest, view: View) -> Iterable[Key]:
-        hosts = {self._note(route), (route.get("status") or {}).get("host")}
+        hosts = {self._hosts.wants(route), (route.get("status") or {}).get("host")}
         for host in hosts:
             if host:
                 yield Key("", host)
 
-    def _child_changed(self, child: Manifest, view: View) -> Iterable[Key]:
+    def _child_changed(self, resource: Resource, child: Manifest, view: View) -> Iterable[Key]:
+        key = key_of(child)
         name = (child["metadata"].get("labels") or {}).get(LABEL_ROUTE)
-        route = view.get(ROUTE, Key(child["metadata"]["namespace"], name or ""))
+        route = view.get(ROUTE, Key(key.namespace, name or ""))
+        hosts = self._hosts.publishes((resource, key), view.get(resource, key))
         if route is not None:
-            yield Key("", host_of(route, self.settings))
+            hosts |= {host_of(route, self.settings)}
+        for host in hosts:
+            yield Key("", host)
 
     def _service_changed(self, service: Manifest, view: View) -> Iterable[Key]:
         for route in view.list(ROUTE, service["metadata"]["namespace"]):
@@ -83,61 +86,82 @@ class RoutesController(Controller[HostSnapshot]):
         for route in view.list(ROUTE, namespace["metadata"]["name"]):
             yield Key("", host_of(route, self.settings))
 
-    def _note(self, route: Manifest) -> str:
-        """Keep the index of hosts; the host that the Route wants now."""
-        key, host = key_of(route), host_of(route, self.settings)
-        before = self._host.get(key)
-        if before is not None and before != host:
-            self._wanted_by[before].discard(key)
-        self._host[key] = host
-        self._wanted_by[host].add(key)
-        return host
-
     # -- gather --------------------------------------------------------------------------------------
 
     async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> HostSnapshot | None:
         if not self._complete:
-            # After a start all Routes are in the view before the first key is worked on, but not all of
-            # them have been through `_route_changed`: an older claim must not be overlooked.
-            for known in self.view.list(ROUTE):
-                self._note(known)
-            self._complete = True
+            # After a start all objects are in the view before the first key is worked on, but not all of
+            # them have been through the watches: an older claim, or what is left of one, must be seen.
+            self._read_view()
+        host = key.name
+        routes = self._wanting(host)
+        contested = len(routes) > 1
         snapshots = []
-        for child in sorted(self._wanted_by.get(key.name, ())):
-            route = self.view.get(ROUTE, child)
-            if route is None:
-                self._wanted_by[key.name].discard(child)
-                self._host.pop(child, None)
-            elif self._counts(route) and host_of(route, self.settings) == key.name:
-                snapshot = await self._snapshot(route, key.name)
-                snapshots.append(replace(snapshot, refusals=refusals_of(snapshot, refusals, self.dialect)))
-        if not self._wanted_by.get(key.name):
-            self._wanted_by.pop(key.name, None)
-        return HostSnapshot(key.name, tuple(snapshots)) if snapshots else None
+        for route in routes:
+            snapshot = await self._snapshot(route, host, contested=contested)
+            snapshots.append(replace(snapshot, refusals=refusals_of(snapshot, refusals, self.dialect)))
+        if not snapshots:
+            return None
+        return HostSnapshot(host, tuple(snapshots), self._strays(host, snapshots))
 
-    def _counts(self, route: Manifest) -> bool:
-        project = self.view.get(NAMESPACE, Key("", route["metadata"]["namespace"]))
-        return is_project(project) and not route["metadata"].get("deletionTimestamp")
+    def _read_view(self) -> None:
+        for route in self.view.list(ROUTE):
+            self._hosts.wants(route)
+        for resource in self.dialect.resources:
+            for child in self.view.list(resource):
+                self._hosts.publishes((resource, key_of(child)), child)
+        self._complete = True
+
+    def _wanting(self, host: str) -> list[Manifest]:
+        """All Routes that want a host, in whatever state they and their namespaces are."""
+        found = []
+        for key in self._hosts.wanted_by(host):
+            route = self.view.get(ROUTE, key)
+            if route is None:
+                self._hosts.forget(key)
+            elif host_of(route, self.settings) == host:
+                found.append(route)
+        return found
+
+    def _strays(self, host: str, snapshots: Collection[RouteSnapshot]) -> tuple[Manifest, ...]:
+        """What publishes the host for none of these Routes, but was made for one; and what is nobody's and
+        has a name that one of these Routes needs."""
+        found: dict[Child, Manifest] = {}
+        for resource, key in self._hosts.published_by(host):
+            live = self.view.get(resource, key)
+            if live is None or host not in self.dialect.hosts(live):
+                continue
+            if is_of_a_route(live) and not any(snapshot.is_own(live) for snapshot in snapshots):
+                found[resource, str(key)] = live
+        for snapshot in snapshots:
+            for (resource, _), live in snapshot.children.items():
+                if is_orphan(live):
+                    found[resource, str(key_of(live))] = live
+        return tuple(found.values())
 
     def failing(self, key: Key, blocker: Blocker, *, now: datetime) -> Plan:
-        routes = [self.view.get(ROUTE, child) for child in sorted(self._wanted_by.get(key.name, ()))]
-        counting = [route for route in routes if route is not None and self._counts(route)]
-        return Plan.of(action for route in counting for action in TABLE.failing(route, blocker, now=now))
+        routes = self._wanting(key.name)
+        return Plan.of(action for route in routes for action in TABLE.failing(route, blocker, now=now))
 
-    async def _snapshot(self, route: Manifest, host: str) -> RouteSnapshot:
+    async def _snapshot(self, route: Manifest, host: str, *, contested: bool) -> RouteSnapshot:
         namespace = route["metadata"]["namespace"]
+        project = Key("", namespace)
         services = {name: self.view.get(SERVICE, Key(namespace, name)) for name in service_names(route)}
         snapshot = RouteSnapshot.of(
-            route, services={name: found for name, found in services.items() if found is not None}
+            route,
+            # A watch may show a Route before its Namespace.
+            namespace=self.view.get(NAMESPACE, project) or await self.cluster.get(NAMESPACE, project),
+            services={name: found for name, found in services.items() if found is not None},
         )
         name = snapshot.secret_name(host, self.settings)
         written = self._written(snapshot, host, name)
         children: dict[Child, Manifest] = {}
         for child in self.dialect.children(snapshot.name):
             resource, key = child[0], Key(namespace, child[1])
-            # The watch sees only what is labelled ours; a name that may be written may be another's.
+            # The watch sees only what is labelled ours. A name that may be written may be another's, and what
+            # lost its label must not go on serving a host that others want, too.
             live = self.view.get(resource, key)
-            if live is None and child in written:
+            if live is None and (contested or child in written):
                 live = await self.cluster.get(resource, key)
             if live is not None:
                 children[child] = live

@@ -1,8 +1,9 @@
 """The decision about one host: who owns it, and what each of the Routes that want it gets.
 
-All Routes of a host are decided together, because one's admission is another's refusal. Those that lost are
-taken down before the one that won is put up, so no moment has both. Which objects publish a Route is the
-dialect's knowledge alone.
+All Routes of a host are decided together, because one's admission is another's refusal. What those that lost
+publish, and what is left of Routes that are gone, is taken down before the one that won is put up; where that
+takes time (a finalizer), the winner waits, so that no moment has two projects under one host. Which objects
+publish a Route is the dialect's knowledge alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from paas.api.names import Condition, Reason
-from paas.api.resources import SECRET, Key, key_of
+from paas.api.resources import SECRET, Key, Manifest, key_of, resource_of
 from paas.api.route import RouteSpec
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.meta import apply_if_needed, owned_by
@@ -30,8 +31,8 @@ from paas.settings import Settings
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which a certificate that was asked for is looked at."""
-_NAME_RECHECK: Final = 15.0
-"""Seconds after which a taken name is looked at again: objects of others are not watched."""
+_RECHECK: Final = 15.0
+"""Seconds after which a taken name or a lingering child is looked at again: not all of them are watched."""
 _LONGEST: Final = 86400.0
 
 
@@ -53,16 +54,36 @@ class IssueCertificate(Effect):
 
 
 def plan(observed: HostSnapshot, *, dialect: Dialect, now: datetime, settings: Settings) -> Plan:
-    """Refused Routes first, then the admitted ones, oldest first."""
+    """What belongs to no Route first, then refused Routes, then the admitted ones, oldest first."""
     verdicts = judge(observed.host, [snapshot.claim for snapshot in observed.routes], settings)
     ordered = sorted(
         observed.routes, key=lambda snapshot: (verdicts[snapshot.uid].admitted, snapshot.claim.age)
     )
-    actions: list[Action] = []
+    losing = [
+        live
+        for snapshot in ordered
+        if not verdicts[snapshot.uid].admitted
+        for live in snapshot.own_children.values()
+        if observed.host in dialect.hosts(live)
+    ]
+    lingering = frozenset(
+        live["metadata"]["namespace"] for live in (*observed.strays, *losing) if _stays_for_a_while(live)
+    )
+    actions: list[Action] = [
+        Delete(resource_of(live), key_of(live), live["metadata"]["uid"])
+        for live in observed.strays
+        if not live["metadata"].get("deletionTimestamp")
+    ]
     for snapshot in ordered:
-        decision = _Decision(observed.host, snapshot, dialect, now, settings)
+        decision = _Decision(observed.host, snapshot, dialect, now, settings, lingering)
         actions += decision.actions(verdicts[snapshot.uid])
     return Plan(tuple(actions))
+
+
+def _stays_for_a_while(child: Manifest) -> bool:
+    """Whether a child is still there, and perhaps served, after it was deleted."""
+    metadata = child["metadata"]
+    return bool(metadata.get("deletionTimestamp") or metadata.get("finalizers"))
 
 
 def refusals_of(
@@ -88,6 +109,8 @@ class _Decision:
     dialect: Dialect
     now: datetime
     settings: Settings
+    lingering: frozenset[str] = frozenset()
+    """Namespaces that still publish the host, though they may not."""
 
     def actions(self, verdict: Verdict) -> list[Action]:
         spec = self.snapshot.spec
@@ -109,7 +132,7 @@ class _Decision:
 
     def _admitted(self, spec: RouteSpec, intent: Intent, verdict: Verdict) -> list[Action]:
         actions: list[Action] = []
-        problem = self._name_taken(intent)
+        problem = self._not_released() or self._name_taken(intent)
         if problem is None:
             wanted = self.dialect.render(self.snapshot.route, intent, self.settings)
             applies = (
@@ -119,7 +142,7 @@ class _Decision:
             actions += [apply for apply in applies if apply is not None]
             actions += self._leftovers(keep=wanted)
         else:
-            actions.append(Requeue(_NAME_RECHECK))
+            actions.append(Requeue(_RECHECK))
         certificate = status.certificate(self.snapshot, self.host, now=self.now, settings=self.settings)
         external = self.settings.external_http_url if spec.tls is None else self.settings.external_url
         url = f"{external(self.host)}{spec.path or ''}"
@@ -133,6 +156,17 @@ class _Decision:
             or Verdict(True, Reason.RECONCILED, f"published at {url}")
         )
         return actions + self._status(verdict, ready, certificate, url=url, address=address)
+
+    def _not_released(self) -> Verdict | None:
+        """Whether another project still publishes the host. Which one is not said: not all may know of it."""
+        if not self.lingering - {self.snapshot.route["metadata"]["namespace"]}:
+            return None
+        return Verdict(
+            False,
+            Reason.HOST_NOT_RELEASED,
+            f"what another project published under {self.host} is still being taken down; the Route is "
+            "published when that is done; if it lasts, ask an administrator",
+        )
 
     def _name_taken(self, intent: Intent) -> Verdict | None:
         """Whether a name that the Route's children need belongs to somebody else."""

@@ -9,7 +9,8 @@ from typing import Self
 from pydantic import ValidationError
 
 from paas.api.base import first_problem
-from paas.api.resources import Manifest
+from paas.api.names import LABEL_ROUTE
+from paas.api.resources import ROUTE, Manifest
 from paas.api.route import RouteSpec
 from paas.reconcile.meta import owned_by
 from paas.reconcile.refusal import Refusal
@@ -33,6 +34,8 @@ class RouteSnapshot:
 
     route: Manifest
     spec: RouteSpec | Unreadable
+    namespace: Manifest | None = None
+    """The Route's; None when it is gone."""
     services: Mapping[str, Manifest] = field(default_factory=dict)
     """The Services that it names, as far as they exist."""
     children: Children = field(default_factory=dict)
@@ -45,14 +48,20 @@ class RouteSnapshot:
     """What was asked for before on behalf of this Route and refused."""
 
     @classmethod
-    def of(cls, route: Manifest, *, services: Mapping[str, Manifest] | None = None) -> Self:
+    def of(
+        cls,
+        route: Manifest,
+        *,
+        namespace: Manifest | None,
+        services: Mapping[str, Manifest] | None = None,
+    ) -> Self:
         """Parses a Route."""
         spec: RouteSpec | Unreadable
         try:
             spec = RouteSpec.model_validate(route.get("spec") or {})
         except ValidationError as problem:
             spec = Unreadable(f"{first_problem(problem)}; correct it")
-        return cls(route, spec, services or {})
+        return cls(route, spec, namespace, services or {})
 
     @property
     def uid(self) -> str:
@@ -64,7 +73,7 @@ class RouteSnapshot:
 
     @property
     def claim(self) -> Claim:
-        return claim_of(self.route)
+        return claim_of(self.route, self.namespace)
 
     def source(self, host: str, settings: Settings) -> Source:
         """Where the certificate of its host comes from."""
@@ -78,17 +87,38 @@ class RouteSnapshot:
     @property
     def own_children(self) -> Children:
         """The children that are this Route's."""
-        return {child: live for child, live in self.children.items() if owned_by(live, self.uid)}
+        return {child: live for child, live in self.children.items() if self.is_own(live)}
+
+    def is_own(self, child: Manifest) -> bool:
+        """Whether a child is this Route's."""
+        return owned_by(child, self.uid)
 
     @property
     def foreign(self) -> tuple[Child, ...]:
         """Names of its children that something has which is not this Route's."""
-        return tuple(child for child, live in self.children.items() if not owned_by(live, self.uid))
+        return tuple(child for child, live in self.children.items() if not self.is_own(live))
+
+
+def is_orphan(child: Manifest) -> bool:
+    """Whether a child's Route was deleted without it (`--cascade=orphan`); the label says whose it was."""
+    metadata = child["metadata"]
+    owned = any(ref.get("controller") for ref in metadata.get("ownerReferences") or ())
+    return LABEL_ROUTE in (metadata.get("labels") or {}) and not owned
+
+
+def is_of_a_route(child: Manifest) -> bool:
+    """Whether a child was made for a Route, also for one that is gone."""
+    return is_orphan(child) or any(
+        ref.get("controller") and ref.get("kind") == ROUTE.kind and ref.get("apiVersion") == ROUTE.api_version
+        for ref in child["metadata"].get("ownerReferences") or ()
+    )
 
 
 @dataclass(frozen=True)
 class HostSnapshot:
-    """A host and all Routes that want it."""
+    """A host, all Routes that want it, and whatever else publishes it."""
 
     host: str
     routes: tuple[RouteSnapshot, ...]
+    strays: tuple[Manifest, ...] = ()
+    """Children that publish the host for no Route that wants it: theirs is gone, or wants another now."""

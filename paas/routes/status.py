@@ -22,8 +22,9 @@ from paas.settings import Settings
 
 _STALLED: Final = frozenset(
     {
-        Reason.HOST_ALREADY_CLAIMED, Reason.HOST_RESERVED, Reason.INVALID_HOST, Reason.INVALID_SPEC,
-        Reason.NAME_TAKEN, Reason.CERTIFICATE_UNAVAILABLE, Reason.REFUSED,
+        Reason.BEING_DELETED, Reason.CERTIFICATE_UNAVAILABLE, Reason.HOST_ALREADY_CLAIMED,
+        Reason.HOST_RESERVED, Reason.INVALID_HOST, Reason.INVALID_SPEC, Reason.NAME_TAKEN,
+        Reason.NOT_A_PROJECT, Reason.REFUSED,
     }
 )  # fmt: skip
 """Reasons that do not go away without a person."""

@@ -275,3 +275,71 @@ async def test_services_and_projects_that_come_later_are_seen(api: Cluster, runn
     await eventually(lambda: reason("AddressPending"))
     await api.delete(SERVICE, key)
     await eventually(lambda: reason("ServiceNotFound"))
+
+
+async def test_t17_a_route_kept_by_a_finalizer_loses_its_host(api: Cluster, running: Operating) -> None:
+    first, second = await two_that_want_one_host(api)
+    held = {"metadata": {"finalizers": ["somebody.example/keeps-it"]}}
+    await api.patch(ROUTE, first, held, manager="somebody")
+    await api.delete(ROUTE, first)
+    await published_by(api, second, not_by=first)
+    assert await condition(api, ROUTE, first, "Admitted") == ("False", "BeingDeleted")
+    await api.patch(ROUTE, first, {"metadata": {"finalizers": None}}, manager="somebody")
+    assert running.writes(second.namespace) == 0
+
+
+async def test_t17_a_project_that_lost_its_label_loses_its_hosts(api: Cluster, running: Operating) -> None:
+    first, second = await two_that_want_one_host(api)
+    for label, winner, loser in ((None, second, first), ("true", first, second)):
+        change = {"metadata": {"labels": {"paas.dev/project": label}}}
+        await api.patch(NAMESPACE, Key("", first.namespace), change, manager="somebody")
+        await published_by(api, winner, not_by=loser)
+    assert await condition(api, ROUTE, second, "Admitted") == ("False", "HostAlreadyClaimed")
+
+
+async def test_t17_an_ingress_kept_by_a_finalizer_is_waited_for(api: Cluster, running: Operating) -> None:
+    first, second = await two_that_want_one_host(api)
+    held = {"metadata": {"finalizers": ["somebody.example/keeps-it"]}}
+    await api.patch(INGRESS, first, held, manager="somebody")
+    await api.delete(ROUTE, first)
+
+    async def waits() -> bool:
+        return await condition(api, ROUTE, second, "Ready") == ("False", "HostNotReleased")
+
+    await eventually(waits)
+    assert await api.get(INGRESS, second) is None
+    await api.patch(INGRESS, first, {"metadata": {"finalizers": None}}, manager="somebody")
+    await published_by(api, second, not_by=first)
+
+
+async def two_that_want_one_host(api: Cluster) -> tuple[Key, Key]:
+    """The Route that publishes a host, and one of another project that waits for it."""
+    name, keys = host(), []
+    for prefix in ("first", "second"):
+        key = Key(await make_project(api, prefix), "shop")
+        await api.create(service(key.namespace), manager="test")
+        await api.create(route("shop", key.namespace, host=name, tls=REDIRECT), manager="test")
+        keys.append(key)
+
+    async def decided() -> list[Key] | None:
+        """Of the same second the UID decides."""
+        found = [(await condition(api, ROUTE, key, "Admitted"), key) for key in keys]
+        reasons = sorted(reason for (_, reason), _ in found)
+        return [k for _, k in sorted(found)] if reasons == ["Admitted", "HostAlreadyClaimed"] else None
+
+    loser, winner = await eventually(decided)
+    await published_by(api, winner, not_by=loser)
+    return winner, loser
+
+
+async def published_by(api: Cluster, winner: Key, *, not_by: Key) -> None:
+    """Wait for the winner's Ingress; while it is there, the loser has none."""
+
+    async def published() -> bool:
+        # Asked in this order, both are there at one moment only if they really are.
+        other, found = await api.get(INGRESS, not_by), await api.get(INGRESS, winner)
+        still = await api.get(INGRESS, not_by) if found is not None else None
+        assert found is None or still is None, "two projects publish the host"
+        return found is not None and other is None
+
+    await eventually(published)

@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from paas.api.resources import Key
 from paas.routes.claims import claim_of, generated_host, host_of, is_platform_name, judge
 from paas.settings import Settings
-from tests.routes.fake_cluster import SETTINGS, route
+from tests.routes.fake_cluster import SETTINGS, project_of, route
 
 HOST = "www.example.com"
 
 
+def claim(one):
+    """Of a Route in a project."""
+    return claim_of(one, project_of(one["metadata"]["namespace"]))
+
+
 def judged(*routes, host=HOST):
-    verdicts = judge(host, [claim_of(one) for one in routes], SETTINGS)
+    verdicts = judge(host, [claim(one) for one in routes], SETTINGS)
     return {
         f"{one['metadata']['namespace']}/{one['metadata']['name']}": str(
             verdicts[one["metadata"]["uid"]].reason
@@ -73,6 +78,37 @@ CASES = {
 def test_t9_who_is_admitted_in_whatever_order_routes_are_seen(routes, expected):
     for order in itertools.permutations(routes):
         assert judged(*order) == expected
+
+
+BARRED = {
+    "being deleted": (
+        {"deletionTimestamp": "2026-01-01T10:00:00Z", "finalizers": ["a/b"]},
+        project_of("one"),
+        "BeingDeleted",
+        "(a/b): kubectl edit route a -n one",
+    ),
+    "in a namespace without the label": (
+        {},
+        project_of("one", labelled=False),
+        "NotAProject",
+        "kubectl label namespace one paas.dev/project=true",
+    ),
+    "in a reserved namespace": ({}, project_of("kube-system"), "NotAProject", "reserved name"),
+    "in a namespace that is gone": ({}, None, "NotAProject", "not a project"),
+}
+
+
+@pytest.mark.parametrize(("metadata", "namespace", "reason", "message"), BARRED.values(), ids=BARRED.keys())
+@pytest.mark.parametrize("host", [HOST, "paas.apps.test"])
+def test_t17_a_route_that_may_own_nothing_loses_to_every_other(metadata, namespace, reason, message, host):
+    oldest = route("a", namespace["metadata"]["name"] if namespace else "one", age=9)
+    oldest["metadata"] |= metadata
+    younger = route("b", "two", age=1)
+    verdicts = judge(host, [claim_of(oldest, namespace), claim(younger)], SETTINGS)
+    lost = verdicts[oldest["metadata"]["uid"]]
+    assert (lost.admitted, lost.reason) == (False, reason)
+    assert message in lost.message
+    assert verdicts[younger["metadata"]["uid"]].admitted is (host == HOST)
 
 
 def test_t9_when_the_owner_goes_the_next_in_line_is_admitted():
@@ -141,7 +177,7 @@ def test_two_generated_hosts_that_meet_are_decided_by_age():
 
 def test_a_refusal_names_no_other_project():
     routes = [route("a", "secret", age=2), route("a", "two", age=1)]
-    verdicts = judge(HOST, [claim_of(one) for one in routes], SETTINGS)
+    verdicts = judge(HOST, [claim(one) for one in routes], SETTINGS)
     assert "secret" not in verdicts["two-a-uid"].message
 
 
@@ -160,10 +196,10 @@ def test_a_refusal_names_no_other_project():
     )
 )
 def test_one_project_owns_a_host_and_each_path_has_one_route(routes):
-    verdicts = judge(HOST, [claim_of(one) for one in routes], SETTINGS)
+    verdicts = judge(HOST, [claim(one) for one in routes], SETTINGS)
     admitted = [one for one in routes if verdicts[one["metadata"]["uid"]].admitted]
     assert len({one["metadata"]["namespace"] for one in admitted}) == 1
-    paths = [claim_of(one).path for one in admitted]
+    paths = [claim(one).path for one in admitted]
     assert len(paths) == len(set(paths))
-    oldest = min(routes, key=lambda one: claim_of(one).age)
+    oldest = min(routes, key=lambda one: claim(one).age)
     assert oldest in admitted

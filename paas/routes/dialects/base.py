@@ -30,6 +30,9 @@ class Dialect(Protocol):
     def render(self, route: Manifest, intent: Intent, settings: Settings) -> Children:
         """The children that publish an intent, in the order in which they are applied."""
 
+    def hosts(self, child: Manifest) -> frozenset[str]:
+        """The hosts that a live child publishes, whoever wrote it."""
+
     def address(self, route: str, live: Children) -> str:
         """Where the ingress controller says that it serves a Route, by the Route's live children; empty
         when it has not said so yet."""

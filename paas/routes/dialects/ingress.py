@@ -65,6 +65,10 @@ class IngressDialect:
             case _:
                 return {main: secure}
 
+    def hosts(self, child: Manifest) -> frozenset[str]:
+        rules = (child.get("spec") or {}).get("rules") or ()
+        return frozenset(str(rule["host"]) for rule in rules if rule.get("host"))
+
     def address(self, route: str, live: Children) -> str:
         main, _ = self.children(route)
         balancer = (live.get(main, {}).get("status") or {}).get("loadBalancer") or {}

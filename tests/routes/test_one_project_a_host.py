@@ -1,0 +1,222 @@
+"""T17: at no moment do two projects publish one host, whatever becomes of Routes, projects and Ingresses.
+
+From the API server's objects on, through the real watches, gather and plan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paas.api.resources import INGRESS, NAMESPACE, ROUTE, Key
+from tests.routes.fake_cluster import REDIRECT, SETTINGS, Objects, conditions_of, project_of, route
+
+HELD = {"finalizers": ["somebody.example/holds-it"]}
+HOST = "www.apps.test"
+HOSTS = (HOST, "other.apps.test", "third.apps.test")
+PROJECTS = ("one", "two")
+NAMES = ("a", "b")
+
+
+def both() -> Objects:
+    """Two projects; Route `a` of `one` publishes HOST, that of `two` waits for it."""
+    objects = Objects()
+    for each in PROJECTS:
+        objects.put(project_of(each))
+    for each in PROJECTS:
+        objects.put(new("a", each, HOST))
+    objects.settle()
+    assert objects.publishing() == {HOST: {"one"}}
+    return objects
+
+
+def new(name: str, where: str, host: str) -> dict[str, Any]:
+    """A Route that is made now: the store gives it a UID and an age."""
+    made = route(name, where, host=host, tls=REDIRECT)
+    del made["metadata"]["uid"], made["metadata"]["creationTimestamp"]
+    return made
+
+
+def admitted(objects: Objects, namespace: str, name: str = "a") -> tuple[str, str]:
+    return conditions_of(objects.stored[ROUTE, Key(namespace, name)])["Admitted"]
+
+
+def test_a_route_kept_by_a_finalizer_loses_its_host_and_its_ingresses():
+    objects = both()
+    objects.change(ROUTE, Key("one", "a"), **HELD)
+    objects.delete(ROUTE, Key("one", "a"))
+    objects.settle()
+    assert objects.publishing() == {HOST: {"two"}}
+    assert admitted(objects, "one") == ("False", "BeingDeleted")
+    assert admitted(objects, "two") == ("True", "Admitted")
+
+
+def test_a_namespace_that_lost_the_label_loses_its_hosts():
+    objects = both()
+    objects.change(NAMESPACE, Key("", "one"), labels=None)
+    objects.settle()
+    assert objects.publishing() == {HOST: {"two"}}
+    assert admitted(objects, "one") == ("False", "NotAProject")
+    objects.change(NAMESPACE, Key("", "one"), labels=project_of("one")["metadata"]["labels"])
+    objects.settle()
+    assert objects.publishing() == {HOST: {"one"}}, "the older Route gets its host back"
+
+
+def test_alone_it_loses_them_too():
+    objects = both()
+    objects.delete(ROUTE, Key("two", "a"))
+    objects.change(NAMESPACE, Key("", "one"), labels=None)
+    objects.settle()
+    assert objects.publishing() == {}
+
+
+def test_an_ingress_kept_by_a_finalizer_is_waited_for():
+    objects = both()
+    objects.change(INGRESS, Key("one", "a"), **HELD)
+    objects.delete(ROUTE, Key("one", "a"))
+    objects.settle()
+    objects.collect_garbage()
+    objects.settle()
+    assert objects.publishing() == {HOST: {"one"}}
+    assert conditions_of(objects.stored[ROUTE, Key("two", "a")])["Ready"] == ("False", "HostNotReleased")
+    assert admitted(objects, "two") == ("True", "Admitted")
+    objects.change(INGRESS, Key("one", "a"), finalizers=None)
+    objects.settle()
+    assert objects.publishing() == {HOST: {"two"}}
+
+
+def test_what_a_route_left_behind_is_taken_down_before_the_garbage_collector_comes():
+    objects = both()
+    objects.delete(ROUTE, Key("one", "a"))
+    assert objects.publishing() == {HOST: {"one"}}
+    objects.settle(lambda: exclusive(objects))
+    assert objects.publishing() == {HOST: {"two"}}
+
+
+def test_what_was_orphaned_on_purpose_is_taken_down_when_another_wants_the_host():
+    objects = both()
+    orphan(objects, Key("one", "a"))
+    objects.settle(lambda: exclusive(objects))
+    assert objects.publishing() == {HOST: {"two"}}
+
+
+def orphan(objects: Objects, route: Key) -> None:
+    """kubectl delete --cascade=orphan"""
+    for name in (route.name, f"{route.name}.http"):
+        objects.change(INGRESS, Key(route.namespace, name), ownerReferences=None)
+    objects.delete(ROUTE, route)
+
+
+def test_a_loser_whose_ingress_lost_its_label_is_taken_down():
+    objects = both()
+    objects.change(INGRESS, Key("one", "a"), labels=None)
+    objects.change(ROUTE, Key("one", "a"), **HELD)
+    objects.delete(ROUTE, Key("one", "a"))
+    objects.settle()
+    assert objects.publishing() == {HOST: {"two"}}
+
+
+def exclusive(objects: Objects) -> None:
+    shared = {host: projects for host, projects in objects.publishing().items() if len(projects) > 1}
+    assert shared == {}
+
+
+names = st.builds(Key, st.sampled_from(PROJECTS), st.sampled_from(NAMES))
+happenings = st.one_of(
+    st.tuples(st.just("want"), names, st.sampled_from(HOSTS)),
+    st.tuples(
+        st.sampled_from(["hold", "delete", "orphan", "release", "hold ingress", "release ingress"]), names
+    ),
+    st.tuples(st.sampled_from(["label", "unlabel"]), st.sampled_from(PROJECTS)),
+    st.tuples(st.just("collect garbage")),
+    st.tuples(st.just("work"), st.integers(0, 9), st.booleans()),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(happenings, max_size=40))
+def test_at_no_moment_do_two_projects_publish_one_host(history):
+    objects = Objects()
+    for each in PROJECTS:
+        objects.put(project_of(each))
+    pending: list[Any] = []
+    for happening in history:
+        happens(objects, pending, *happening)
+        exclusive(objects)
+    for action in pending:  # what a worker had still to carry out
+        objects.carry_out(action)
+        exclusive(objects)
+    objects.settle(lambda: exclusive(objects))
+    for key in [key for resource, key in objects.stored if resource == INGRESS]:
+        objects.change(INGRESS, key, finalizers=None)
+    objects.settle(lambda: exclusive(objects))
+    at_rest(objects)
+
+
+def happens(objects: Objects, pending: list[Any], what: str, *about: Any) -> None:
+    match what:
+        case "want":
+            key, host = about
+            known = objects.stored.get((ROUTE, key))
+            made = new(key.name, key.namespace, host)
+            objects.put({**made, "metadata": known["metadata"]} if known else made)
+        case "hold":
+            objects.change(ROUTE, about[0], **HELD)
+        case "release":
+            objects.change(ROUTE, about[0], finalizers=None)
+        case "orphan":
+            orphan(objects, about[0])
+        case "delete":
+            objects.delete(ROUTE, about[0])
+        case "hold ingress":
+            objects.change(INGRESS, about[0], **HELD)
+        case "release ingress":
+            objects.change(INGRESS, about[0], finalizers=None)
+        case "label":
+            objects.put(project_of(about[0]), labels=project_of(about[0])["metadata"]["labels"])
+        case "unlabel":
+            objects.change(NAMESPACE, Key("", about[0]), labels=None)
+        case "collect garbage":
+            objects.collect_garbage()
+        case "work":
+            number, to_the_end = about
+            # A host has one worker at a time: what it planned is carried out before it plans again.
+            for action in pending:
+                objects.carry_out(action)
+                exclusive(objects)
+            pending.clear()
+            if objects.woken:
+                pending += objects.decide(objects.woken[number % len(objects.woken)]).actions
+            if to_the_end:
+                happens(objects, pending, "work", number, False)
+
+
+def at_rest(objects: Objects) -> None:
+    """Every host is published by the oldest Route that may have it, if there is one, and by nobody else;
+    what was orphaned on purpose serves on while nobody wants the host."""
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for (resource, key), obj in objects.stored.items():
+        if resource == ROUTE and not obj["metadata"].get("deletionTimestamp"):
+            namespace = objects.stored[NAMESPACE, Key("", key.namespace)]
+            if namespace["metadata"].get("labels"):
+                wanted.setdefault(obj["spec"]["host"], []).append(obj)
+    owners = {
+        host: {min(routes, key=lambda r: r["metadata"]["creationTimestamp"])["metadata"]["namespace"]}
+        for host, routes in wanted.items()
+    }
+    objects.collect_garbage()
+    objects.settle()
+    assert {host: by for host, by in objects.publishing().items() if host in owners} == owners
+
+
+@pytest.mark.parametrize("host", ["apps.test", "paas.apps.test"])
+def test_what_is_the_platforms_own_is_published_by_no_route(host):
+    objects = Objects()
+    objects.put(project_of("one"))
+    objects.put(new("a", "one", host))
+    objects.settle()
+    assert SETTINGS.domain in host
+    assert objects.publishing() == {}
