@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from paas.api.build_request import BuildRequest, Instantiated
+from paas.api.buildconfig import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
+from paas.fetch.head import HeadReport
 from paas.webhooks import http
 from paas.webhooks.http import WebhookHttp
+from paas.webhooks.source_builds import SourceBuilds
 from tests.support.asgi import Answer, Arriving, ask, settled
 from tests.support.deliveries import payload
 
@@ -27,7 +30,7 @@ def config(name: str, *secrets: str) -> Manifest:
     triggers = [{"type": "GitHub", "github": {"secretReference": {"name": secret}}} for secret in secrets]
     source = {"git": {"uri": "https://git.example/team/shop.git"}}
     return {
-        "metadata": {"name": name, "uid": f"uid-{name}"},
+        "metadata": {"namespace": "demo", "name": name, "uid": f"uid-{name}"},
         "spec": {"source": source, "triggers": triggers},
     }
 
@@ -47,10 +50,17 @@ class Endpoint:
         self.reads: list[str] = []
         self.counted: set[tuple[str, str]] = set()
         self.now = 0.0
+        source_builds = SourceBuilds(
+            find_config=self.find_config,
+            find_builds=self.find_builds,
+            instantiate=self.instantiate,
+            ask_head=self.ask_head,
+        )
         self.app = WebhookHttp(
             find_config=self.find_config,
             find_secret=self.find_secret,
-            instantiate=self.instantiate,
+            source_builds=source_builds,
+            record=self.record,
             counted=lambda host, decision: self.counted.add((host, decision)),
             clock=lambda: self.now,
         )
@@ -64,6 +74,14 @@ class Endpoint:
         if key.name != "hook":
             return None
         return {"data": {"WebHookSecretKey": base64.b64encode(SECRET).decode()}}
+
+    async def find_builds(self, key: Key) -> list[Manifest]:
+        return []
+
+    async def ask_head(self, config: Manifest, ref: str | None) -> HeadReport:
+        raise AssertionError("the host is asked though nothing was built before")
+
+    async def record(self, key: Key, delivery: Delivery | None, head: SourceHead | None) -> None: ...
 
     async def instantiate(self, key: Key, request: BuildRequest) -> Instantiated:
         return Instantiated({"metadata": {"name": f"{key.name}-1"}}, created=True)
