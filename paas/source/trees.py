@@ -52,8 +52,8 @@ class GitTree:
             return None
         try:
             blob = self._store[found[1]]
-        except ObjectTooLarge:
-            return None
+        except ObjectTooLarge as problem:
+            raise ObjectTooLarge(problem.reason, f"{path}: {problem.what}", problem.hint) from problem
         return blob.data if isinstance(blob, Blob) and blob.raw_length() <= limit else None
 
     def tree_hash(self, folder: str) -> str:
