@@ -1,6 +1,6 @@
 """The platform's settings: one typed object, read at the edge and handed down.
 
-They are stored in ConfigMap `paas-system/paas` (key `settings.yaml`, mounted into operator and server);
+They are stored in ConfigMap `paas-system/paas` (key `settings.yaml`, mounted into every process);
 each field says its unit and why one would change it.
 """
 
@@ -86,9 +86,9 @@ class Settings(Model):
     ca_file: Path = Path("/etc/paas/ca.crt")
     """PEM of the platform's CA, by which registry and server are verified."""
     credentials_key_file: Path = Path("/etc/paas-keys/credentials.key")
-    """Key of which credentials of builds and projects are derived (HMAC-SHA256); operator and server."""
+    """Key of which credentials of builds and projects are derived (HMAC-SHA256); every process."""
     registry_token_key_file: Path = Path("/etc/paas-keys/registry-token.key")
-    """PEM of the private key that signs registry tokens; server only."""
+    """PEM of the private key that signs registry tokens; front only."""
     ca_key_file: Path = Path("/etc/paas-keys/ca.key")
     """PEM of the platform CA's private key, for certificates of custom hosts; operator only."""
     platform_image: str = "registry.paas.internal:5000/paas/platform:latest"

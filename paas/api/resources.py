@@ -79,6 +79,7 @@ CONTROLLERREVISION: Final = Resource("apps", "v1", "ControllerRevision", "contro
 INGRESS: Final = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
 INGRESSCLASS: Final = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
 NETWORKPOLICY: Final = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+PODDISRUPTIONBUDGET: Final = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 HPA: Final = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 LEASE: Final = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 ROLE: Final = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")

@@ -1,8 +1,8 @@
 """Passwords that need no store: an HMAC of the platform's key over who holds it and what for.
 
-Those who have the key (operator and server) can make and check them; nothing is written down, and a password
-says nothing about another. A build's password is of its UID, so it cannot outlive the Build: who checks
-it looks the Build up first and refuses one that has ended.
+Those who have the key (operator, server and front) can make and check them; nothing is written down, and a
+password says nothing about another. A build's password is of its UID, so it cannot outlive the Build: who
+checks it looks the Build up first and refuses one that has ended.
 
 The key is at least 32 characters of randomness, mounted as `Settings.credentials_key_file`.
 """

@@ -39,7 +39,7 @@ from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.builds.prune import pruned_build
 from paas.kube.body import as_unicode
 from paas.kube.cluster import Cluster
-from paas.kube.errors import AlreadyExists, NotFound
+from paas.kube.errors import AlreadyExists, ApiError, NotFound
 from paas.reconcile import meta
 
 ATTEMPTS: Final = 100
@@ -92,6 +92,22 @@ def newest_source(builds: Iterable[Manifest]) -> int:
     """Number of the newest of these Builds that was made because the source changed; 0 for none."""
     changed = (b for b in builds if b["spec"]["trigger"]["type"] in SOURCE_CHANGES)
     return max((int(build["spec"]["number"]) for build in changed), default=0)
+
+
+async def builds_of(cluster: Cluster, key: Key) -> list[Manifest]:
+    """The Builds of the BuildConfigs that have or had this name."""
+    return await cluster.list(BUILD, key.namespace, labels=f"{names.LABEL_BUILDCONFIG}={key.name}")
+
+
+async def start_build(cluster: Cluster, key: Key, request: BuildRequest, *, manager: str) -> Instantiated:
+    """`instantiate` for pushes and webhooks. What the API server does not accept as a Build today it will not
+    accept later either, so that is a refusal and not a reason to try again."""
+    try:
+        return await instantiate(cluster, key, request, manager=manager)
+    except ApiError as problem:
+        if problem.status in (400, 413, 422):
+            raise BuildRefused(f"the API server does not accept the build: {problem.message}") from problem
+        raise
 
 
 def next_number(config: Manifest, builds: Iterable[Manifest]) -> int:

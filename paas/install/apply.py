@@ -63,13 +63,15 @@ async def install(
             credentials_key=_kept_key(kept) or secrets.token_hex(32),
         )
         say(f"applying {len(wanted)} objects to namespace {names.SYSTEM_NAMESPACE}")
+        awaited: list[Key] = []
         for manifest in wanted:
+            if manifest["kind"] == "Ingress":  # the address leads only to what is there
+                await _wait_for(cluster, awaited, say)
             await cluster.apply(manifest, manager=MANAGER)
-        await _prune_configs(cluster, wanted)
-        for manifest in wanted:
             if manifest["kind"] == "Deployment":
-                say(f"waiting for {manifest['metadata']['name']}")
-                await _wait_available(cluster, key_of(manifest))
+                awaited.append(key_of(manifest))
+        await _prune_configs(cluster, wanted)
+        await _wait_for(cluster, awaited, say)
     except ApiError as problem:
         raise InstallFailed(f"the cluster refused: {problem.message}") from problem
     except ClusterUnreachable as problem:
@@ -152,6 +154,13 @@ async def _prune_configs(cluster: Cluster, wanted: list[Manifest]) -> None:
             await cluster.delete(CONFIGMAP, key_of(config))
 
 
+async def _wait_for(cluster: Cluster, deployments: list[Key], say: Callable[[str], None]) -> None:
+    """Wait for each of them, and take them from the list."""
+    while deployments:
+        say(f"waiting for {deployments[0].name}")
+        await _wait_available(cluster, deployments.pop(0))
+
+
 async def _wait_available(cluster: Cluster, key: Key) -> None:
     """Wait until the newest generation of a Deployment is the only one and available."""
     deadline = asyncio.get_running_loop().time() + WITHIN
@@ -162,7 +171,8 @@ async def _wait_available(cluster: Cluster, key: Key) -> None:
         if asyncio.get_running_loop().time() > deadline:
             raise InstallFailed(
                 f"{key.name} did not become available in {WITHIN:.0f} s; "
-                f"see: kubectl -n {key.namespace} describe pod -l app.kubernetes.io/name={key.name}"
+                f"see: kubectl -n {key.namespace} describe pod -l app.kubernetes.io/name={key.name}, and "
+                f"kubectl -n {key.namespace} logs deploy/{key.name}"
             )
         await asyncio.sleep(0.2)
 

@@ -34,20 +34,22 @@ def manifests(
     deploy/."""
     config = _config(settings, keys)
     given = [_with(config["metadata"]["name"], settings, manifest) for manifest in templates]
-    keys_of_both = {"credentials.key": credentials_key}
+    credentials = {"credentials.key": credentials_key}
     extra = [
         config,
         _info(settings, keys),
-        _secret("operator-keys", keys_of_both | {"ca.key": keys.ca_key}),
-        _secret(
-            "server-keys",
-            keys_of_both | {"registry-token.key": keys.registry_token_key},
-        ),
+        _secret("operator-keys", credentials | {"ca.key": keys.ca_key}),
+        _secret("server-keys", credentials),
+        _secret("front-keys", credentials | {"registry-token.key": keys.registry_token_key}),
     ]
     namespaces = [manifest for manifest in given if manifest["kind"] == "Namespace"]
-    processes = [manifest for manifest in given if manifest["kind"] == "Deployment"]
-    rest = [manifest for manifest in given if manifest not in namespaces and manifest not in processes]
-    return [*namespaces, *extra, *rest, *processes]
+    processes = {m["metadata"]["name"]: m for m in given if m["kind"] == "Deployment"}
+    ingresses = [manifest for manifest in given if manifest["kind"] == "Ingress"]
+    rest = [m for m in given if m["kind"] not in ("Namespace", "Deployment", "Ingress")]
+    # The server comes last, since it is away for a moment when it is replaced: by then the front hands out
+    # the tokens without which no node can pull an image, also that of the server.
+    server = processes.pop("server")
+    return [*namespaces, *extra, *rest, *processes.values(), *ingresses, server]
 
 
 def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:

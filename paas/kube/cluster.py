@@ -21,7 +21,7 @@ from paas.api.resources import (
     resource_of,
 )
 from paas.kube.connection import APPLY_PATCH, Connection
-from paas.kube.errors import ClusterUnreachable, Conflict, NotFound, error_of
+from paas.kube.errors import ApiError, ClusterUnreachable, Conflict, NotFound, error_of
 
 PAGE = 500
 """Objects a LIST request."""
@@ -41,6 +41,14 @@ class UserInfo:
 
 class Cluster(Connection):
     """What the API server has. Use `connect`, and as an async context manager."""
+
+    async def ready(self) -> bool:
+        """Whether the API server answers."""
+        try:
+            await self.request("GET", "/readyz", timeout=5)
+        except (ApiError, ClusterUnreachable):
+            return False
+        return True
 
     # -- objects -------------------------------------------------------------------------------------
 

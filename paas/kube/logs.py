@@ -1,4 +1,4 @@
-"""Logs of operator and server: one JSON object a line on stderr, as log collectors want them."""
+"""Logs of operator, server and front: one JSON object a line on stderr, as log collectors want them."""
 
 from __future__ import annotations
 

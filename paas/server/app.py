@@ -1,12 +1,9 @@
-"""The server as one ASGI application: the rooms' fronts, and what each needs of the others.
+"""The server as one ASGI application, and the tasks beside it: the process that has the repositories.
 
     /git/…          git.http              pushes and fetches, archives for build pods, builds by hand
-    /webhooks/…     webhooks.http         deliveries of git hosts
-    /registry/…     registry.http         tokens for the registry
 
-They are plain ASGI, dispatched before FastAPI: bodies are streamed, and every millisecond of a push counts.
-What the kubelet and Prometheus ask is answered on another port (`web.health`). Whatever is logged of a
-request is its method, path and status: never a query or a header.
+It is plain ASGI, dispatched before FastAPI: bodies are streamed, and every millisecond of a push counts.
+What the kubelet and Prometheus ask is answered on another port (`web.health`).
 """
 
 from __future__ import annotations
@@ -17,10 +14,10 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
@@ -34,22 +31,18 @@ from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
 from paas.git.worker import Prepare, Workers
 from paas.reconcile.tasks import Tasks
-from paas.registry.http import TokenHttp
 from paas.server.metrics import Metrics
-from paas.web.body import Receive, Send
 from paas.web.bounded import Bounded
+from paas.web.dispatch import ByPath, Logged
 from paas.web.health import Health
 from paas.web.https_only import HttpsOnly
 from paas.webhooks.heads import AskHead
-from paas.webhooks.http import WebhookHttp
 from paas.webhooks.poll import Poller
 from paas.webhooks.record import Record
 from paas.webhooks.source_builds import FindBuilds, SourceBuilds
 
 log = logging.getLogger("paas.server")
-access = logging.getLogger("paas.server.access")
 
-Scope = MutableMapping[str, Any]
 SCAN_SECONDS: Final = 10.0
 """How often repositories are looked through for pushes that nobody woke a worker for: a git child that
 outlived a killed server may still accept one after the next server has started."""
@@ -74,7 +67,6 @@ class Dependencies:
     authorize: Authorize
     find_config: FindConfig
     find_build: FindConfig
-    find_secret: FindConfig
     list_configs: Callable[[], Awaitable[Mapping[str, Key]]]
     """All BuildConfigs by UID, live and complete."""
     build_numbers: Callable[[Key], Awaitable[set[int]]]
@@ -90,7 +82,6 @@ class Dependencies:
     ready: Callable[[], Awaitable[bool]]
     """Whether the cluster answers."""
     credential_key: bytes
-    tokens: TokenHttp
     address: str = ""
     """The platform's own https URL outside, to which plain http is redirected."""
     routers: tuple[APIRouter, ...] = ()
@@ -149,13 +140,6 @@ class Server:
         self.poller = Poller(
             list_configs=needs.list_external, source_builds=source_builds, record=needs.record
         )
-        webhooks = WebhookHttp(
-            find_config=needs.find_config,
-            find_secret=needs.find_secret,
-            source_builds=source_builds,
-            record=needs.record,
-            counted=self.metrics.delivered,
-        )
         self.metrics.watch(
             "paas_push_oldest_unhandled_seconds",
             "How long the oldest accepted push has waited for its Build",
@@ -170,9 +154,8 @@ class Server:
             "paas_push_running", "How many pushes are being received", lambda: self.receiver.active
         )
         self.health = Health(ended=self._ended, ready=needs.ready, metrics=self.metrics.text)
-        fronts = {"/git/": git, "/webhooks/": webhooks, "/registry/": needs.tokens}
-        by_path = _ByPath(fronts, Bounded(self._fastapi()))
-        self.app = _Logged(HttpsOnly(by_path, address=needs.address))
+        by_path = ByPath({"/git/": git}, Bounded(self._fastapi()))
+        self.app = Logged(HttpsOnly(by_path, address=needs.address))
 
     def _ended(self) -> str:
         """The task that ended and should not have; '' while all run."""
@@ -255,61 +238,3 @@ def _only_writer(root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-class _ByPath:
-    """Dispatches by the beginning of the path; everything else, and the lifespan, goes to `rest`."""
-
-    def __init__(self, fronts: dict[str, Any], rest: Any) -> None:
-        self._fronts, self._rest = fronts, rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for beginning, front in self._fronts.items():
-                if scope["path"].startswith(beginning):
-                    await front(scope, receive, send)
-                    return
-        await self._rest(scope, receive, send)
-
-
-class _Logged:
-    """The access log, and the last resort when something raises: a 500 that tells nothing of the inside."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status = 0
-        began = time.monotonic()
-
-        async def noting(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        except Exception:
-            # the last resort, which says it in the log and nothing of the inside to the client
-            log.exception("%s %s", scope["method"], _shown(scope["path"]))
-            if status:
-                raise  # the connection is cut, so that the client sees that the answer is not whole
-            body = b"The server failed; what happened is in its log\n"
-            about = [
-                (b"content-type", b"text/plain; charset=utf-8"),
-                (b"content-length", str(len(body)).encode()),
-            ]
-            await noting({"type": "http.response.start", "status": 500, "headers": about})
-            await send({"type": "http.response.body", "body": body})
-        finally:
-            spent = round((time.monotonic() - began) * 1000)
-            access.info("%s %s %d %d ms", scope["method"], _shown(scope["path"]), status, spent)
-
-
-def _shown(path: str) -> str:
-    """A path as it may stand in a log: of a strangers' text, no line of its own."""
-    return "".join(character if character.isprintable() else "?" for character in path[:200])

@@ -9,7 +9,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import h11
 import uvicorn
@@ -83,7 +83,15 @@ class Uvicorn(uvicorn.Server):
         self._captured_signals.clear()
 
 
-def serving(app: Any, *, on_stop: Callable[[], None], host: str, port: int, fd: int | None = None) -> Uvicorn:
+def serving(
+    app: Any,
+    *,
+    on_stop: Callable[[], None],
+    host: str,
+    port: int,
+    fd: int | None = None,
+    lifespan: Literal["on", "off"] = "on",
+) -> Uvicorn:
     """A server for `app`; `await it.serve()`."""
     config = uvicorn.Config(
         app,
@@ -92,7 +100,7 @@ def serving(app: Any, *, on_stop: Callable[[], None], host: str, port: int, fd: 
         fd=fd,
         http=Protocol,
         ws="none",
-        lifespan="on",
+        lifespan=lifespan,
         access_log=False,  # ours does not show queries
         log_config=None,
         server_header=False,

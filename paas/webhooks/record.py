@@ -42,9 +42,11 @@ def recorded(
     return {"deliveries": after} | ({"head": newest} if newest else {})
 
 
-async def record(
-    cluster: Cluster, manager: str, key: Key, delivery: Delivery | None, head: SourceHead | None
-) -> None:
+MANAGER: Final = "paas-webhooks"
+"""One for the processes that record, so that each goes on with the list that the other has written."""
+
+
+async def record(cluster: Cluster, key: Key, delivery: Delivery | None, head: SourceHead | None) -> None:
     """See `Record`."""
     try:
         for _ in range(ATTEMPTS):
@@ -55,7 +57,7 @@ async def record(
             if status is None:
                 return
             try:
-                await cluster.apply(_body(config, status), manager=manager, subresource="status")
+                await cluster.apply(_body(config, status), manager=MANAGER, subresource="status")
                 return
             except Conflict:
                 continue  # changed meanwhile, perhaps by another server

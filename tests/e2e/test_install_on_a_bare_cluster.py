@@ -19,7 +19,10 @@ from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 PORTS = (48080, 48443, 46443)
-KINDS = "deployments,services,serviceaccounts,roles,rolebindings,ingresses,persistentvolumeclaims"
+KINDS = (
+    "deployments,services,serviceaccounts,roles,rolebindings,ingresses,persistentvolumeclaims,"
+    "poddisruptionbudgets"
+)
 
 
 @pytest.fixture

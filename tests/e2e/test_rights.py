@@ -13,7 +13,7 @@ import pytest
 from tests.support.platform import Instance
 
 pytestmark = pytest.mark.e2e
-ACCOUNTS = ("operator", "server")
+ACCOUNTS = ("operator", "server", "front")
 
 
 def roles(instance: Instance) -> dict[str, list[dict[str, Any]]]:

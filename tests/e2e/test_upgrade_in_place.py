@@ -64,8 +64,8 @@ def test_an_upgrade_rolls_the_platform_and_no_application(
     with load(person.host("shop"), upgraded.https_port, upgraded.authority) as totals:
         up(upgraded, other_version).ok()
         after = platform_images(upgraded)
-        assert after.keys() == {"operator", "server"}
-        assert len(set(after.values())) == 1, "both are of the new version"
+        assert after.keys() == {"operator", "server", "front"}
+        assert len(set(after.values())) == 1, "all are of the new version"
         assert set(after.values()).isdisjoint(images.values())
         eventually(
             lambda: running_images(upgraded) == set(after.values()), seconds=60, what="the old pods went"

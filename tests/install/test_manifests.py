@@ -23,17 +23,48 @@ def one(kind: str, name: str, objects: list[Manifest]) -> Manifest:
     return found
 
 
-def test_the_namespace_comes_first_and_the_processes_last() -> None:
-    kinds = [manifest["kind"] for manifest in made()]
-    assert kinds[0] == "Namespace"
-    assert kinds[-2:] == ["Deployment", "Deployment"]
+def test_the_order_keeps_the_platform_whole_while_it_is_replaced() -> None:
+    """What processes need comes before them; the address leads to the front before the old server goes."""
+    order = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in made()]
+    assert order[0][0] == "Namespace"
+    kinds = [kind for kind, _ in order]
+    assert kinds[-5:] == ["Deployment", "Deployment", "Ingress", "Ingress", "Deployment"]
+    assert {name for kind, name in order[-5:-3]} == {"operator", "front"}
+    assert order[-1] == ("Deployment", "server")
+
+
+def test_the_front_survives_the_loss_of_one_of_its_pods() -> None:
+    objects = made()
+    front, budget = one("Deployment", "front", objects), one("PodDisruptionBudget", "front", objects)
+    assert front["spec"]["replicas"] == 2
+    assert front["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert budget["spec"]["minAvailable"] == 1
+    assert budget["spec"]["selector"] == front["spec"]["selector"]
+    assert not [v for v in front["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in v]
+
+
+def test_health_and_metrics_are_behind_no_service() -> None:
+    objects = made()
+    ports = {port["targetPort"] for o in objects if o["kind"] == "Service" for port in o["spec"]["ports"]}
+    assert ports == {"http"}
+    for process in ("operator", "server", "front"):
+        (container,) = one("Deployment", process, objects)["spec"]["template"]["spec"]["containers"]
+        assert {"name": "health", "containerPort": 8080} in container["ports"]
+        for probe in ("livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] == "health"
+
+
+def test_every_process_is_started_again_without_the_kubelet() -> None:
+    for process in ("operator", "server", "front"):
+        (container,) = one("Deployment", process, made())["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == ["python", "-m", "paas.init", process]
 
 
 def test_a_change_of_settings_changes_the_name_that_the_processes_mount() -> None:
     before, after = made(), made(httpPort=1234)
     for objects in (before, after):
         config = one("ConfigMap", "paas-", [o for o in objects if "settings.yaml" in o.get("data", {})])
-        for process in ("operator", "server"):
+        for process in ("operator", "server", "front"):
             pod = one("Deployment", process, objects)["spec"]["template"]["spec"]
             mounted = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
             assert config["metadata"]["name"] in mounted
@@ -42,9 +73,12 @@ def test_a_change_of_settings_changes_the_name_that_the_processes_mount() -> Non
 
 
 def test_each_process_gets_its_own_keys_only() -> None:
-    keys = {name: one("Secret", name, made())["data"] for name in ("operator-keys", "server-keys")}
+    keys = {
+        name: one("Secret", name, made())["data"] for name in ("operator-keys", "server-keys", "front-keys")
+    }
     assert set(keys["operator-keys"]) == {"credentials.key", "ca.key"}
-    assert set(keys["server-keys"]) == {"credentials.key", "registry-token.key"}
+    assert set(keys["server-keys"]) == {"credentials.key"}
+    assert set(keys["front-keys"]) == {"credentials.key", "registry-token.key"}
     assert base64.b64decode(keys["operator-keys"]["ca.key"]) == b"the CA's key"
 
 

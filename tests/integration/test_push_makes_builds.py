@@ -173,13 +173,19 @@ def test_health_and_metrics(platform: Platform) -> None:
     assert http_get(platform, f"/registry/token?service={Settings().registry_service}") == 401
 
 
-def test_the_server_may_do_what_it_does_and_no_more(platform: Platform, project: str) -> None:
-    """The Secrets of a project cannot be listed with the server's role."""
+@pytest.mark.parametrize(
+    ("account", "rights"),
+    [("server", [False, True, True, False, False]), ("front", [False, True, True, False, False])],
+)
+def test_each_may_do_what_it_does_and_no_more(
+    platform: Platform, project: str, account: str, rights: list[bool]
+) -> None:
+    """Neither can list Secrets, nor delete what is not its own."""
 
     async def allowed(cluster: Cluster) -> list[bool]:
         from paas.kube.cluster import UserInfo
 
-        server = UserInfo(f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:server")
+        server = UserInfo(f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{account}")
         wanted_rights = [
             ("list", SECRET),
             ("get", SECRET),
@@ -194,7 +200,7 @@ def test_the_server_may_do_what_it_does_and_no_more(platform: Platform, project:
             for verb, of in wanted_rights
         ]
 
-    assert platform.do(allowed) == [False, True, True, False, False]
+    assert platform.do(allowed) == rights
     assert platform.do(lambda cluster: cluster.get(BUILDCONFIG, Key(project, "none"))) is None
 
 

@@ -23,6 +23,7 @@ def of(person: Person) -> str:
         (("get", "pods", "-n", "paas-system", "-o", "wide"), 20),
         (("logs", "-n", "paas-system", "deployment/operator", "--tail=25"), 25),
         (("logs", "-n", "paas-system", "deployment/server", "--tail=15"), 15),
+        (("logs", "-n", "paas-system", "deployment/front", "--tail=15"), 15),
     )
     answers = []
     for argv, lines in asked:

@@ -18,12 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from paas.api import names
 from paas.api.resources import BUILD, Manifest
+from paas.front import cluster as front_cluster
+from paas.front.app import Front
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
 from paas.routes.certificates import Authority, issue
 from paas.server.app import Server
 from paas.server.cluster import dependencies_of
 from paas.settings import BuildSettings, Settings
+from paas.web.dispatch import ByPath
 from paas.web.serving import beside, serving
 from tests.support.authority import new_authority
 from tests.support.git_server import wait_for
@@ -113,7 +116,7 @@ class Platform:
         return f"http://127.0.0.1:{self.port}/git/{project}/{name}.git"
 
     async def serve(self, stop: threading.Event, ready: threading.Event) -> None:
-        """Serve under the ServiceAccount `server` until `stop`."""
+        """Serve as the ServiceAccounts `server` and `front` until `stop`, at one address."""
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -128,11 +131,19 @@ class Platform:
             **self.settings,
         )
         async with await Cluster.connect(self.kubeconfig) as admin:
-            token = await token_of(admin, names.SYSTEM_NAMESPACE, "server", seconds=3600)
-        async with await Cluster.connect(self.kubeconfig, token=token) as cluster:
+            tokens = [
+                await token_of(admin, names.SYSTEM_NAMESPACE, name, seconds=3600)
+                for name in ("server", "front")
+            ]
+        async with (
+            await Cluster.connect(self.kubeconfig, token=tokens[0]) as cluster,
+            await Cluster.connect(self.kubeconfig, token=tokens[1]) as of_front,
+        ):
             server = Server(dependencies_of(cluster, settings))
-            plain = serving(server.app, on_stop=server.receiver.stop_following, host="127.0.0.1", port=0)
-            secure = serving(self._losing(server.app), on_stop=lambda: None, host="127.0.0.1", port=0)
+            front = Front(front_cluster.dependencies_of(of_front, settings))
+            app = ByPath({"/webhooks/": front.app, "/registry/": front.app}, server.app)
+            plain = serving(app, on_stop=server.receiver.stop_following, host="127.0.0.1", port=0)
+            secure = serving(self._losing(app), on_stop=lambda: None, host="127.0.0.1", port=0)
             secure.config.lifespan = "off"  # it is the same server once more
             secure.config.ssl_certfile, secure.config.ssl_keyfile = self._certificate()
             running = []

@@ -17,14 +17,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from paas.front import app as front_app
+from paas.front.app import Front
 from paas.git import process, receive, repositories
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
-from paas.registry.http import TokenDependencies, TokenHttp
+from paas.registry.http import TokenDependencies
 from paas.registry.signer import Signer
 from paas.server.__main__ import serve_until_end
 from paas.server.app import Dependencies, Server
 from paas.source import buildpacks
+from paas.web.dispatch import ByPath
 from paas.web.serving import beside, serving
 from tests.git.fake_cluster import CREDENTIAL_KEY, FakeCluster
 from tests.support.guarded_registry import SERVICE, new_signing_key
@@ -125,12 +128,10 @@ async def main() -> None:
         find_namespace=cluster.find_namespace,
     )
     needs: dict[str, Any] = {
-        "tokens": TokenHttp(tokens),
         "authenticate": cluster.authenticate,
         "authorize": cluster.authorize,
         "find_config": cluster.find_config,
         "find_build": cluster.find_build,
-        "find_secret": cluster.find_secret,
         "list_configs": cluster.list_configs,
         "build_numbers": cluster.build_numbers,
         "find_builds": cluster.find_builds,
@@ -144,6 +145,18 @@ async def main() -> None:
     }
     if options.kill:
         arm(options.kill, needs)
+    front = Front(
+        front_app.Dependencies(
+            find_config=cluster.find_config,
+            find_secret=cluster.find_secret,
+            find_builds=cluster.find_builds,
+            ask_head=cluster.ask_head,
+            record=cluster.record,
+            instantiate=cluster.instantiate,
+            tokens=tokens,
+            ready=cluster.ready,
+        )
+    )
     server = Server(
         Dependencies(
             repositories=options.repositories,
@@ -156,7 +169,12 @@ async def main() -> None:
     )
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     uvicorn = serving(
-        server.app, on_stop=server.receiver.stop_following, host="", port=0, fd=listener.fileno()
+        # one process here, which the ingress makes of two
+        ByPath({"/webhooks/": front.app, "/registry/": front.app}, server.app),
+        on_stop=server.receiver.stop_following,
+        host="",
+        port=0,
+        fd=listener.fileno(),
     )
     async with beside(server.health, host="127.0.0.1", port=0) as health_port:
         aside = options.port_file.with_suffix(".new")
