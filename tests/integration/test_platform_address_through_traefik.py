@@ -16,7 +16,7 @@ from paas.install.apply import shipped_manifests
 from paas.install.manifests import Keys, manifests
 from paas.kube.cluster import Cluster
 from tests.support.rooms import eventually
-from tests.support.traefik import DOMAIN, INSIDE, Edge, make_class, traefik
+from tests.support.traefik import DOMAIN, INSIDE, Backend, Edge, make_class, traefik
 
 pytestmark = pytest.mark.integration
 
@@ -42,20 +42,33 @@ def edge(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-async def installed(api: Cluster, edge: Edge) -> AsyncIterator[list[Manifest]]:
-    """The platform's Ingresses, each of whose Services leads to the test's backend."""
+def front() -> Iterator[Backend]:
+    """What answers in the front's place; in the server's it is the edge's own backend."""
+    backend = Backend()
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+async def installed(api: Cluster, edge: Edge, front: Backend) -> AsyncIterator[list[Manifest]]:
+    """The platform's Ingresses, whose Services lead to the test's backends."""
     if await api.get(NAMESPACE, Key("", names.SYSTEM_NAMESPACE)) is None:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.SYSTEM_NAMESPACE}}
         await api.create(namespace, manager="test")
     made = manifests(shipped_manifests("deploy"), edge.settings, Keys("", "", ""), credentials_key="")
     ingresses = [manifest for manifest in made if manifest["kind"] == "Ingress"]
     services = {key_of(manifest).name for manifest in made if manifest["kind"] == "Service"}
-    for manifest in [*(edge.service(names.SYSTEM_NAMESPACE, name) for name in services), *ingresses]:
+    assert services == {"server", "front"}
+    led = {"server": edge.backend, "front": front}
+    for manifest in [
+        *(edge.service(names.SYSTEM_NAMESPACE, name, led[name]) for name in services),
+        *ingresses,
+    ]:
         await api.apply(manifest, manager="test")
 
     async def served() -> bool:
-        found = await asyncio.to_thread(edge.ask, HOST, tls=True)
-        return found[0] == 200
+        found = [await asyncio.to_thread(edge.ask, HOST, path, tls=True) for path in ("/", "/registry/token")]
+        return [status for status, _, _ in found] == [200, 200] and bool(front.seen)
 
     await eventually(served)
     yield ingresses
@@ -99,6 +112,19 @@ async def test_plain_http_is_refused_inside_the_cluster(edge: Edge, installed: l
         status, _, location = await asyncio.to_thread(edge.ask, INSIDE, path, tls=False, method=method)
         assert (status, location) == (404, "")
     assert edge.backend.seen == []
+
+
+async def test_tokens_and_webhooks_go_to_the_front_and_all_else_to_the_server(
+    edge: Edge, front: Backend, installed: list[Manifest]
+) -> None:
+    for host in (HOST, INSIDE):
+        front.seen.clear()
+        edge.backend.seen.clear()
+        for method, path in PATHS:
+            await asyncio.to_thread(edge.ask, host, path, tls=True, method=method)
+        of_front = [f"{m} {p}" for m, p in PATHS if p.startswith(("/registry/", "/webhooks/"))]
+        assert front.seen == of_front
+        assert edge.backend.seen == [f"{m} {p}" for m, p in PATHS if f"{m} {p}" not in of_front]
 
 
 async def test_https_is_served_outside_and_inside(edge: Edge, installed: list[Manifest]) -> None:

@@ -51,11 +51,16 @@ class Echo(BaseHTTPRequestHandler):
 
 
 class Backend(ThreadingHTTPServer):
-    """The server of the test."""
+    """The server of the test; it serves until `close`."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Echo)
         self.seen: list[str] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,8 @@ class Edge:
             ca_key_file=self.folder / "ca.key",
         )
 
-    def service(self, namespace: str, name: str) -> Manifest:
-        """A Service that leads to the backend."""
+    def service(self, namespace: str, name: str, backend: Backend | None = None) -> Manifest:
+        """A Service that leads to the backend, or to another one."""
         return {
             "apiVersion": "v1",
             "kind": "Service",
@@ -92,7 +97,7 @@ class Edge:
             "spec": {
                 "type": "ExternalName",
                 "externalName": "localhost",
-                "ports": [{"name": "http", "port": self.backend.server_port}],
+                "ports": [{"name": "http", "port": (backend or self.backend).server_port}],
             },
         }
 
@@ -122,7 +127,6 @@ def traefik(kubeconfig: Path, folder: Path) -> Iterator[Edge]:
     for name, content in (("ca.crt", ca), ("ca.key", ca_key), ("tls.crt", certificate), ("tls.key", key)):
         (folder / name).write_bytes(content)
     found = Edge(free_port(), free_port(), folder)
-    threading.Thread(target=found.backend.serve_forever, daemon=True).start()
     binaries = components.ensure(["traefik"], progress=lambda line: print(line, file=sys.stderr))
     with (folder / "traefik.log").open("wb") as log:
         process = subprocess.Popen(
@@ -134,8 +138,7 @@ def traefik(kubeconfig: Path, folder: Path) -> Iterator[Edge]:
     finally:
         process.terminate()
         process.wait(15)
-        found.backend.shutdown()
-        found.backend.server_close()
+        found.backend.close()
 
 
 def free_port() -> int:
