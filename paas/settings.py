@@ -71,6 +71,9 @@ class Settings(Model):
     dialect: Literal["ingress"] = "ingress"
     redirect_middleware: str = "paas-redirect@file"
     """Traefik's name of the middleware that sends plain http to https on the external port."""
+    custom_hosts: Literal["edit", "granted"] = "edit"
+    """Who may choose the host of a Route: all who may edit its project, or only whom an administrator gives
+    `create` of routes/custom-host (ClusterRole paas-custom-host); then nobody can wait for another's host."""
     ingress_namespaces: tuple[str, ...] = ("kube-system", "traefik")
     """Where the ingress controller may run: pods of projects are reached from there."""
     build_networks: tuple[Cidr, ...] = ()

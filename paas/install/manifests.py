@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,8 @@ from paas.api.resources import Manifest
 from paas.settings import Settings
 
 MIDDLEWARES: Final = "traefik.ingress.kubernetes.io/router.middlewares"
+CUSTOM_HOST_ROLE: Final = "paas-custom-host"
+"""ClusterRole with the right to choose the host of a Route."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def manifests(
 
 
 def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
-    """A manifest of deploy/ with the image, the settings' name and the hosts put in."""
+    """A manifest of deploy/ with the image, the settings' name, the hosts and who may choose hosts put in."""
     changed = copy.deepcopy(manifest)
     if changed["kind"] == "Deployment":
         pod = changed["spec"]["template"]["spec"]
@@ -64,6 +67,15 @@ def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
                 volume["configMap"]["name"] = config_name
     if changed["kind"] == "Ingress":
         _put_hosts(changed, settings)
+    if changed["kind"] == "ValidatingAdmissionPolicy":
+        for variable in changed["spec"].get("variables") or ():
+            if variable["name"] == "domain":
+                variable["expression"] = json.dumps(settings.domain)  # a string of CEL, too
+    if (changed["kind"], changed["metadata"]["name"]) == ("ClusterRole", CUSTOM_HOST_ROLE):
+        aggregated = str(settings.custom_hosts == "edit").lower()
+        for label in changed["metadata"]["labels"]:
+            # Not left out: what an earlier installation said is said otherwise.
+            changed["metadata"]["labels"][label] = aggregated
     return changed
 
 

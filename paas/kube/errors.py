@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 
@@ -42,6 +43,14 @@ class Unauthorized(ApiError): ...
 class Forbidden(ApiError): ...
 
 
+class DeniedByPolicy(Forbidden):
+    """A ValidatingAdmissionPolicy refused; `words` is what it says about it."""
+
+    def __init__(self, forbidden: ApiError, words: str) -> None:
+        super().__init__(forbidden.status, forbidden.reason, forbidden.message, forbidden.retry_after)
+        self.words = words
+
+
 class Invalid(ApiError): ...
 
 
@@ -59,6 +68,12 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 }  # fmt: skip
 
 
+_POLICY = re.compile(
+    r"ValidatingAdmissionPolicy '[^']*' with binding '[^']*' denied request: (?P<words>.+)", re.DOTALL
+)
+"""How the API server says that a policy refused; the policy's own words come last."""
+
+
 def error_of(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
     """The exception for a refusal; `body` is a metav1.Status or any text."""
     try:
@@ -67,7 +82,11 @@ def error_of(status: int, body: bytes, retry_after: str | None = None) -> ApiErr
     except (ValueError, AttributeError):
         reason, message = "", body.decode(errors="replace")[:500].strip()
     cls = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
-    return cls(status, reason or f"HTTP{status}", message or f"HTTP {status}", seconds_of(retry_after))
+    seconds = seconds_of(retry_after)
+    error = cls(status, reason or f"HTTP{status}", message or f"HTTP {status}", seconds)
+    if isinstance(error, Forbidden) and (denied := _POLICY.search(message)):
+        return DeniedByPolicy(error, denied["words"])
+    return error
 
 
 def seconds_of(retry_after: str | None) -> float | None:

@@ -32,6 +32,7 @@ HOUSEKEEPING = (
     "serviceaccount-controller",
     "serviceaccount-token-controller",
     "root-ca-certificate-publisher-controller",
+    "clusterrole-aggregation-controller",
 )
 WORKLOADS = (
     "deployment-controller",

@@ -69,6 +69,13 @@ def explain(problem: BaseException) -> Problem:
                 hint="log in again, or take another context: kubectl config get-contexts",
                 code=ExitCode.NOT_ALLOWED,
             )
+        case errors.DeniedByPolicy():
+            return Problem(
+                "a policy of the cluster does not allow it",
+                why=problem.words,
+                hint="change what is named there, or ask an administrator for an exception",
+                code=ExitCode.NOT_ALLOWED,
+            )
         case errors.Forbidden():
             return Problem(
                 "not allowed",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
+
 from paas.api.resources import Manifest
 from paas.install.apply import shipped_manifests
 from paas.install.manifests import MIDDLEWARES, Keys, manifests
@@ -98,3 +100,31 @@ def test_every_ingress_names_its_entry_point_and_plain_http_is_redirected() -> N
         entry = annotations["traefik.ingress.kubernetes.io/router.entrypoints"]
         assert (entry == "websecure") != (MIDDLEWARES in annotations)
         assert entry in ("websecure", "web")
+
+
+def test_the_policies_know_the_domain_of_the_settings() -> None:
+    policies = [each for each in made() if each["kind"] == "ValidatingAdmissionPolicy"]
+    bound = [each["spec"]["policyName"] for each in made() if each["kind"].endswith("PolicyBinding")]
+    assert sorted(bound) == sorted(each["metadata"]["name"] for each in policies)
+    domains = {
+        (each["metadata"]["name"], variable["expression"])
+        for each in policies
+        for variable in each["spec"]["variables"]
+        if variable["name"] == "domain"
+    }
+    assert domains == {("paas-hosts", '"apps.example.com"'), ("paas-custom-host", '"apps.example.com"')}
+    assert "apps.localhost" not in str(policies)
+
+
+def test_the_policies_are_about_the_account_that_the_operator_has() -> None:
+    operator = one("Deployment", "operator", made())
+    name = operator["spec"]["template"]["spec"]["serviceAccountName"]
+    account = f"{operator['metadata']['namespace']}:{name}"
+    (condition,) = one("ValidatingAdmissionPolicy", "paas-hosts", made())["spec"]["matchConditions"]
+    assert f"'system:serviceaccount:{account}'" in condition["expression"]
+
+
+@pytest.mark.parametrize(("setting", "aggregated"), [("edit", "true"), ("granted", "false")])
+def test_who_may_choose_hosts_is_a_setting(setting: str, aggregated: str) -> None:
+    role = one("ClusterRole", "paas-custom-host", made(customHosts=setting))
+    assert set(role["metadata"]["labels"].values()) == {aggregated}

@@ -22,7 +22,8 @@ from paas.routes.controller import RoutesController
 from paas.settings import Settings
 from tests.support.images import make_build, stream
 from tests.support.operating import operating
-from tests.support.rooms import condition, eventually, make_project, set_status, settings_in, token_of
+from tests.support.people import kubeconfig_of
+from tests.support.rooms import condition, eventually, make_project, set_status, settings_in
 
 pytestmark = pytest.mark.integration
 OPERATOR = "system:serviceaccount:paas-system:operator"
@@ -38,20 +39,7 @@ async def operator_kubeconfig(api: Cluster, cluster: ApiServer, tmp_path: Path) 
                 await api.create(manifest, manager="test")
             except AlreadyExists:
                 await api.apply(manifest, manager="test")
-    token = await token_of(api, "paas-system", "operator", seconds=3600)
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "operator",
-        "clusters": [
-            {"name": "c", "cluster": {"server": cluster.url, "certificate-authority": str(cluster.authority)}}
-        ],
-        "users": [{"name": "operator", "user": {"token": token}}],
-        "contexts": [{"name": "operator", "context": {"cluster": "c", "user": "operator"}}],
-    }
-    path = tmp_path / "operator.kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    return path
+    return await kubeconfig_of(api, cluster, Key("paas-system", "operator"), tmp_path / "operator.kubeconfig")
 
 
 async def test_t13_the_shipped_role_is_enough_and_nothing_is_refused(

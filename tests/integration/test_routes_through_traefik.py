@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from paas.api.resources import ROUTE, Key, Manifest
+from paas.api.resources import INGRESS, ROUTE, Key, Manifest
 from paas.kube.cluster import Cluster
+from paas.kube.errors import DeniedByPolicy
 from paas.kube.view import View
+from paas.node.apiserver import ApiServer
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
 from tests.support.operating import operating
+from tests.support.policies import editor, ingress, install_policies
 from tests.support.rooms import condition, eventually, make_project, prepare
-from tests.support.traefik import DOMAIN, Edge, make_class, traefik
+from tests.support.traefik import CLASS, DOMAIN, Edge, make_class, traefik
 
 pytestmark = pytest.mark.integration
 
@@ -83,6 +86,50 @@ async def answers(
 
     found: tuple[str, str] = await eventually(ask)
     return found
+
+
+async def test_t17_an_editor_takes_neither_the_platforms_host_nor_anothers(
+    api: Cluster, cluster: ApiServer, edge: Edge, project: str, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(policies, cluster, tmp_path)
+    # The platform's own Ingress, with the test's server behind it.
+    await api.apply(edge.service("paas-system", "shop"), manager="test")
+    port = edge.backend.server_port
+    own = ingress("the-platforms", "paas-system", f"paas.{DOMAIN}", class_name=CLASS, port=port)
+    await api.apply(own, manager="paas-install")
+    theirs = await publish(api, project, host=f"www.{project}.example", tls=TLS["Allow"])
+    mine = await make_project(api, "attacker")
+    # What would get the stolen requests has no pods, and so answers otherwise than the test's server.
+    await api.create(empty(Key(mine, "shop")), manager="test")
+    await answers(edge, f"paas.{DOMAIN}", 200, "/git/x", tls=False)
+    priority = {"annotations": {"traefik.ingress.kubernetes.io/router.priority": "100000"}}
+    tries = [
+        ingress("a", mine, f"paas.{DOMAIN}", "/git", class_name=CLASS, **priority),
+        ingress("b", mine, theirs, "/secret", class_name=CLASS, **priority),
+        ingress("c", mine, None, "/git", class_name=CLASS, **priority),
+    ]
+    async with await editor(api, cluster, Key(mine, "developer"), tmp_path / "developer") as door:
+        for attempt in tries:
+            with pytest.raises(DeniedByPolicy):
+                await door.create(attempt, manager="somebody")
+    for asked, path in ((f"paas.{DOMAIN}", "/git/x"), (theirs, "/secret")):
+        await answers(edge, asked, 200, path, tls=False)
+    # The same by somebody who may: it would have worked, so that it is the policy that keeps them out.
+    await api.create(tries[0], manager="test")
+    await answers(edge, f"paas.{DOMAIN}", 503, "/git/x", tls=False)
+    await api.delete(INGRESS, Key(mine, "a"))
+    await answers(edge, f"paas.{DOMAIN}", 200, "/git/x", tls=False)
+
+
+def policies(cluster: ApiServer, folder: Path) -> None:
+    asyncio.run(install_policies(cluster, Settings(domain=DOMAIN, ingress_class=CLASS), folder))
+
+
+def empty(key: Key) -> Manifest:
+    """A Service without pods."""
+    ports = [{"port": 80}]
+    metadata = {"namespace": key.namespace, "name": key.name}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}}
 
 
 async def test_redirect_leads_to_the_external_https_port_and_never_in_circles(

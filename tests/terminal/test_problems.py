@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from paas.terminal.problem import ExitCode, Problem, explain, not_found, usage
     ("problem", "code"),
     [
         (errors.Forbidden(403, "Forbidden", "builds is forbidden"), ExitCode.NOT_ALLOWED),
+        (errors.DeniedByPolicy(errors.Forbidden(403, "Forbidden", "no"), "no"), ExitCode.NOT_ALLOWED),
         (errors.Unauthorized(401, "Unauthorized", "no"), ExitCode.NOT_ALLOWED),
         (errors.NotFound(404, "NotFound", "the server could not find it"), ExitCode.NOT_FOUND),
         (errors.AlreadyExists(409, "AlreadyExists", "exists"), ExitCode.FAILED),
@@ -187,3 +189,12 @@ def walk(group, path):  # type: ignore[no-untyped-def]
 def test_problems_of_other_rooms_keep_their_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.tell(Problem("no Go", why="PATH", hint="apt-get install golang")) == 1
     assert capsys.readouterr().err == "error: no Go (PATH)\nhint: apt-get install golang\n"
+
+
+def test_what_a_policy_says_is_told_without_the_api_servers_words_around_it() -> None:
+    said = (
+        "routes.paas.dev \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: "
+        "choose another host"
+    )
+    answer = errors.error_of(403, json.dumps({"reason": "Forbidden", "message": said}).encode())
+    assert explain(answer).why == "choose another host"

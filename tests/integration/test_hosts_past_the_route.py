@@ -1,0 +1,300 @@
+"""T17: who holds `edit` in a project takes no host past the Route, by whatever object."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from paas.api.resources import CRD, INGRESS, ROUTE, SERVICE, Key, Manifest, Resource
+from paas.kube.cluster import Cluster
+from paas.kube.errors import DeniedByPolicy
+from paas.node.apiserver import ApiServer
+from tests.support.command_line import Person
+from tests.support.operating import Operating, operating
+from tests.support.people import grant, kubeconfig_of, make_account
+from tests.support.policies import editor, ingress, install_policies, rights_in_force
+from tests.support.rooms import condition, eventually, make_project, settings_in
+from tests.support.routes import REDIRECT, controllers, route, service
+
+pytestmark = pytest.mark.integration
+
+HTTPROUTE = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+TLSOPTION = Resource("traefik.io", "v1alpha1", "TLSOption", "tlsoptions")
+INGRESSROUTE = Resource("traefik.io", "v1alpha1", "IngressRoute", "ingressroutes")
+FOREIGN = (HTTPROUTE, INGRESSROUTE, TLSOPTION)
+ROUTER = "traefik.ingress.kubernetes.io/router"
+PRIORITY = {f"{ROUTER}.priority": "100000"}
+
+
+@pytest.fixture(scope="module")
+def running(cluster: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operating]:
+    """Roles, policies and the routes controller under the operator's own account."""
+    folder = tmp_path_factory.mktemp("policies")
+    settings = settings_in(folder)
+    asyncio.run(install_policies(cluster, settings, folder))
+
+    async def operator() -> Path:
+        async with await Cluster.connect(cluster.kubeconfig) as api:
+            for kind in FOREIGN:
+                await api.apply(definition(kind), manager="test")
+            return await kubeconfig_of(api, cluster, Key("paas-system", "operator"), folder / "operator")
+
+    with operating(asyncio.run(operator()), controllers, settings=settings) as started:
+        yield started
+
+
+def definition(kind: Resource) -> Manifest:
+    """A kind of an ingress controller, as far as the API server must know it."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
+    annotations = {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api"}
+    return {
+        "apiVersion": CRD.api_version,
+        "kind": CRD.kind,
+        "metadata": {"name": f"{kind.plural}.{kind.group}", "annotations": annotations},
+        "spec": {"group": kind.group, "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+@pytest.fixture
+async def project(api: Cluster, running: Operating) -> str:
+    return await make_project(api, "mine")
+
+
+@pytest.fixture
+async def developer(api: Cluster, cluster: ApiServer, project: str, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """Holds `edit` in the project, and what such a person may hold of an ingress controller's kinds."""
+    who = Key(project, "developer")
+    async with await editor(api, cluster, who, tmp_path / "developer.kubeconfig") as door:
+        groups, verbs = sorted({kind.group for kind in FOREIGN}), ["list", "create", "update", "patch"]
+        await grant(api, who, {"apiGroups": groups, "resources": ["*"], "verbs": verbs})
+        await rights_in_force(tmp_path / "developer.kubeconfig", project, *FOREIGN)
+        yield door
+
+
+async def denied(door: Cluster, manifest: Manifest) -> str:
+    """What the policy says when this is created."""
+    with pytest.raises(DeniedByPolicy) as refusal:
+        await door.create(manifest, manager="test")
+    return refusal.value.words
+
+
+def of_kind(kind: Resource, project: str, spec: Manifest) -> Manifest:
+    metadata = {"name": "mine", "namespace": project}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+
+
+async def published(api: Cluster, name: str, **spec: object) -> Key:
+    """Another project's Route, published by the operator under its own role."""
+    key = Key(await make_project(api, "theirs"), name)
+    await api.create(service(key.namespace), manager="test")
+    await api.create(route(name, key.namespace, tls=REDIRECT, **spec), manager="test")
+
+    async def admitted() -> bool:
+        return await condition(api, ROUTE, key, "Admitted") == ("True", "Admitted")
+
+    await eventually(admitted)
+    await eventually(lambda: api.get(INGRESS, key))
+    return key
+
+
+INGRESSES: dict[str, dict[str, Any]] = {
+    "the platform's own host": {"host": "paas.apps.test", "path": "/git"},
+    "with a priority": {"host": "paas.apps.test", "annotations": PRIORITY},
+    "another's host beyond the domain": {"host": "www.example.com"},
+    "another's host in the domain": {"host": "shop-theirs.apps.test"},
+    "every host in the domain": {"host": "*.apps.test"},
+    "every host there is": {"host": None, "path": "/git/a/b.git/info/refs"},
+    "dressed as the operator's": {
+        "host": "www.example.com",
+        "labels": {"app.kubernetes.io/managed-by": "paas", "paas.dev/route": "shop"},
+    },
+    "for another ingress controller": {"host": "www.example.com", "class_name": "nginx"},
+}
+
+
+@pytest.mark.parametrize("given", INGRESSES.values(), ids=INGRESSES.keys())
+async def test_t17_an_ingress_in_a_project_is_refused(
+    developer: Cluster, project: str, given: dict[str, Any]
+) -> None:
+    said = await denied(developer, ingress("mine", project, **given))
+    assert "is a project, and there a host is published by a Route" in said
+    assert f"paas expose SERVICE --hostname HOST -n {project}" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        (HTTPROUTE, {"hostnames": ["paas.apps.test"]}),
+        (INGRESSROUTE, {"routes": [{"match": "Host(`paas.apps.test`)", "priority": 100000}]}),
+        (TLSOPTION, {"minVersion": "VersionTLS10"}),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+async def test_t17_the_kinds_of_ingress_controllers_are_refused(
+    developer: Cluster, project: str, kind: Resource, spec: Manifest
+) -> None:
+    with pytest.raises(DeniedByPolicy) as refusal:
+        await developer.request("POST", kind.path(project), body=of_kind(kind, project, spec))
+    assert f"to use {kind.plural} all the same" in refusal.value.words
+
+
+async def test_t17_what_the_operator_wrote_is_changed_by_nobody_else(
+    api: Cluster, cluster: ApiServer, tmp_path: Path, running: Operating
+) -> None:
+    key = await published(api, "shop")
+    who = Key(key.namespace, "developer")
+    async with await editor(api, cluster, who, tmp_path / "theirs.kubeconfig") as door:
+        for change in (
+            {"metadata": {"annotations": PRIORITY}},
+            {"metadata": {"finalizers": ["somebody.example/keeps-it"]}},
+            {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}},
+            {"metadata": {"ownerReferences": None}},
+            {"spec": {"rules": [{"host": "paas.apps.test"}]}},
+        ):
+            with pytest.raises(DeniedByPolicy):
+                await door.patch(INGRESS, key, change, manager="somebody")
+        assert running.writes(key.namespace) == 0
+        # What is theirs they may still do, also so that the garbage collector has to change the Ingress.
+        await door.delete(ROUTE, key, propagation="Foreground")
+
+        async def gone() -> bool:
+            return await api.get(INGRESS, key) is None and await api.get(ROUTE, key) is None
+
+        await eventually(gone, seconds=90)
+
+
+async def test_t17_services_take_no_address_and_no_name(developer: Cluster, project: str) -> None:
+    taking = service(project)
+    taking["spec"]["externalIPs"] = ["10.0.0.1"]
+    assert "externalIPs" in await denied(developer, taking)
+    naming = service(project)
+    naming["metadata"]["annotations"] = {"external-dns.alpha.kubernetes.io/hostname": "paas.apps.test"}
+    assert "external-dns" in await denied(developer, naming)
+    await developer.create(service(project), manager="test")
+    change = {"spec": {"externalIPs": ["10.0.0.1"]}}
+    with pytest.raises(DeniedByPolicy):
+        await developer.patch(SERVICE, Key(project, "shop"), change, manager="test")
+
+
+async def test_administrators_and_who_may_bypass_write_ingresses(
+    api: Cluster, developer: Cluster, project: str
+) -> None:
+    await api.create(ingress("admins", project, "x.example"), manager="test")
+    bypass = {"apiGroups": ["paas.dev"], "resources": ["routes/bypass"], "verbs": ["create", "update"]}
+    await grant(api, Key(project, "developer"), bypass)
+
+    async def accepted() -> bool:
+        try:
+            await developer.create(ingress("mine", project, "y.example"), manager="test")
+        except DeniedByPolicy:
+            return False
+        return True
+
+    await eventually(accepted)
+    change = {"metadata": {"labels": {"a": "b"}}}
+    await developer.patch(INGRESS, Key(project, "mine"), change, manager="test")
+
+
+OUTSIDE = {
+    "a host of theirs": ({"host": "www.example.com"}, True),
+    "a host that only looks like it": ({"host": "notapps.test"}, True),
+    "no host": ({"host": None}, True),
+    "an annotation of theirs": ({"host": "www.example.com", "annotations": PRIORITY}, True),
+    "the platform's own": ({"host": "paas.apps.test"}, False),
+    "in the domain": ({"host": "shop-theirs.apps.test"}, False),
+    "the domain by a wildcard": ({"host": "*.test"}, False),
+    "inside the cluster": ({"host": "paas.paas.internal"}, False),
+    "in an annotation": (
+        {
+            "host": "www.example.com",
+            "annotations": {f"{ROUTER}.pathmatcher": "Path(`/`) || Host(`paas.apps.test`) && Path"},
+        },
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "accepted"), OUTSIDE.values(), ids=OUTSIDE.keys())
+async def test_t17_outside_of_projects_only_the_platforms_names_are_refused(
+    api: Cluster,
+    cluster: ApiServer,
+    running: Operating,
+    tmp_path: Path,
+    given: dict[str, Any],
+    accepted: bool,
+) -> None:
+    name = f"outside-{uuid4().hex[:6]}"
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
+    async with await editor(api, cluster, Key(name, "developer"), tmp_path / "outside") as door:
+        if accepted:
+            await door.create(ingress("mine", name, **given), manager="test")
+        else:
+            assert "whose names are given by the platform" in await denied(
+                door, ingress("mine", name, **given)
+            )
+
+
+async def test_who_holds_edit_chooses_hosts(developer: Cluster, project: str) -> None:
+    key = Key(project, "shop")
+    await developer.create(route("shop", project, host=f"{uuid4().hex[:8]}.example.com"), manager="test")
+    change = {"spec": {"host": f"{uuid4().hex[:8]}.example.com"}}
+    await developer.patch(ROUTE, key, change, manager="test")
+
+
+@pytest.fixture
+async def restricted(api: Cluster, cluster: ApiServer, project: str, tmp_path: Path) -> Path:
+    """Kubeconfig of somebody who may write Routes, but not choose their hosts."""
+    who = Key(project, "restricted")
+    await make_account(api, who)
+    verbs = ["get", "list", "create", "update", "patch"]
+    await grant(
+        api,
+        who,
+        {"apiGroups": ["paas.dev"], "resources": ["routes"], "verbs": verbs},
+        {"apiGroups": [""], "resources": ["services"], "verbs": verbs},
+    )
+    kubeconfig = await kubeconfig_of(api, cluster, who, tmp_path / "restricted.kubeconfig")
+    await rights_in_force(kubeconfig, project, ROUTE, SERVICE)
+    return kubeconfig
+
+
+async def test_choosing_a_host_takes_the_right_to(api: Cluster, project: str, restricted: Path) -> None:
+    own = f"shop-{project}.apps.test"
+    async with await Cluster.connect(restricted) as door:
+        said = await denied(door, route("shop", project, host="www.example.com"))
+        assert "takes the right to create routes/custom-host" in said
+        assert own in said
+        await door.create(route("shop", project, host=own), manager="test")
+        await door.create(route("plain", project), manager="test")
+        await api.create(route("chosen", project, host=f"{uuid4().hex[:8]}.example.com"), manager="test")
+        # what has its host already may otherwise be changed
+        await door.patch(ROUTE, Key(project, "chosen"), {"spec": {"path": "/x"}}, manager="test")
+        for name in ("shop", "plain", "chosen"):
+            change = {"spec": {"host": "www.example.com"}}
+            with pytest.raises(DeniedByPolicy):
+                await door.patch(ROUTE, Key(project, name), change, manager="test")
+        # and lose it
+        await door.patch(ROUTE, Key(project, "chosen"), {"spec": {"host": None}}, manager="test")
+
+
+def test_expose_says_why_it_may_not(
+    cluster_kubeconfig: Path, project: str, restricted: Path, tmp_path: Path
+) -> None:
+    someone = Person(restricted, tmp_path, project, {"PATH": os.environ["PATH"]})
+    someone.create(service(project))
+    said = someone.paas("expose", "shop", "--hostname", "www.example.com")
+    assert said.code == 4
+    assert said.err.startswith(
+        "error: a policy of the cluster does not allow it (you may not choose the host www.example.com "
+        f"in project {project}, as that takes the right to create routes/custom-host; leave spec.host"
+    )
+    assert "denied request" not in said.err
+    someone.paas("expose", "shop").ok()

@@ -1,0 +1,90 @@
+"""What deploy/ says about who may do what, put on a real API server of the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paas.api.resources import INGRESS, ROUTE, Key, Manifest, Resource
+from paas.install.apply import shipped_manifests
+from paas.install.manifests import Keys, manifests
+from paas.kube.cluster import Cluster
+from paas.kube.errors import DeniedByPolicy, Forbidden
+from paas.node.apiserver import ApiServer
+from paas.settings import Settings
+from tests.support.people import kubeconfig_of, make_account
+from tests.support.rooms import connect, eventually, make_project
+
+_KINDS = (
+    "Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+)  # fmt: skip
+
+
+async def install_policies(cluster: ApiServer, settings: Settings, folder: Path) -> None:
+    """Roles and policies as `paas install` applies them; waits until they are in force."""
+    async with await connect(cluster.kubeconfig) as api:
+        for manifest in manifests(
+            shipped_manifests("deploy"), settings, Keys("", "", ""), credentials_key=""
+        ):
+            if manifest["kind"] in _KINDS:
+                await api.apply(manifest, manager="paas-install")
+        someone = Key(await make_project(api, "policies"), "developer")
+        async with await editor(api, cluster, someone, folder / "probe.kubeconfig") as door:
+
+            async def in_force() -> bool:
+                try:
+                    await door.create(ingress("probe", someone.namespace, "x.example"), manager="test")
+                except DeniedByPolicy:
+                    return True
+                except Forbidden:
+                    return False
+                return False
+
+            await eventually(in_force)
+
+
+async def editor(api: Cluster, cluster: ApiServer, who: Key, kubeconfig: Path) -> Cluster:
+    """The API server as somebody sees it who holds `edit` in one project and nothing else; the kubeconfig
+    is written to this path."""
+    await make_account(api, who, cluster_role="edit")
+    await kubeconfig_of(api, cluster, who, kubeconfig)
+    await rights_in_force(kubeconfig, who.namespace, INGRESS, ROUTE)
+    return await Cluster.connect(kubeconfig)
+
+
+async def rights_in_force(kubeconfig: Path, namespace: str, *resources: Resource) -> None:
+    """Wait until the API server knows that the person of a kubeconfig may read these."""
+    async with await Cluster.connect(kubeconfig) as door:
+
+        async def may_read() -> bool:
+            try:
+                for resource in resources:
+                    await door.list(resource, namespace)
+            except Forbidden:
+                return False
+            return True
+
+        await eventually(may_read)
+
+
+def ingress(
+    name: str,
+    namespace: str,
+    host: str | None,
+    path: str = "/",
+    *,
+    class_name: str = "traefik",
+    port: int = 80,
+    **metadata: object,
+) -> Manifest:
+    """To Service `shop`."""
+    backend = {"service": {"name": "shop", "port": {"number": port}}}
+    rule: Manifest = {"http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
+    if host is not None:
+        rule["host"] = host
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"ingressClassName": class_name, "rules": [rule]},
+    }
