@@ -17,6 +17,8 @@ ANNOTATION_STATUS: Final = "paas.dev/project-status"
 """On a project's Namespace: `ready`, or `preparing: …` or `stalled: …` with what is missing."""
 READY: Final = "ready"
 
+WEBHOOKS_ROLE: Final = "paas-webhooks"
+"""ClusterRole by which the server reads the Secrets of a project's webhooks, and of no other namespace."""
 PUSHER_ROLE: Final = "paas-pusher"
 """ClusterRole that a project's `pusher` is bound to, shipped with the platform."""
 

@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.project import PUSHER_ROLE
+from paas.api.project import PUSHER_ROLE, WEBHOOKS_ROLE
 from paas.api.resources import (
     LIMITRANGE,
     NETWORKPOLICY,
@@ -29,6 +29,7 @@ NAMES: Final[tuple[tuple[Resource, str], ...]] = (
     (SERVICEACCOUNT, names.SERVICE_ACCOUNT_PUSHER),
     (SECRET, names.PULL_SECRET),
     (ROLEBINDING, PUSHER_ROLE),
+    (ROLEBINDING, WEBHOOKS_ROLE),
     (LIMITRANGE, LIMITS),
     (NETWORKPOLICY, ISOLATION),
     (NETWORKPOLICY, BUILD_ISOLATION),
@@ -57,16 +58,13 @@ def default_objects(namespace: Manifest, *, pull_password: str, settings: Settin
             "type": "kubernetes.io/dockerconfigjson",
             "data": {".dockerconfigjson": _docker_config(settings.registry_pull, project, pull_password)},
         },
-        {
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": PUSHER_ROLE,
-            },
-            "subjects": [
-                {"kind": "ServiceAccount", "name": names.SERVICE_ACCOUNT_PUSHER, "namespace": project}
-            ],
-        },
+        _binding(PUSHER_ROLE, project, names.SERVICE_ACCOUNT_PUSHER),
+        _binding(
+            WEBHOOKS_ROLE,
+            names.SYSTEM_NAMESPACE,
+            names.SERVICE_ACCOUNT_SERVER,
+            names.SERVICE_ACCOUNT_FRONT,
+        ),
         {"spec": _limits()},
         {"spec": _isolation(settings)},
         {"spec": _build_isolation(settings)},
@@ -96,6 +94,16 @@ def _owner(namespace: Manifest) -> Manifest:
         "name": metadata["name"],
         "uid": metadata["uid"],
         "controller": True,
+    }
+
+
+def _binding(role: str, namespace: str, *accounts: str) -> dict[str, Any]:
+    """Of a ClusterRole, in the project, to ServiceAccounts of a namespace."""
+    return {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": account, "namespace": namespace} for account in accounts
+        ],
     }
 
 

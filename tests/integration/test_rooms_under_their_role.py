@@ -11,7 +11,7 @@ import yaml
 from paas.api.project import status_of
 from paas.api.resources import IMAGESTREAM, INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest
 from paas.images.controller import ImagesController
-from paas.kube.cluster import Cluster
+from paas.kube.cluster import Cluster, UserInfo
 from paas.kube.errors import AlreadyExists
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
@@ -105,3 +105,27 @@ async def everything_about_routes(api: Cluster, project: str) -> None:
     ):
         await api.patch(ROUTE, key, {"spec": change}, manager="test")
         await eventually(lambda ready=ready: holds(api, ROUTE, key, ready))
+
+
+async def test_t20_the_server_reads_secrets_of_projects_only(
+    api: Cluster, operator_kubeconfig: Path, tmp_path: Path
+) -> None:
+    def make(door: Cluster, view: View, chosen: Settings) -> list[Controller[Any]]:
+        return [ProjectsController(cluster=door, view=view, settings=chosen)]
+
+    async def may_read(namespace: str) -> bool:
+        answers = {
+            await api.allowed(
+                UserInfo(f"system:serviceaccount:paas-system:{account}"),
+                verb="get", resource="secrets", group="", namespace=namespace,
+            )
+            for account in ("server", "front")
+        }  # fmt: skip
+        assert len(answers) == 1
+        return answers.pop()
+
+    with operating(operator_kubeconfig, make, settings=settings_in(tmp_path)):
+        project = await make_project(api, "webhooks")
+        await eventually(lambda: may_read(project))
+    for namespace in ("paas-system", "kube-system", "default"):
+        assert not await may_read(namespace)
