@@ -324,6 +324,19 @@ def test_a_failed_rollout_says_each_reason_what_serves_and_where_to_look() -> No
     ]
 
 
+def test_a_container_that_does_not_answer_is_said_while_the_rollout_goes_on() -> None:
+    problems = [
+        {"reason": "ContainersNotReady", "message": "its log says 127.0.0.1:5000; listen on 0.0.0.0:8080"},
+        {"reason": "ImagePullBackOff", "message": "said by the pod itself"},
+    ]
+    one = config(rollout={"revision": 12, "phase": "Running", "build": "shop-7", "problems": problems})
+    (message,) = rollouts.does_not_answer(one)
+    assert said(progress.DoesNotAnswer("shop", message)) == [
+        " !     its log says 127.0.0.1:5000; listen on 0.0.0.0:8080"
+    ]
+    assert rollouts.does_not_answer(config()) == []
+
+
 def test_a_failure_without_a_pod_points_to_the_command_that_says_why_there_is_no_log() -> None:
     unbuildable = build(phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
     assert said(progress.finished(unbuildable, logged=False)) == [
