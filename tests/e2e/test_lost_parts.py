@@ -15,6 +15,20 @@ from tests.support.samples import python_app
 pytestmark = pytest.mark.e2e
 
 
+@pytest.fixture(scope="module")
+def person(module_person: Person) -> Person:
+    return module_person
+
+
+@pytest.fixture
+def app(module_app: Path) -> Path:
+    return module_app
+
+
+def builds(person: Person) -> int:
+    return len(person.instance.objects("builds", person.project))
+
+
 def start_push(person: Person, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["git", "push", "paas", "main"],
@@ -37,51 +51,55 @@ def wait_running(person: Person, number: int) -> None:
 
 
 def test_a_build_goes_on_when_the_pusher_goes_away(person: Person, app: Path) -> None:
+    made = builds(person)
     person.commit(app, python_app("two"), "Say two")
     push = start_push(person, app)
-    wait_running(person, 2)
+    wait_running(person, made + 1)
     os.killpg(push.pid, signal.SIGKILL)
     push.wait(10)
     eventually(lambda: person.answer("shop").text == "two\n", seconds=120, what="the new text")
-    assert len(person.instance.objects("builds", person.project)) == 2
+    assert builds(person) == made + 1
 
 
 @pytest.mark.parametrize("lost", ["job", "pod"])
 def test_a_build_whose_job_or_pod_is_deleted_is_made_once_more(person: Person, app: Path, lost: str) -> None:
-    person.commit(app, python_app("two"), "Say two")
+    made = builds(person)
+    text = f"the {lost} was lost"
+    person.commit(app, python_app(text), "Say it again")
     push = start_push(person, app)
-    wait_running(person, 2)
+    wait_running(person, made + 1)
     person.instance.kubectl(
-        "delete", lost, "-n", person.project, "-l", "paas.dev/build-number=2", "--wait=false"
+        "delete", lost, "-n", person.project, "-l", f"paas.dev/build-number={made + 1}", "--wait=false"
     ).ok()
-    eventually(lambda: phase(person, 3) == "Complete", seconds=120, what="the successor is complete")
+    eventually(lambda: phase(person, made + 2) == "Complete", seconds=120, what="the successor is complete")
     push.communicate(timeout=120)
-    lost_build = person.instance.object("build", person.project, "shop-2")
+    lost_build = person.instance.object("build", person.project, f"shop-{made + 1}")
     assert lost_build is not None
     assert (lost_build["status"]["phase"], lost_build["status"]["reason"]) == ("Error", "BuildPodDeleted")
-    successor = person.instance.object("build", person.project, "shop-3")
+    successor = person.instance.object("build", person.project, f"shop-{made + 2}")
     assert successor is not None
-    assert successor["spec"]["retryOf"] == "shop-2"
-    eventually(lambda: person.answer("shop").text == "two\n", seconds=60, what="the new text")
-    assert len(person.instance.objects("builds", person.project)) == 3
+    assert successor["spec"]["retryOf"] == f"shop-{made + 1}"
+    eventually(lambda: person.answer("shop").text == f"{text}\n", seconds=60, what="the new text")
+    assert builds(person) == made + 2
 
 
 def test_a_cancelled_build_stays_cancelled(person: Person, app: Path) -> None:
-    person.commit(app, python_app("two"), "Say two")
+    made, served = builds(person), person.answer("shop").text
+    person.commit(app, python_app("cancelled"), "Say it in vain")
     push = start_push(person, app)
-    wait_running(person, 2)
-    person.paas("cancel-build", "shop-2").ok()
+    wait_running(person, made + 1)
+    person.paas("cancel-build", f"shop-{made + 1}").ok()
     said, _ = push.communicate(timeout=60)
     assert "cancel" in said.lower()
-    assert phase(person, 2) == "Cancelled"
-    assert person.answer("shop").text == "one\n"
-    assert len(person.instance.objects("builds", person.project)) == 2
+    assert phase(person, made + 1) == "Cancelled"
+    assert person.answer("shop").text == served
+    assert builds(person) == made + 1
     eventually(
         lambda: (
             not [
                 p
                 for p in person.instance.objects("pods", person.project)
-                if "shop-2" in p["metadata"]["name"]
+                if f"shop-{made + 1}" in p["metadata"]["name"]
             ]
         ),
         seconds=60,
