@@ -172,7 +172,10 @@ class Access:
             return None
         # whoever may write Builds in one project may write the UID of another's BuildConfig into one
         repository = self._repositories.get(spec["buildConfigUid"])
-        return repository if repository is not None and repository.key == key else None
+        if repository is None or repository.key != key:
+            return None
+        await repository.repair()
+        return repository
 
 
 def external_uri(config: Manifest) -> str:

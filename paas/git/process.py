@@ -21,6 +21,7 @@ STORE_CONFIG: Final[Mapping[str, str]] = {
     "safe.directory": "*",  # a volume's owner is not always ours
     "core.hooksPath": "/dev/null",
     "core.logAllRefUpdates": "always",  # the reflog is the outbox of pushes
+    # reflogs and folders are not among what git can flush: `durable` does
     "core.fsync": "objects,derived-metadata,reference",
     "core.fsyncMethod": "batch",
     "core.bigFileThreshold": "16m",  # larger blobs are streamed, never held in memory

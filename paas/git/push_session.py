@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -47,6 +48,7 @@ class PushSession:
     def __init__(self, push: Push) -> None:
         self.push = push
         self.result = "unknown"
+        self.began = time.time()
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.left = False

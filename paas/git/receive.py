@@ -20,7 +20,7 @@ import time
 from typing import Final
 
 from paas.api.resources import Manifest
-from paas.git import protocol, push_messages
+from paas.git import durable, protocol, push_messages
 from paas.git.push import TAGS, Built, Command, Follow, Outcome
 from paas.git.push_session import Push, PushSession
 from paas.git.receive_pack import receive_pack
@@ -80,6 +80,10 @@ class Receiver:
                 report = await self._store(session)
                 parsed = protocol.parse_report(report)
                 accepted = parsed.accepted if parsed else frozenset()
+                # before anybody is told: what was acknowledged survives a power cut
+                await asyncio.to_thread(
+                    durable.flush_refs, push.repository.path, accepted, since=session.began
+                )
                 session.result = "accepted" if accepted else "refused"
                 log.info("push %s to %s by %s: %s", push.id, push.key, push.user, session.result)
                 self._workers.wake(push.repository)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from paas.git.push import ZERO
 
 PUSH_DOMAIN: Final = "push.paas.dev"
+TORN: Final = b"\ttorn\n"
+"""The end of a line that a power cut cut short; it counts for nothing."""
 _LINE: Final = re.compile(
     rb"^(?P<old>[0-9a-f]{40}) (?P<new>[0-9a-f]{40}) "
     rb"(?P<name>.*?) ?<(?P<email>[^>]*)> (?P<time>\d+) [+-]\d{4}\t?"
@@ -40,16 +42,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Handled:
-    """Up to where a branch was handled: the commit, and the mark of the entry."""
+    """Up to where a branch was handled: the commit, and the mark of the entry. `lost`: it was handled up to
+    somewhere, but a torn file keeps from knowing where; `commit` may be '' then."""
 
     commit: str
     entry: str | None
+    lost: bool = False
 
 
 def parse(log: bytes) -> list[Entry]:
-    """The complete lines of a reflog; a torn last line was never acknowledged."""
+    """The complete lines of a reflog."""
     entries = []
-    for line in log.split(b"\n")[:-1]:
+    for line in _lines(log):
         match = _LINE.match(line)
         if match is None:
             continue
@@ -70,6 +74,49 @@ def parse(log: bytes) -> list[Entry]:
     return entries
 
 
+def _lines(log: bytes) -> list[bytes]:
+    torn = TORN.removesuffix(b"\n")
+    return [line for line in log.split(b"\n")[:-1] if not line.endswith(torn)]
+
+
+def last_value(log: bytes) -> str | None:
+    """Where the ref went last; None when no line of the log is whole."""
+    return next((m["new"].decode() for line in reversed(_lines(log)) if (m := _LINE.match(line))), None)
+
+
+def mark_of(log: bytes, commit: str) -> Handled:
+    """The mark of a branch from its log; `commit` is where its ref is, '' when that is torn."""
+    for line in reversed(_lines(log)):
+        about, _, message = line.rpartition(b"\t")
+        if about[41:81] == commit.encode() and message.startswith(b"handled "):
+            entry = message.removeprefix(b"handled ").decode(errors="replace").strip()
+            return Handled(commit, None if entry == "-" else entry)
+    return Handled(commit, None, lost=True)
+
+
+def mark_line(old: str, entry: Entry, *, now: int) -> bytes:
+    """A line of a mark's log, as git writes it."""
+    return f"{old} {entry.new} paas <paas> {now} +0000\t{mark_message(entry.mark)}\n".encode()
+
+
+def mark_message(entry: str | None) -> str:
+    return f"handled {entry or '-'}"
+
+
+def unknown_of(
+    found: Sequence[Entry], triggers: Sequence[str], known: Container[str], commit: str
+) -> list[Entry]:
+    """Of the pending entries of a branch whose mark is lost, those that may not have been handled yet:
+    what follows the last one that is known to have a Build (`triggers` are the ids, one an entry), else what
+    follows the commit of the mark, else the newest alone: rather is a commit in between not built than all
+    that ever was pushed once more."""
+    built = [i for i, trigger in enumerate(triggers) if trigger in known]
+    marked = [i for i, entry in enumerate(found) if entry.new == commit]
+    if built or marked:
+        return list(found[(built or marked)[-1] + 1 :])
+    return list(found[-1:])
+
+
 def pending(entries: Sequence[Entry], *, tip: str, handled: Handled | None) -> list[Entry]:
     """The moves that are still to be handled, oldest first; `tip` is where the branch was just before the
     log was read.
@@ -77,7 +124,7 @@ def pending(entries: Sequence[Entry], *, tip: str, handled: Handled | None) -> l
     - Git writes the line first and moves the ref then. So lines behind the one that led to the tip are
       moves that are still under way, and a line that the next one does not continue was never completed.
     - The log goes away with its branch, so a mark that is not in it belongs to an earlier life.
-    - Logs are not flushed to the disk: after a power cut the tip may be ahead, which counts as one move.
+    - A log may have lost its end with the power: then the tip is ahead, which counts as one move.
     """
     known = handled.entry if handled is not None else None
     position = next((i for i in reversed(range(len(entries))) if entries[i].id == known), -1)

@@ -1,12 +1,13 @@
 """The hosted repositories on disk: one bare repository a BuildConfig, in a directory named by its UID.
 
 A repository is made when it is first asked for, complete or not at all (made aside, then renamed), and
-outlives its BuildConfig by a week. Git writes into it (receive-pack, update-ref), dulwich reads.
+outlives its BuildConfig by a week. Git writes into it (receive-pack, update-ref), dulwich reads. What a power
+cut tore is repaired whenever it is opened (`repair`).
 Besides what git keeps there are:
 
     refs/paas/handled/<branch>   up to where the worker has handled the branch; the mark is in its reflog
     refs/paas/builds/<number>    keeps the commit of a Build while that Build lives
-    paas.json                    which BuildConfig this is
+    paas.json                    which BuildConfig this is, and which branch HEAD names
     vanished                     since when (mtime) there has been no such BuildConfig
 """
 
@@ -14,14 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,9 +30,10 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from paas.api.resources import Key
-from paas.git import process
-from paas.git.push import BRANCHES, OWN_REFS
-from paas.git.reflog import Entry, Handled, parse
+from paas.git import durable, process, repair
+from paas.git.push import BRANCHES, OWN_REFS, ZERO
+from paas.git.reflog import Entry, Handled, mark_line, mark_message, mark_of, parse
+from paas.git.repair import ATTRIBUTES, HANDLED
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,9 @@ KEPT_SECONDS: Final = 7 * 24 * 3600
 """How long the repository of a BuildConfig that is gone is kept."""
 LOCK_SECONDS: Final = 30
 LEFTOVER_SECONDS: Final = 2 * 3600
-HANDLED: Final = f"{OWN_REFS}/handled/"
 PINS: Final = f"{OWN_REFS}/builds/"
+_OBJECT_ID: Final = re.compile(rb"[0-9a-f]{40}")
 _UID: Final = re.compile(r"[0-9A-Za-z]([0-9A-Za-z-]{0,62}[0-9A-Za-z])?")
-ATTRIBUTES: Final = "* -export-ignore -export-subst -text -ident -filter !working-tree-encoding\n"
-"""A build gets every file of its commit byte by byte, whatever .gitattributes says about archives and working
-folders; so does one of an external repository."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,11 @@ class Repository:
         return Repo(str(self.path))
 
     def refs(self, prefix: str = "refs/") -> dict[str, str]:
-        """Object ids in hex by full ref name."""
+        """Object ids in hex by full ref name; a ref whose file is torn is left out."""
         with contextlib.closing(self.open()) as repo:
             found = repo.refs.as_dict(Ref(prefix.rstrip("/").encode()))
-        return {prefix + name.decode(errors="surrogateescape"): sha.decode() for name, sha in found.items()}
+        values = {prefix + name.decode(errors="surrogateescape"): sha for name, sha in found.items()}
+        return {ref: sha.decode() for ref, sha in values.items() if _OBJECT_ID.fullmatch(sha)}
 
     def branches(self) -> dict[str, str]:
         """Commits by branch."""
@@ -74,8 +73,7 @@ class Repository:
 
     def head(self) -> str:
         """The branch that HEAD names, whether it exists or not."""
-        text = (self.path / "HEAD").read_text().strip()
-        return text.removeprefix("ref: ").removeprefix(BRANCHES)
+        return repair.head_of(self.path) or "main"
 
     def entries(self, branch: str) -> list[Entry]:
         """The branch's reflog, oldest first."""
@@ -93,19 +91,16 @@ class Repository:
 
     def handled(self) -> dict[str, Handled]:
         """Up to where each branch was handled."""
-        marks = {}
-        for ref, commit in self.refs(HANDLED).items():
-            marks[ref.removeprefix(HANDLED)] = Handled(commit, self._mark(ref, commit))
-        return marks
+        torn = repair.torn_marks(self.path)
+        values = {ref.removeprefix(HANDLED): commit for ref, commit in self.refs(HANDLED).items()}
+        values |= dict.fromkeys(torn, "")
+        return {branch: mark_of(self._mark_log(branch), commit) for branch, commit in values.items()}
 
-    def _mark(self, ref: str, commit: str) -> str | None:
+    def _mark_log(self, branch: str) -> bytes:
         try:
-            lines = (self.path / "logs" / ref).read_bytes().split(b"\n")[:-1]
+            return (self.path / "logs" / HANDLED / branch).read_bytes()
         except OSError:
-            return None
-        message = lines[-1].rpartition(b"\t")[2].decode(errors="replace").split() if lines else []
-        agrees = bool(lines) and lines[-1][41:81].decode(errors="replace") == commit
-        return message[1] if agrees and message[:1] == ["handled"] and message[1] != "-" else None
+            return b""
 
     def tidy(self, *, now: float) -> list[Path]:
         """Remove what git children leave that were killed outright: locks, which would keep a branch
@@ -116,6 +111,7 @@ class Repository:
         ]
         found += [(path, LEFTOVER_SECONDS) for path in self.path.glob("objects/tmp_objdir-*")]
         found += [(path, LEFTOVER_SECONDS) for path in self.path.glob("objects/pack/tmp_*")]
+        found += [(path, LEFTOVER_SECONDS) for path in (*self.path.glob(".*"), *self.path.glob("info/.*"))]
         removed = []
         for path, age in found:
             with contextlib.suppress(OSError):
@@ -126,24 +122,40 @@ class Repository:
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    async def mark(self, branch: str, entry: Entry, *, pin: int | None) -> None:
-        """Note that `entry` was handled, and keep its commit for Build number `pin`."""
-        ref = HANDLED + branch
-        if self.refs(HANDLED).get(ref) == entry.new:
-            # git writes no log line for a ref that stays where it is, and the mark is in the log
-            await self._update(f"delete {ref}\0\0")
-        lines = f"update {ref}\0{entry.new}\0\0"
-        if pin is not None:
-            lines += f"update {PINS}{pin}\0{entry.new}\0\0"
-        await self._update(lines, message=f"handled {entry.mark or '-'}")
+    async def mark(self, handled: Mapping[str, Entry], *, pins: Mapping[int, str]) -> None:
+        """Note that these entries, one a branch, were handled; keep commits for Builds, by their numbers."""
+        await self._update("".join(f"update {PINS}{n}\0{commit}\0\0" for n, commit in pins.items()))
+        before, torn = self.refs(HANDLED), repair.torn_marks(self.path)
+        moving = {b: e for b, e in handled.items() if b in torn or before.get(HANDLED + b) != e.new}
+        message = "paas"
+        for branch, entry in handled.items():
+            if branch in torn:
+                (self.path / HANDLED / branch).unlink(missing_ok=True)  # git would stumble over it
+            if len(moving) == 1 and branch in moving:
+                message = mark_message(entry.mark)
+            else:
+                # Git has one message for all refs of a transaction, and writes none for a ref that stays. The
+                # line goes first: without it the mark would say nothing.
+                self._log_mark(branch, before.get(HANDLED + branch, ZERO), entry)
+        lines = (f"update {HANDLED}{branch}\0{entry.new}\0\0" for branch, entry in moving.items())
+        await self._update("".join(lines), message=message)
 
     async def pin(self, number: int, commit: str) -> None:
         """Keep this commit for a Build that no push made."""
         await self._update(f"update {PINS}{number}\0{commit}\0\0")
 
-    async def forget(self, branch: str) -> None:
-        """The branch is gone; whatever comes under its name is new."""
-        await self._update(f"delete {HANDLED}{branch}\0\0")
+    def _log_mark(self, branch: str, old: str, entry: Entry) -> None:
+        path = self.path / "logs" / HANDLED / branch
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as log_file:
+            log_file.write(mark_line(old, entry, now=int(time.time())))
+
+    async def forget(self, branches: Iterable[str]) -> None:
+        """These branches are gone; whatever comes under their names is new."""
+        branches = sorted(branches)
+        for branch in repair.torn_marks(self.path).intersection(branches):
+            (self.path / HANDLED / branch).unlink(missing_ok=True)
+        await self._update("".join(f"delete {HANDLED}{branch}\0\0" for branch in branches))
 
     async def unpin(self, numbers: set[int]) -> None:
         """Commits of these Builds need not be kept any more."""
@@ -154,8 +166,14 @@ class Repository:
         numbers = (ref.removeprefix(PINS) for ref in self.refs(PINS))
         return {int(number) for number in numbers if number.isdigit()}
 
-    async def set_head(self, branch: str) -> None:
-        await process.run([f"--git-dir={self.path}", "symbolic-ref", "HEAD", BRANCHES + branch])
+    def set_head(self, branch: str) -> None:
+        repair.write_head(self.path, branch)
+        repair.write_about(self.path, self.key, branch)
+
+    async def repair(self) -> None:
+        """Rebuild what a power cut tore. Raises OSError."""
+        for what in await asyncio.to_thread(repair.repair, self.path, self.key):
+            log.warning("repository %s (%s): %s", self.uid, self.key, what)
 
     async def _update(self, lines: str, *, message: str = "paas") -> None:
         if lines:
@@ -171,23 +189,20 @@ class Repositories:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._making: dict[str, asyncio.Lock] = {}
-        self._attributed: set[Path] = set()
-        """Repositories whose attributes are known to be those of this version."""
 
     async def open(self, uid: str, key: Key) -> Repository:
         """The repository of the BuildConfig with this UID; made when there is none yet."""
         if _UID.fullmatch(uid) is None:
             raise ValueError(f"not a UID: {uid!r}")
-        path = self.root / uid
+        repository = Repository(self.root / uid, uid, key)
         lock = self._making.setdefault(uid, asyncio.Lock())
         async with lock:
-            if not path.is_dir():
-                await self._make(path, key)
-            elif path not in self._attributed:
-                _renew_attributes(path)
-            self._attributed.add(path)
+            if not repository.path.is_dir():
+                await self._make(repository.path, key)
+            else:
+                await repository.repair()
         self._making.pop(uid, None)
-        return Repository(path, uid, key)
+        return repository
 
     async def _make(self, path: Path, key: Key) -> None:
         aside = self.root / f".new-{path.name}-{secrets.token_hex(4)}"
@@ -195,22 +210,29 @@ class Repositories:
             await process.run(
                 ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(aside)]
             )
-            (aside / "info").mkdir(exist_ok=True)
-            (aside / "info" / "attributes").write_text(ATTRIBUTES)
-            (aside / "paas.json").write_text(json.dumps({"project": key.namespace, "name": key.name}))
+            await asyncio.to_thread(self._complete, aside, key)
             os.rename(aside, path)
+            await asyncio.to_thread(durable.flush, self.root)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    @staticmethod
+    def _complete(path: Path, key: Key) -> None:
+        (path / "config").write_bytes(repair.CONFIG)
+        (path / "info").mkdir(exist_ok=True)
+        (path / "info/attributes").write_text(ATTRIBUTES)
+        repair.write_about(path, key, "main")
+        durable.flush_tree(path)
 
     def get(self, uid: str) -> Repository | None:
         """The repository of that UID if there is one."""
         if _UID.fullmatch(uid) is None:
             return None
         try:
-            about = json.loads((self.root / uid / "paas.json").read_text())
-            return Repository(self.root / uid, uid, Key(about["project"], about["name"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            about = repair.about(self.root / uid)
+        except OSError:
             return None
+        return Repository(self.root / uid, uid, Key(about["project"], about["name"])) if about else None
 
     def all(self) -> Iterator[Repository]:
         """Every repository, in no order."""
@@ -219,6 +241,15 @@ class Repositories:
         for path in self.root.iterdir():
             if (found := self.get(path.name)) is not None:
                 yield found
+
+    async def identify(self, live: Mapping[str, Key]) -> list[Repository]:
+        """Repositories that did not know any more whose they are, and do again (`live`: as for `sweep`)."""
+        found = []
+        for uid, key in live.items():
+            if (self.root / uid).is_dir() and self.get(uid) is None:
+                with contextlib.suppress(OSError):  # the next look tries again
+                    found.append(await self.open(uid, key))
+        return found
 
     async def sweep(self, live: Mapping[str, Key], *, now: float | None = None) -> list[str]:
         """Note which BuildConfigs (`live`: all that exist, by UID) are gone, and remove repositories whose
@@ -257,12 +288,3 @@ class Repositories:
         aside = self.root / f".gone-{path.name}-{secrets.token_hex(4)}"
         os.rename(path, aside)  # at once, so that nothing half removed is ever seen
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _renew_attributes(repository: Path) -> None:
-    """Give a repository that an earlier version made the attributes of this one."""
-    file = repository / "info" / "attributes"
-    if not file.is_file() or file.read_text() != ATTRIBUTES:
-        file.parent.mkdir(exist_ok=True)
-        file.with_name("attributes.new").write_text(ATTRIBUTES)
-        file.with_name("attributes.new").rename(file)

@@ -12,19 +12,23 @@ that there may be work; what there is to do is read from the repository.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from paas.api.build import TriggerType
+from paas.api.build import InvalidSource, TriggerType
 from paas.api.build_request import BuildRequest, Instantiate, InstantiateError
-from paas.api.resources import Manifest
+from paas.api.names import Reason
+from paas.api.resources import Key, Manifest
 from paas.git.push import BRANCHES, Built, FindConfig, Gone, NotBuilt, Outcome, Stored, Unchanged
-from paas.git.reflog import Entry, Handled, pending, trigger_id
+from paas.git.reflog import Entry, Handled, pending, trigger_id, unknown_of
 from paas.git.refs import deploying_branch, is_update
 from paas.git.repositories import Repositories, Repository
+from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile import backoff
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,28 @@ class Prepared:
 Prepare = Callable[[Repository, Manifest, BuildRequest], Awaitable[Prepared]]
 """(repository, BuildConfig, the push) -> the same with everything about its commit filled in. Raises
 InstantiateError."""
+TriggerIds = Callable[[Key], Awaitable[Collection[str]]]
+"""The ids of all triggers of a BuildConfig that are known to have made a Build."""
+
+
+async def no_trigger_ids(_key: Key) -> Collection[str]:
+    return ()
+
+
+_PASSING_ERRORS: Final = frozenset(
+    (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        errno.EIO,
+        errno.EROFS,
+    )
+)
+MARKED_TOGETHER: Final = 500
+"""Entries without a Build whose marks are written in one go."""
 
 
 @dataclass
@@ -52,6 +78,9 @@ class _Work:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     stuck: Exception | None = None
     """What failed last; it is tried again."""
+    unmarked: dict[str, Entry] = field(default_factory=dict)
+    """By branch, the last entry whose outcome is known and which the repository does not say yet."""
+    pins: dict[int, str] = field(default_factory=dict)
 
 
 class Workers:
@@ -64,12 +93,14 @@ class Workers:
         find: FindConfig,
         instantiate: Instantiate,
         prepare: Prepare,
+        trigger_ids: TriggerIds = no_trigger_ids,
         retry_seconds: tuple[float, float] = (0.5, 30.0),
     ) -> None:
         self._repositories = repositories
         self._find = find
         self._instantiate = instantiate
         self._prepare = prepare
+        self._trigger_ids = trigger_ids
         self._retry = retry_seconds
         self._work: dict[str, _Work] = {}
         self._waiting: dict[tuple[str, str], list[OutcomeWaiter]] = {}
@@ -201,28 +232,64 @@ class Workers:
     async def _handle_all(self, repository: Repository) -> None:
         if not repository.path.is_dir():
             return
+        await repository.repair()
         branches, handled = repository.branches(), repository.handled()
-        for branch in handled.keys() - branches.keys():
+        if gone := handled.keys() - branches.keys():
             # first, since `x` in the way keeps `x/y` from being marked
-            await repository.forget(branch)
+            await repository.forget(gone)
         if branches and not (handled.keys() & branches.keys()):
-            await self._choose_head(repository, set(branches))
-        for branch, entry in self._pending(repository, branches, handled):
-            await self._handle(repository, branch, entry)
+            self._choose_head(repository, set(branches))
+        work = self._work[repository.uid]
+        entries = await self._pending(repository, branches, _known(handled, work.unmarked))
+        config: Manifest | None = None
+        for position, (branch, entry) in enumerate(entries):
+            if config is None:
+                config = await self._find(repository.key)
+            outcome, number = await self._decide(repository, config, branch, entry)
+            # the pusher need not wait for the mark: without it the same Build is found again
+            for waiter in self._waiting.get((repository.uid, entry.push), ()):
+                waiter.put(outcome)
+            work.unmarked[branch] = entry
+            if number is not None:
+                work.pins[number] = entry.new
+                config = None  # making it took time, in which the BuildConfig may have changed
+            if number is not None or position % MARKED_TOGETHER == 0:
+                await self._mark(repository, work)
+        await self._mark(repository, work)
 
-    def _pending(
+    async def _mark(self, repository: Repository, work: _Work) -> None:
+        if repository.path.is_dir() and work.unmarked:
+            await repository.mark(work.unmarked, pins=work.pins)
+        work.unmarked, work.pins = {}, {}
+
+    async def _pending(
         self, repository: Repository, branches: dict[str, str], handled: dict[str, Handled]
     ) -> list[tuple[str, Entry]]:
         found = []
         for branch, tip in branches.items():
-            for entry in pending(repository.entries(branch), tip=tip, handled=handled.get(branch)):
-                found.append((branch, entry))
+            mark = handled.get(branch)
+            entries = pending(repository.entries(branch), tip=tip, handled=mark)
+            if mark is not None and mark.lost and entries:
+                entries = await self._unknown(repository, branch, entries, mark)
+            found += [(branch, entry) for entry in entries]
         found.sort(key=lambda item: item[1].time)  # stable: the order within a branch stays
         if found:
             self._unhandled[repository.uid] = min(e.time or time.time() for _, e in found)
         return found
 
-    async def _choose_head(self, repository: Repository, branches: set[str]) -> None:
+    async def _unknown(
+        self, repository: Repository, branch: str, entries: list[Entry], mark: Handled
+    ) -> list[Entry]:
+        """The mark was torn: what of these entries has no Build."""
+        triggers = [trigger_id(repository.uid, BRANCHES + branch, entry) for entry in entries]
+        left = unknown_of(entries, triggers, await self._trigger_ids(repository.key), mark.commit)
+        log.warning(
+            "repository %s (%s): up to where %s was handled is lost; of %d moves %d are handled now",
+            repository.uid, repository.key, branch, len(entries), len(left),
+        )  # fmt: skip
+        return left
+
+    def _choose_head(self, repository: Repository, branches: set[str]) -> None:
         """The first branch pushed to an empty repository becomes HEAD; of several in one push, the one
         that HEAD names already, else the usual names, else the first by name."""
         head = repository.head()
@@ -232,30 +299,33 @@ class Workers:
             branches = {branch for branch, entry in firsts.items() if entry.push == push}
         preferred = [name for name in (head, "main", "master", *sorted(branches)) if name in branches]
         if preferred[0] != head:
-            await repository.set_head(preferred[0])
+            repository.set_head(preferred[0])
 
-    async def _handle(self, repository: Repository, branch: str, entry: Entry) -> None:
-        outcome, number = await self._decide(repository, branch, entry)
-        # the pusher need not wait for the mark: without it the same Build is found again
-        for waiter in self._waiting.get((repository.uid, entry.push), ()):
-            waiter.put(outcome)
-        if repository.path.is_dir():
-            await repository.mark(branch, entry, pin=number)
-
-    async def _decide(self, repository: Repository, branch: str, entry: Entry) -> tuple[Outcome, int | None]:
+    async def _decide(
+        self, repository: Repository, config: Manifest | None, branch: str, entry: Entry
+    ) -> tuple[Outcome, int | None]:
         """What becomes of this move of a branch, and the number of its Build."""
         if not is_update(entry.old, entry.new):
             return Unchanged(branch), None
-        config = await self._find(repository.key)
         if config is None or config["metadata"]["uid"] != repository.uid:
             return Gone(branch), None
         git_source = (config["spec"].get("source") or {}).get("git") or {}
         deploying = deploying_branch(git_source.get("ref"), repository.head())
         if branch != deploying:
             return Stored(branch, deploying), None
+        request = self._request(repository, branch, entry)
         try:
-            prepared = await self._prepare(repository, config, self._request(repository, branch, entry))
-            made = await self._instantiate(repository.key, prepared.request)
+            try:
+                prepared = await self._prepare(repository, config, request)
+                made = await self._instantiate(repository.key, prepared.request)
+            except Exception as problem:
+                if isinstance(problem, InstantiateError) or _passes(problem):
+                    raise
+                # It would fail the same way the next time, and every push behind it would wait for ever: so
+                # there is a Build that says it.
+                log.exception("push %s to %s %s: no build can be made", entry.push, repository.key, branch)
+                prepared = Prepared(replace(request, invalid=_unusable(entry, problem)))
+                made = await self._instantiate(repository.key, prepared.request)
         except InstantiateError as problem:
             return NotBuilt(branch, problem), None
         log.info("push %s to %s %s: build %s", entry.push, repository.key, branch, made.name)
@@ -270,6 +340,27 @@ class Workers:
             commit=entry.new,
             ref=branch,
         )
+
+
+def _known(handled: dict[str, Handled], unmarked: dict[str, Entry]) -> dict[str, Handled]:
+    """What the repository says, and what it does not say yet."""
+    return handled | {branch: Handled(entry.new, entry.mark) for branch, entry in unmarked.items()}
+
+
+def _passes(problem: Exception) -> bool:
+    """Whether what failed may work later, by itself or when a person does something: a cluster that does not
+    answer, a quota (403), a full disk. What is accepted waits for it."""
+    if isinstance(problem, OSError) and not isinstance(problem, TimeoutError | ConnectionError):
+        return problem.errno in _PASSING_ERRORS
+    return isinstance(problem, ApiError | ClusterUnreachable | TimeoutError | ConnectionError)
+
+
+def _unusable(entry: Entry, problem: Exception) -> InvalidSource:
+    return InvalidSource(
+        reason=Reason.GENERIC_BUILD_FAILED,
+        message=f"The server cannot make a build of commit {entry.new[:12]} ({type(problem).__name__}); push "
+        "another commit. An administrator sees why with: kubectl logs -n paas-system deploy/server",
+    )
 
 
 class OutcomeWaiter:

@@ -29,7 +29,7 @@ from paas.git.instantiate import ManualBuilds
 from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
-from paas.git.worker import Prepare, Workers
+from paas.git.worker import Prepare, TriggerIds, Workers, no_trigger_ids
 from paas.reconcile.tasks import Tasks
 from paas.server.metrics import Metrics
 from paas.web.bounded import Bounded
@@ -84,6 +84,8 @@ class Dependencies:
     credential_key: bytes
     address: str = ""
     """The platform's own https URL outside, to which plain http is redirected."""
+    trigger_ids: TriggerIds = no_trigger_ids
+    """Ids of the triggers that are known to have made Builds of a BuildConfig."""
     routers: tuple[APIRouter, ...] = ()
     limits: Limits = field(default_factory=Limits)
     follow_seconds: float = 900
@@ -105,6 +107,7 @@ class Server:
             find=needs.find_config,
             instantiate=needs.instantiate,
             prepare=needs.prepare,
+            trigger_ids=needs.trigger_ids,
         )
         self.receiver = Receiver(
             self.workers,
@@ -201,6 +204,8 @@ class Server:
         while True:
             try:
                 live = await self._needs.list_configs()
+                for repository in await self.repositories.identify(live):
+                    self.workers.wake(repository)
                 for uid in await self.repositories.sweep(live):
                     log.info("removed repository %s; its BuildConfig has been gone for 7 days", uid)
                 for repository in list(self.repositories.all()):

@@ -43,6 +43,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         ),
         record=functools.partial(record, cluster),
         list_external=functools.partial(cluster.list, BUILDCONFIG),
+        trigger_ids=functools.partial(trigger_ids, cluster),
         instantiate=functools.partial(start_build, cluster, manager=MANAGER),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
         follow=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),
@@ -68,3 +69,10 @@ async def list_configs(cluster: Cluster) -> dict[str, Key]:
 async def build_numbers(cluster: Cluster, key: Key) -> set[int]:
     """Numbers of the Builds that a BuildConfig has."""
     return {int(build["spec"]["number"]) for build in await builds_of(cluster, key)}
+
+
+async def trigger_ids(cluster: Cluster, key: Key) -> set[str]:
+    """Ids of the triggers that made the Builds of a BuildConfig: of those there are, and of the last ones."""
+    made = {build["spec"]["trigger"]["id"] for build in await builds_of(cluster, key)}
+    config = await cluster.get(BUILDCONFIG, key)
+    return made | {each["id"] for each in ((config or {}).get("status") or {}).get("triggers") or []}

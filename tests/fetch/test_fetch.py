@@ -17,7 +17,7 @@ from paas.fetch import __main__
 from paas.fetch import request as contract
 from paas.fetch.egress import Forbidden, check_url, networks, permitted, pool
 from paas.fetch.extract import Extraction, TooLarge, UnsafePath, unpack
-from paas.git.repositories import ATTRIBUTES
+from paas.git.repair import ATTRIBUTES
 from tests.support.git_host import GitHost, git, serving
 
 pytestmark = pytest.mark.integration

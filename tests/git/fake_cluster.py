@@ -143,6 +143,9 @@ class FakeCluster:
     async def list_external(self) -> list[Manifest]:
         return [json.loads(path.read_text()) for path in (self.root / "configs").iterdir()]
 
+    async def trigger_ids(self, key: Key) -> set[str]:
+        return {build["spec"]["trigger"]["id"] for build in self.builds(key.name, key.namespace)}
+
     async def instantiate(self, key: Key, wanted: BuildRequest) -> Instantiated:
         self._reach()
         if self.is_on("unreachable-for-builds"):

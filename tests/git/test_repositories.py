@@ -11,7 +11,8 @@ import pytest
 from paas.api.resources import Key
 from paas.git import process
 from paas.git.reflog import pending
-from paas.git.repositories import ATTRIBUTES, KEPT_SECONDS, Repositories, Repository
+from paas.git.repair import ATTRIBUTES
+from paas.git.repositories import KEPT_SECONDS, Repositories, Repository
 
 KEY = Key("demo", "shop")
 
@@ -88,17 +89,17 @@ async def test_one_that_cannot_be_removed_does_not_keep_the_others(
 async def test_marks(repository: Repository) -> None:
     first = await commit(repository)
     (entry,) = pending(repository.entries("main"), tip=first, handled=None)
-    await repository.mark("main", entry, pin=1)
+    await repository.mark({"main": entry}, pins={1: entry.new})
     assert repository.handled()["main"].entry == entry.id
     assert repository.pins() == {1}
     second = await commit(repository, text="y")
     (following,) = pending(repository.entries("main"), tip=second, handled=repository.handled()["main"])
-    await repository.mark("main", following, pin=2)
+    await repository.mark({"main": following}, pins={2: following.new})
     assert pending(repository.entries("main"), tip=second, handled=repository.handled()["main"]) == []
     await repository.unpin({1})
     assert repository.pins() == {2}
     await repository.unpin(set())
-    await repository.forget("main")
+    await repository.forget(["main"])
     assert repository.handled() == {}
 
 
@@ -107,14 +108,14 @@ async def test_a_mark_that_stays_on_its_commit_is_written_all_the_same(repositor
     that does not move, and the mark is in the log."""
     value = await commit(repository)
     (entry,) = repository.entries("main")
-    await repository.mark("main", entry, pin=None)
+    await repository.mark({"main": entry}, pins={})
     where = f"--git-dir={repository.path}"
     await process.run([where, "update-ref", "-d", "refs/heads/main"])
     extra = {"GIT_COMMITTER_EMAIL": "another@push.paas.dev"}
     await process.run([where, "update-ref", "refs/heads/main", value], extra=extra)
     (again,) = repository.entries("main")
     assert again.id != entry.id
-    await repository.mark("main", again, pin=None)
+    await repository.mark({"main": again}, pins={})
     assert repository.handled()["main"].entry == again.id
 
 
@@ -122,7 +123,7 @@ async def test_odd_branches_can_be_marked(repository: Repository) -> None:
     for branch in ("feature/ünï", "a;b", "$(x)", "x=y"):
         value = await commit(repository, branch)
         (entry,) = repository.entries(branch)
-        await repository.mark(branch, entry, pin=None)
+        await repository.mark({branch: entry}, pins={})
         assert repository.handled()[branch].commit == value
 
 

@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from paas.api.resources import Key
+from paas.api.build_request import BuildRequest, Instantiated
+from paas.api.resources import Key, Manifest
+from paas.git import process
 from paas.git.push_messages import waiting
 from paas.git.repositories import Repositories, Repository
-from paas.git.worker import Workers
+from paas.git.worker import Prepared, Workers
 from paas.kube.errors import ApiError, ClusterUnreachable, Forbidden
 from paas.reconcile import backoff
 
@@ -84,7 +86,7 @@ async def test_a_damaged_repository_keeps_no_other_from_being_found(tmp_path: Pa
 async def test_what_a_damaged_repository_fails_with_is_known(tmp_path: Path) -> None:
     repositories = Repositories(tmp_path)
     broken = await repositories.open("broken", KEY)
-    (broken.path / "packed-refs").write_bytes(b"not of git\n")
+    (broken.path / "objects").rename(broken.path / "elsewhere")
     tried = asyncio.Event()
 
     class Watched(Workers):
@@ -123,3 +125,111 @@ def test_a_pusher_reads_what_a_push_waits_for(why: Exception, said: str) -> None
     assert "Your push is stored" in text
     assert "paas status shop -n demo" in text
     assert "/var/lib" not in text
+
+
+class Hosted:
+    """A repository with one commit that was pushed, and a cluster that makes its Builds."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.made: list[BuildRequest] = []
+
+    async def find(self, key: Key) -> Manifest:
+        return {"metadata": {"uid": self.repository.uid}, "spec": {}}
+
+    async def instantiate(self, key: Key, request: BuildRequest) -> Instantiated:
+        self.made.append(request)
+        name = f"shop-{len(self.made)}"
+        return Instantiated({"metadata": {"name": name}, "spec": {"number": len(self.made)}}, created=True)
+
+
+async def push(repository: Repository) -> str:
+    where = f"--git-dir={repository.path}"
+    tree = (await process.run([where, "mktree"])).decode().strip()
+    identity = {f"GIT_AUTHOR_{part}": "x" for part in ("NAME", "EMAIL")}
+    commit = (await process.run([where, "commit-tree", "-m", "x", tree], extra=identity)).decode().strip()
+    await process.run([where, "update-ref", "refs/heads/main", commit])
+    return commit
+
+
+@pytest.mark.parametrize("problem", [TypeError("no such field"), RecursionError(), OSError(36, "too long")])
+async def test_what_always_fails_becomes_a_build_that_says_so(tmp_path: Path, problem: Exception) -> None:
+    repository = await Repositories(tmp_path).open("u", KEY)
+    commit, cluster = await push(repository), Hosted(repository)
+
+    async def prepare(*_: Any) -> NoReturn:
+        raise problem
+
+    workers = Workers(
+        Repositories(tmp_path), find=cluster.find, instantiate=cluster.instantiate, prepare=prepare
+    )
+    assert await workers.drain(repository, timeout=20)
+    (request,) = cluster.made
+    assert request.commit == commit
+    assert request.invalid is not None
+    assert type(problem).__name__ in request.invalid.message
+    assert "push another" in request.invalid.message
+    assert repository.handled()["main"].commit == commit
+
+
+@pytest.mark.parametrize("problem", [OSError(28, "no space"), ClusterUnreachable("no answer")])
+async def test_what_passes_is_waited_for(tmp_path: Path, problem: Exception) -> None:
+    repository = await Repositories(tmp_path).open("u", KEY)
+    await push(repository)
+    cluster, failures = Hosted(repository), [problem] * 3
+
+    async def prepare(_repository: Any, _config: Any, request: BuildRequest) -> Prepared:
+        if failures:
+            raise failures.pop()
+        return Prepared(request)
+
+    workers = Workers(
+        Repositories(tmp_path),
+        find=cluster.find,
+        instantiate=cluster.instantiate,
+        prepare=prepare,
+        retry_seconds=(0.0, 0.0),
+    )
+    assert await workers.drain(repository, timeout=20)
+    assert [request.invalid for request in cluster.made] == [None]
+
+
+async def test_a_mark_that_cannot_be_written_builds_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keeps no later push from being built."""
+    repository = await Repositories(tmp_path).open("u", KEY)
+    first, cluster = await push(repository), Hosted(repository)
+    failing = asyncio.Event()
+    failing.set()
+    mark, tried = Repository.mark, asyncio.Queue[None]()
+
+    async def marking(self: Repository, *args: Any, **kwargs: Any) -> None:
+        tried.put_nowait(None)
+        if failing.is_set():
+            raise process.GitFailed(["update-ref"], 128, "cannot lock ref")
+        await mark(self, *args, **kwargs)
+
+    monkeypatch.setattr(Repository, "mark", marking)
+
+    async def prepare(_repository: Any, _config: Any, request: BuildRequest) -> Prepared:
+        return Prepared(request)
+
+    workers = Workers(
+        Repositories(tmp_path),
+        find=cluster.find,
+        instantiate=cluster.instantiate,
+        prepare=prepare,
+        retry_seconds=(0.0, 0.01),
+    )
+    workers.wake(repository)
+    await tried.get()
+    second = await push(repository)
+    while len(cluster.made) < 2:
+        await tried.get()
+    assert [request.commit for request in cluster.made] == [first, second]
+    assert workers.stuck(repository) is not None
+    failing.clear()
+    assert await workers.drain(repository, timeout=20)
+    assert [request.commit for request in cluster.made] == [first, second]
+    assert repository.handled()["main"].commit == second

@@ -138,6 +138,7 @@ async def main() -> None:
         "ask_head": cluster.ask_head,
         "record": cluster.record,
         "list_external": cluster.list_external,
+        "trigger_ids": cluster.trigger_ids,
         "instantiate": cluster.instantiate,
         "follow": cluster.follow,
         "ready": cluster.ready,

@@ -1,0 +1,68 @@
+"""Files that are whole after a power cut, or not there: written aside, flushed, renamed, the folder flushed.
+
+Git flushes objects and the content of refs itself (`process.STORE_CONFIG`), but neither reflogs nor the
+folders in which it renames; whoever promises something to a pusher flushes those here first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace a file. Raises OSError, and then the file is as it was."""
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        with aside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(aside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """What was written to this file, or which names this folder has, is on the disk; nothing to do when there
+    is no such path."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def flush_tree(root: Path) -> None:
+    """All below `root`, and `root`."""
+    for folder, _, names in os.walk(root, topdown=False):
+        for name in names:
+            flush(Path(folder, name))
+        flush(Path(folder))
+
+
+def flush_refs(repository: Path, refs: Iterable[str], *, since: float) -> None:
+    """These refs, their reflogs, and the names of objects that were stored since then (seconds since 1970).
+    Blocking."""
+    folders: set[Path] = set()
+    for ref in refs:
+        for path in (repository / ref, repository / "logs" / ref):
+            flush(path)
+            while path != repository:
+                path = path.parent
+                folders.add(path)
+    objects = repository / "objects"
+    with os.scandir(objects) as found:
+        # the clock of a file system is coarser than time()
+        folders |= {Path(e.path) for e in found if e.is_dir() and e.stat().st_mtime >= since - 2}
+    for folder in sorted(folders | {objects}, reverse=True):
+        flush(folder)
