@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+CODE = "paas"
 SHIPPED = ("Dockerfile", "requirements.txt", "buildpacks", "crds", "deploy", "docs")
 
 
@@ -18,6 +20,9 @@ class CustomBuildHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
+        # before hatchling looks: a file that merely lies beside the code may be a secret
+        excluded = self.build_config.target_config.setdefault("exclude", [])
+        excluded.extend(f"/{_literal(name)}" for name in untracked_code(Path(self.root)))
         files = shipped_files(Path(self.root))
         build_data["force_include"].update({name: f"paas/_shipped/{name}" for name in files})
         if commit := _commit(Path(self.root)):
@@ -41,12 +46,31 @@ def shipped_files(folder: Path) -> list[str]:
     return found
 
 
-def _tracked(folder: Path) -> frozenset[str] | None:
+def untracked_code(folder: Path) -> list[str]:
+    """Files below paas/ that are in no commit."""
+    known = _tracked(folder, CODE)
+    if known is None:
+        return []
+    below = [
+        path
+        for path in sorted((folder / CODE).rglob("*"))
+        if (path.is_file() or path.is_symlink()) and "__pycache__" not in path.parts
+    ]
+    names = [path.relative_to(folder).as_posix() for path in below]
+    return [name for name in names if name not in known]
+
+
+def _literal(name: str) -> str:
+    """A file's name as a pattern of its own."""
+    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)
+
+
+def _tracked(folder: Path, *tops: str) -> frozenset[str] | None:
     """The files that git knows, or None outside of a checkout of this project."""
     if not (folder / ".git").exists():
         return None
     try:
-        command = ["git", "-C", str(folder), "ls-files", "-z", "--", *SHIPPED]
+        command = ["git", "-C", str(folder), "ls-files", "-z", "--", *(tops or SHIPPED)]
         listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pathspec import GitIgnoreSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,6 +41,20 @@ def test_of_a_checkout_only_what_is_in_it_and_no_links(hook: ModuleType, checkou
         subprocess.run(["git", "-C", str(checkout), *arguments], check=True)
     (checkout / "deploy" / "registry.key").write_text("secret")
     assert hook.shipped_files(checkout) == FILES
+
+
+def test_a_file_beside_the_code_that_is_in_no_commit_stays_out(hook: ModuleType, checkout: Path) -> None:
+    (checkout / "paas" / "node").mkdir(parents=True)
+    (checkout / "paas" / "main.py").write_text("")
+    for arguments in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", "-C", str(checkout), *arguments], check=True)
+    (checkout / "paas" / "node" / "ca.key").write_text("secret")
+    (checkout / "paas" / "odd [name]#.key").write_text("secret")
+    assert hook.untracked_code(checkout) == ["paas/node/ca.key", "paas/odd [name]#.key"]
+    for name in ("paas/node/ca.key", "paas/odd [name]#.key"):
+        spec = GitIgnoreSpec.from_lines([f"/{hook._literal(name)}"])
+        assert spec.match_file(name)
+        assert not spec.match_file("paas/main.py")
 
 
 def test_without_git_all_files_and_no_links(hook: ModuleType, checkout: Path) -> None:
