@@ -89,6 +89,12 @@ def main(arguments: Sequence[str]) -> NoReturn:
         if given.operation == "erase":
             # git erases what the server refused; the next attempt must ask for a new one
             cache_file(login, project, os.environ).unlink(missing_ok=True)
+            if login.token is not None:
+                sys.stderr.write(
+                    f'error: the platform does not accept the token of user "{login.user}" in the kubeconfig'
+                    "\nhint: it has expired or belongs to another cluster: log in again, or connect the "
+                    "clone to another context: paas git-remote NAME --context CONTEXT\n"
+                )
             sys.exit(0)
         token, expires = token_for(login, project, environment=os.environ)
     except (Refused, KubeconfigError, OSError, ValueError) as problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from paas.terminal.jsonpath import BadTemplate, Path, Template, path, text_of
@@ -21,6 +21,8 @@ class Form:
     format: Format | None = None
     template: Template | None = None
     columns: tuple[tuple[str, Path], ...] = ()
+    managed_fields: bool = False
+    """Whether objects are printed with them."""
 
     @property
     def is_table(self) -> bool:
@@ -28,8 +30,12 @@ class Form:
         return self.format in (Format.TABLE, Format.WIDE)
 
 
-def form(given: str) -> Form:
+def form(given: str, *, managed_fields: bool = False) -> Form:
     """What -o says. Raises Problem (usage)."""
+    return replace(_form(given), managed_fields=managed_fields)
+
+
+def _form(given: str) -> Form:
     name, equals, text = given.partition("=")
     try:
         if name == "jsonpath" and equals:
@@ -80,7 +86,8 @@ def sort_key(where: Path, obj: Mapping[str, Any]) -> tuple[int, float, str]:
 
 def printed(objects: Sequence[Mapping[str, Any]], form: Form, *, single: bool, headings: bool) -> str:
     """Objects in a form that is not the API server's table; `single` is one object and no List."""
-    objects = [trimmed(obj) for obj in objects]
+    if not form.managed_fields:
+        objects = [trimmed(obj) for obj in objects]
     if form.columns:
         table = Table([heading for heading, _ in form.columns])
         for obj in objects:
@@ -96,4 +103,4 @@ def printed(objects: Sequence[Mapping[str, Any]], form: Form, *, single: bool, h
         except BadTemplate as problem:
             raise usage("-o jsonpath cannot be printed", why=str(problem), hint="use -o json") from problem
     assert form.format is not None
-    return document(objects, form.format, single=single)
+    return document(objects, form.format, single=single, whole=form.managed_fields)

@@ -70,6 +70,9 @@ async def get(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
     show_labels: Annotated[bool, typer.Option("--show-labels", help="Labels as the last column.")] = False,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Leave the headings out.")] = False,
+    managed_fields: Annotated[
+        bool, typer.Option("--show-managed-fields", help="Who wrote which field, in json and yaml.")
+    ] = False,
 ) -> ExitCode | None:
     """List objects of any kind of the cluster, and applications.
 
@@ -81,13 +84,19 @@ async def get(
     from paas.cli.find import Selection, kinds_of
     from paas.cli.forms import form, sort_path
     from paas.cli.objects import PROJECT_WORDS, parse
+    from paas.kube.errors import Forbidden
 
     options = _Options(
-        form(output), everywhere, sort_path(sort_by) if sort_by else None, not no_headers, show_labels
+        form(output, managed_fields=managed_fields),
+        everywhere,
+        sort_path(sort_by) if sort_by else None,
+        not no_headers,
+        show_labels,
     )
-    arguments = list(what or ())
+    arguments, listing_projects = list(what or ()), False
     if arguments and arguments[0].lower() in PROJECT_WORDS:
         arguments[0], selector = "namespaces", ",".join(filter(None, (selector, f"{LABEL_PROJECT}=true")))
+        listing_projects = len(arguments) == 1
     named = parse(arguments)
     _check(named, options, watch=watch, selects=bool(selector or fields))
     project = None if everywhere else await session.project()
@@ -106,7 +115,14 @@ async def get(
     ]
     if watch:
         return await _watch(session, cluster, kinds[0], chosen[0], options)
-    shown = await (_tables if options.form.is_table else _objects)(session, cluster, kinds, chosen, options)
+    show = _tables if options.form.is_table else _objects
+    try:
+        shown = await show(session, cluster, kinds, chosen, options)
+    except Forbidden:
+        if not listing_projects:
+            raise
+        kinds, chosen = await _own_projects(session, cluster, kinds[0])
+        shown = await show(session, cluster, kinds, chosen, options)
     if not shown:
         await _say_nothing_found(session, project, kinds)
     return None
@@ -235,6 +251,26 @@ async def _watch(
         show()
         headings = False
     return None
+
+
+async def _own_projects(
+    session: Session, cluster: Cluster, kind: Served
+) -> tuple[list[Served], list[Selection]]:
+    """The projects that the kubeconfig names, as far as they may be seen: for who may not list all."""
+    from paas.api.resources import NAMESPACE, Key
+    from paas.cli.find import Selection
+    from paas.kube.errors import ApiError
+    from paas.terminal.kubeconfig import namespaces
+
+    seen = []
+    for name in sorted({await session.project(), *namespaces(session.kubeconfig, cluster.context)}):
+        try:
+            if await cluster.get(NAMESPACE, Key("", name)) is not None:
+                seen.append(name)
+        except ApiError:
+            continue  # it is not ours to see
+    session.say("You may not list all projects; these are those that your kubeconfig names.")
+    return [kind] * len(seen), [Selection(None, name, None) for name in seen]
 
 
 async def _say_nothing_found(session: Session, project: str | None, kinds: Sequence[Served]) -> None:

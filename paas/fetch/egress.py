@@ -96,12 +96,13 @@ class _CheckedConnection(HTTPSConnection):
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except OSError as problem:
-            raise NewConnectionError(self, f"cannot resolve {self._dns_host}: {problem}") from problem
+            raise Unreachable(self, f"cannot resolve {self._dns_host}: {_why(problem)}") from problem
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         refused = [address for address in addresses if not permitted(address, self.allowed)]
         if refused:
+            where = "" if self._dns_host.strip("[]") == refused[0] else f"at {refused[0]}, "
             raise Forbidden(
-                f"{self._dns_host} is at {refused[0]}, an address inside a private network; an administrator "
+                f"{self._dns_host} is {where}an address inside a private network; an administrator "
                 "can allow it in the platform's setting sources.allowedAddresses"
             )
         failure: Exception = OSError(f"{self._dns_host} has no address")
@@ -112,7 +113,23 @@ class _CheckedConnection(HTTPSConnection):
                 )
             except OSError as failed:
                 failure = failed
-        raise NewConnectionError(self, f"cannot connect to {self._dns_host}: {failure}") from failure
+        raise Unreachable(self, f"cannot connect to {self._dns_host}: {_why(failure)}") from failure
+
+
+class Unreachable(NewConnectionError):
+    """The host has no name or no way to it. urllib3 puts the object that it failed in before the words."""
+
+    def __init__(self, connection: HTTPSConnection, words: str) -> None:
+        super().__init__(connection, words)
+        self.words = words
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def _why(problem: BaseException) -> str:
+    """An error of the system without its number."""
+    return getattr(problem, "strerror", None) or str(problem)
 
 
 def _origin(url: str) -> tuple[str, int]:

@@ -266,4 +266,6 @@ def _cause(problem: BaseException, kind: type[BaseException]) -> BaseException |
 
 
 def _short(problem: BaseException) -> str:
-    return (str(problem) or type(problem).__name__)[:400]
+    """What went wrong, without the connection pool's own words around it."""
+    told = _cause(problem, egress.Unreachable) or problem
+    return (str(told) or type(told).__name__)[:400]

@@ -20,6 +20,7 @@ from paas.auth import credentials
 from paas.git.push import FindConfig
 from paas.git.repositories import Repositories, Repository
 from paas.kube.cluster import UserInfo
+from paas.terminal.not_allowed import subject
 from paas.web.lookups import Lookups
 
 NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -99,12 +100,14 @@ class Access:
         """Whose token this is. Raises Unknown."""
         user = await self._authenticate(token) if token else None
         if user is None:
-            why = "No token came with this request" if not token else "This token is not valid (any more)"
+            if token:
+                raise Unknown(
+                    "The cluster does not accept your token: it has expired, or belongs to another cluster",
+                    "Log in to the cluster again, and then try again. Who you are, says: kubectl auth whoami",
+                )
             raise Unknown(
-                why,
-                "Let git ask paas for one:\n"
-                "  git config --global credential.helper '!paas git-credential'\n"
-                "and see who you are with: kubectl auth whoami",
+                "No token came with this request: this clone is not connected to its application",
+                "Connect it:\n  paas git-remote APP -n PROJECT",
             )
         return user
 
@@ -136,7 +139,7 @@ class Access:
                 f"{user.username} may not {right.act} {key}",
                 f"Someone with the role admin in project {key.namespace} can allow it:\n"
                 f"  kubectl create rolebinding {right.role}-for-git -n {key.namespace} "
-                f"--clusterrole={right.role} --user=…",
+                f"--clusterrole={right.role} {subject(user.username)}",
             )
         config = await self._find_config(key)
         if config is None or config["metadata"].get("deletionTimestamp"):

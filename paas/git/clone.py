@@ -74,7 +74,8 @@ def find(folder: Path) -> Checkout:
         raise Problem(
             f"{folder} is not in a git repository",
             why="applications are deployed by git push",
-            hint=f"cd {shlex.quote(str(folder))} && git init && git add . && git commit -m 'First version'",
+            hint=("" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && ")
+            + "git init && git add . && git commit -m 'First version'",
         )
     if (hashes := git("rev-parse", "--show-object-format", cwd=folder)) not in (None, "sha1"):
         raise Problem(

@@ -9,7 +9,7 @@ into the same bytes, and only capabilities that we know pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -131,6 +131,22 @@ def refused_report(
     lines = [f"unpack {unpack}\n"]
     lines += [f"ng {command.ref} {reasons.get(command.ref, otherwise)}\n" for command in commands]
     return b"".join(pkt_line(line.encode()) for line in lines) + FLUSH
+
+
+def reworded(report: bytes, words: Callable[[str], str]) -> bytes:
+    """A report-status whose refusals are told in other words; one that is not complete stays as it is."""
+    if parse_report(report) is None:
+        return report
+    packets: list[bytes | None] = []
+    PktLineParser(packets.append).parse(report)
+    made = []
+    for packet in packets:
+        line = (packet or b"").decode(errors="surrogateescape").rstrip("\n")
+        if line.startswith("ng "):
+            _, ref, reason = line.split(" ", 2)
+            packet = f"ng {ref} {words(reason)}\n".encode(errors="surrogateescape")
+        made.append(FLUSH if packet is None else pkt_line(packet))
+    return b"".join(made)
 
 
 @dataclass(frozen=True)

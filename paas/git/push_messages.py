@@ -115,6 +115,15 @@ def restarting() -> list[str]:
     return [detail("The server is restarting, so you cannot watch from here any longer")]
 
 
+def refusal(reason: str) -> str:
+    """Why a ref was not updated: git's reason, in words for people where it speaks of its own files."""
+    if reason.startswith(
+        ("cannot lock ref", "failed to update ref", "failed to lock", "reference already exists")
+    ):
+        return "someone else pushed first; git pull --rebase, then push again"
+    return reason
+
+
 def too_large(limit: int) -> list[str]:
     """The push is over the limit."""
     return problem_lines(

@@ -59,7 +59,7 @@ async def receive_pack(session: PushSession, *, limit: int) -> bytes:
         text = await errors
         if text or child.returncode:
             log.info("push %s: receive-pack ended with %s: %s", push.id, child.returncode, text[-500:])
-    return bytes(report)
+    return protocol.reworded(bytes(report), push_messages.refusal)
 
 
 async def _feed(session: PushSession, stdin: asyncio.StreamWriter) -> None:

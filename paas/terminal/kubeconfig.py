@@ -126,6 +126,26 @@ def _load(files: Sequence[Path], context: str | None, environment: Mapping[str, 
     )
 
 
+def namespaces(
+    given: Path | None, context: str, *, environment: Mapping[str, str] = os.environ
+) -> frozenset[str]:
+    """The namespaces that contexts of the same cluster and user as `context` name."""
+    contexts: dict[str, dict[str, Any]] = {}
+    for path in paths(given, environment):
+        try:
+            listed = (yaml.load(path.read_text(), _LOADER) or {}).get("contexts") or ()  # noqa: S506 - a safe loader
+            for entry in listed:
+                contexts.setdefault(str(entry["name"]), entry.get("context") or {})
+        except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError):
+            continue  # written halfway; the one in use was read
+    same = contexts.get(context) or {}
+    return frozenset(
+        str(each["namespace"])
+        for each in contexts.values()
+        if each.get("namespace") and all(each.get(part) == same.get(part) for part in ("cluster", "user"))
+    )
+
+
 def _entry(
     entries: Mapping[str, Mapping[str, tuple[dict[str, Any], Path]]], section: str, name: str
 ) -> tuple[dict[str, Any], Path]:

@@ -140,11 +140,14 @@ def short_name(obj: Mapping[str, Any]) -> str:
     return f"{kind}/{obj['metadata']['name']}"
 
 
-def document(objects: Sequence[Mapping[str, Any]], format_: Format, *, single: bool) -> str:
-    """The objects as json, yaml or names; `single` prints the one object itself instead of a List."""
+def document(
+    objects: Sequence[Mapping[str, Any]], format_: Format, *, single: bool, whole: bool = False
+) -> str:
+    """The objects as json, yaml or names; `single` prints the one object itself instead of a List, `whole`
+    its managedFields too."""
     if format_ is Format.NAME:
         return "\n".join(short_name(obj) for obj in objects)
-    items = [trimmed(obj) for obj in objects]
+    items = [dict(obj) if whole else trimmed(obj) for obj in objects]
     data = items[0] if single else {"apiVersion": "v1", "kind": "List", "items": items}
     return data_document(data, format_)
 

@@ -9,6 +9,7 @@ git starts the credential helper for every request, so this imports the standard
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -18,7 +19,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -141,9 +142,29 @@ class _Connection(http.client.HTTPSConnection):
         self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
 
 
+def expiry(token: str) -> float | None:
+    """When a token ends (Unix time), if it is a JWT that says so. It is only read here, not believed: the API
+    server decides."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return float(claims["exp"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def token_for(login: Login, project: str, *, environment: Mapping[str, str]) -> tuple[str, float | None]:
     """The token, and when it ends (None: the kubeconfig's own business). Raises Refused."""
     if login.token is not None:
+        ended = expiry(login.token)
+        if ended is not None and ended <= time.time():
+            raise Refused(
+                f'the token of user "{login.user}" in the kubeconfig has expired, at '
+                f"{datetime.fromtimestamp(ended, UTC):%Y-%m-%d %H:%M} UTC",
+                "log in to the cluster again, as you did to get this kubeconfig; then push again",
+            )
         return login.token, None
     if login.certificate is None:
         raise Refused(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from paas.kube import errors
+from paas.terminal.not_allowed import hint_of, lacking
 from paas.terminal.output import plain
 
 
@@ -33,11 +34,16 @@ class Problem(Exception):
 
     def lines(self, *, error: str = "error:") -> list[str]:
         """`error: what (why)` and `hint: next`, each on a line of its own; none when nothing happened.
-        Nothing that a terminal would obey is left in them; a colour comes only with `error`."""
-        first = plain(self.what + (f" ({self.why})" if self.why else ""))
+        Nothing that a terminal would obey is left in them; a colour comes only with `error`. What others
+        wrote may have several lines: those after the first are quoted, so that none looks like a hint."""
+        first = _quoted(self.what + (f" ({self.why})" if self.why else ""))
         return ([f"{error} {first}"] if self.what else []) + (
-            [plain(f"hint: {self.hint}")] if self.hint else []
+            [_quoted(f"hint: {self.hint}")] if self.hint else []
         )
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(plain(text).strip().splitlines()).replace("\n", "\n     | ")
 
 
 def usage(what: str, *, why: str = "", hint: str = "") -> Problem:
@@ -49,6 +55,22 @@ def not_found(kind: str, name: str, namespace: str = "", *, hint: str = "") -> P
     """`kind "name" not found (project "namespace")`."""
     where = f'in project "{namespace}"' if namespace else ""
     return Problem(f'{kind} "{name}" not found', why=where, hint=hint, code=ExitCode.NOT_FOUND)
+
+
+def not_allowed(message: str) -> Problem:
+    """What the API server's refusal `message` means: which right is lacking, or which rule forbids it."""
+    right = lacking(message)
+    if right is None:
+        quota = "exceeded quota" in message
+        return Problem(
+            "a quota of the project is used up" if quota else "a rule of the cluster forbids it",
+            why=message,
+            hint="kubectl describe quota shows it; free some of it or ask an administrator for more"
+            if quota
+            else "change what is named there, or ask an administrator of the cluster for an exception",
+            code=ExitCode.NOT_ALLOWED,
+        )
+    return Problem(str(right), why=message, hint=hint_of(right), code=ExitCode.NOT_ALLOWED)
 
 
 def explain(problem: BaseException) -> Problem:
@@ -77,13 +99,7 @@ def explain(problem: BaseException) -> Problem:
                 code=ExitCode.NOT_ALLOWED,
             )
         case errors.Forbidden():
-            return Problem(
-                "not allowed",
-                why=problem.message,
-                hint="ask an administrator of the project for the role edit; "
-                "kubectl auth can-i --list shows what you may do",
-                code=ExitCode.NOT_ALLOWED,
-            )
+            return not_allowed(problem.message)
         case errors.NotFound() if (
             "page not found" in problem.message or "requested resource" in problem.message
         ):

@@ -51,6 +51,26 @@ def test_a_token_of_the_kubeconfig_is_the_password(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "username=paas\npassword=abc=def\n")
 
 
+def test_an_expired_token_is_named_and_git_does_not_ask_for_a_password(tmp_path: Path) -> None:
+    for ends, said in ((1700000000, False), (time.time() + 3600, True)):
+        claims = base64.urlsafe_b64encode(json.dumps({"exp": ends}).encode()).decode().rstrip("=")
+        config = kubeconfig(tmp_path, f'{{token: "e30.{claims}.sig"}}')
+        done = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
+        assert ("password=" in done.stdout) is said
+        assert ("quit=1" in done.stdout) is not said
+    config = kubeconfig(tmp_path, '{token: "e30.eyJleHAiOiAxNzAwMDAwMDAwfQ.sig"}')
+    done = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
+    assert 'the token of user "me" in the kubeconfig has expired, at 2023-11-14 22:13 UTC' in done.stderr
+    assert "hint: log in to the cluster again" in done.stderr
+
+
+def test_a_token_that_the_platform_refused_is_named(tmp_path: Path) -> None:
+    """git erases what was refused, and says no more than that the authentication failed."""
+    config = kubeconfig(tmp_path, '{token: "abc"}')
+    done = ask("--url", URL, "--kubeconfig", config, "erase", folder=tmp_path)
+    assert 'the platform does not accept the token of user "me"' in done.stderr
+
+
 def test_a_token_of_a_login_command_is_the_password(tmp_path: Path) -> None:
     plugin = tmp_path / "login"
     plugin.write_text(

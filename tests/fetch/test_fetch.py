@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.exceptions import HTTPError
 
-from paas.fetch import __main__
+from paas.fetch import __main__, external
 from paas.fetch import request as contract
 from paas.fetch.egress import Forbidden, check_url, networks, permitted, pool
 from paas.fetch.extract import Extraction, TooLarge, UnsafePath, unpack
@@ -543,3 +544,16 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         with Extraction(tmp_path / str(number), size_limit=1000) as extraction:
             unpack(tar(("file", "a/b/c", "x"), ("dir", "d", ""), ("file", "d/e", "x")), extraction)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_host_that_cannot_be_reached_is_told_without_the_librarys_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr("paas.fetch.egress.socket.getaddrinfo", unknown)
+    url = "https://nowhere.example/shop.git"
+    with pytest.raises(HTTPError) as raised:
+        pool(url).request("GET", url)
+    assert external._short(raised.value) == "cannot resolve nowhere.example: Name or service not known"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from dulwich.protocol import pkt_line
 
 from paas.api.build import Person, TriggerType
 from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
+from paas.git.protocol import FLUSH, parse_report, reworded
 from paas.git.push import Built, Stored
-from paas.git.push_messages import outcome
+from paas.git.push_messages import outcome, refusal
 
 ACCOUNT = "system:serviceaccount:demo"
 ALICE = Person(name="Alice", email="alice@example.com")
@@ -44,3 +46,19 @@ def test_branches_are_quoted_in_the_command_that_deploys_them() -> None:
     assert "       To deploy these commits: git push paas new:main" in outcome(
         Key("demo", "shop"), Stored("new", "main")
     )
+
+
+def test_who_comes_second_is_told_what_to_do() -> None:
+    """git speaks of its lock file; what follows "ng" is shown by the pusher's git."""
+    lines = (
+        "unpack ok\n",
+        "ok refs/heads/side\n",
+        "ng refs/heads/main cannot lock ref 'refs/heads/main': is at 1111 but expected 2222\n",
+        "ng refs/heads/old deletion prohibited\n",
+    )
+    report = b"".join(pkt_line(line.encode()) for line in lines) + FLUSH
+    told = reworded(report, refusal)
+    assert parse_report(told) == parse_report(report)
+    assert b"ng refs/heads/main someone else pushed first; git pull --rebase, then push again\n" in told
+    assert b"ng refs/heads/old deletion prohibited\n" in told
+    assert reworded(report[:-6], refusal) == report[:-6], "one that is cut stays as it is"

