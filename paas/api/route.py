@@ -224,7 +224,8 @@ KIND: Final = Kind(
         Column("Services", ".spec.to.name"),
         Column("Port", ".spec.port.targetPort"),
         Column("Termination", ".spec.tls.termination"),
-        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        # not "Ready": it says nothing of the pods behind it
+        Column("Published", ".status.conditions[?(@.type=='Ready')].status"),
         Column("URL", ".status.url", priority=1),
         Column("Message", ".status.conditions[?(@.type=='Ready')].message", priority=1),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import webbrowser
@@ -48,17 +49,22 @@ async def open_(
         )
     for url in urls:
         session.print(url)
-    for config in await _scaled_to_zero(cluster, project, _app(found[0])):
-        session.say(f"warning: nothing answers there now: dc/{config} is scaled to 0")
-        session.say(f"hint: kubectl scale dc/{config} --replicas 1 -n {project}")
+    for config, scaled in await _without_pods(cluster, project, _app(found[0])):
+        if scaled:
+            session.say(f"warning: nothing answers there now: dc/{config} is scaled to 0")
+            session.say(f"hint: kubectl scale dc/{config} --replicas 1 -n {project}")
+        else:
+            session.say(f"warning: nothing answers there now: no pod of dc/{config} is ready")
+            session.say(f"hint: paas status -n {project}")
     graphical = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
     if browser and sys.stdout.isatty() and graphical:
         webbrowser.open(urls[0])
     return None
 
 
-async def _scaled_to_zero(cluster: Cluster, project: str, app: str | None) -> list[str]:
-    """The DeploymentConfigs of an application when none of them is to have pods."""
+async def _without_pods(cluster: Cluster, project: str, app: str | None) -> list[tuple[str, bool]]:
+    """The DeploymentConfigs of an application when none of them has a pod that answers; with each, whether it
+    is scaled to 0."""
     from paas.kube.errors import ApiError
 
     if app is None:
@@ -67,9 +73,9 @@ async def _scaled_to_zero(cluster: Cluster, project: str, app: str | None) -> li
         configs = await cluster.list(DEPLOYMENTCONFIG, project, labels=f"{names.LABEL_PART_OF}={app}")
     except ApiError:
         return []  # who may see addresses only still gets them
-    if any(config["spec"].get("replicas", 1) for config in configs):
+    if any((config.get("status") or {}).get("readyReplicas") for config in configs):
         return []
-    return [str(config["metadata"]["name"]) for config in configs]
+    return [(str(each["metadata"]["name"]), not each["spec"].get("replicas", 1)) for each in configs]
 
 
 def _app(route: Manifest) -> str | None:
@@ -84,6 +90,7 @@ async def expose(
     hostname: Annotated[str | None, typer.Option(help="Host; default <route>-<project>.<domain>.")] = None,
     path: Annotated[str | None, typer.Option(help="Only this path and below.")] = None,
     port: Annotated[str | None, typer.Option(help="Port of the Service, by name or number.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until it is published, or refused.")] = True,
 ) -> ExitCode | None:
     """Publish a Service under an https address, with a redirect from http.
 
@@ -115,8 +122,45 @@ async def expose(
     manifest = {"apiVersion": ROUTE.api_version, "kind": ROUTE.kind, "metadata": metadata, "spec": spec}
     await cluster.create(manifest, manager=MANAGER)
     session.print(f'route.paas.dev "{name or target}" created')
-    session.say(f"next: paas open {name or target} -n {project}")
-    return None
+    return await _published(session, Key(project, name or target)) if wait else None
+
+
+PUBLISHED_WITHIN = 30.0
+"""Seconds that the platform may take to publish a Route or to refuse it."""
+
+
+async def _published(session: Session, key: Key) -> ExitCode | None:
+    """Wait until the platform has decided about a new Route, and say what it decided."""
+    from paas.kube.observe import observe
+    from paas.routes.published import Published, Refused, decision
+
+    route = f"route/{key.name} -n {key.namespace}"
+    state = None
+    try:
+        async with asyncio.timeout(PUBLISHED_WITHIN):
+            async for found in observe(await session.cluster(), ROUTE, key.namespace, name=key.name):
+                state = decision(found.get(key.name))
+                if isinstance(state, Published | Refused):
+                    break
+    except TimeoutError:
+        pass
+    match state:
+        case Published(url, warning):
+            session.say(f"published at {url}")
+            if warning:
+                session.say(f"warning: {warning}")
+            session.say(f"next: paas open route/{key.name} -n {key.namespace}")
+            return None
+        case Refused(reason, message):
+            raise Problem(
+                f'route "{key.name}" exists, but is not published',
+                why=f"{reason}: {message}",
+                hint=f"correct it with: kubectl edit {route}; or take it back: paas delete {route}",
+            )
+        case _:
+            session.say(f"warning: it is not published yet: {state or 'the platform has not looked at it'}")
+            session.say(f"next: paas get {route} -o wide")
+            return None
 
 
 def _without_port(service: Manifest, port: str | None, project: str) -> Problem:
