@@ -22,19 +22,23 @@ _CHATTER: Final = (
     "Retrieving image", "Returning cached image", "Running: [", "Skipping unpacking", "Taking snapshot",
     "Using files from context",
 )  # fmt: skip
-"""How the info lines begin that are left out; `paas logs build/…` has them all."""
+"""How the info lines begin that are left out; `paas logs build/…` has them all, in the same words."""
 
 
 def readable(line: str) -> str | None:
     """What a line says to the pusher: its message, with the level when it matters; None for chatter."""
+    said = message(line)
+    return None if _LINE.match(plain(line)) is not None and said.startswith(_CHATTER) else said
+
+
+def message(line: str) -> str:
+    """A line without Kaniko's dressing: its message, with the level when it matters."""
     match = _LINE.match(plain(line))
     if match is None:
         return line
     level = (match["level"] or match["word"]).lower()
-    message = _unquoted(match["said"])
-    if level != "info":
-        return f"{_LEVELS.get(level, level)}: {message}"
-    return None if message.startswith(_CHATTER) else message
+    said = _unquoted(match["said"])
+    return said if level == "info" else f"{_LEVELS.get(level, level)}: {said}"
 
 
 def _unquoted(text: str) -> str:

@@ -148,7 +148,7 @@ async def _build_logs(
         async with aclosing(follow_to_its_end(cluster, build)) as following:
             async for item in following:
                 if isinstance(item, LogLine):
-                    session.print(plain(item.text))
+                    session.print(_build_line(item.text, item.container, raw=options.timestamps))
                 elif isinstance(item, BuildPodWaits):
                     session.say(f"warning: the build pod does not start yet: {problem_text(item.problem)}")
                 elif isinstance(item, BuildDeleted):
@@ -178,10 +178,19 @@ async def _build_logs(
                     cluster, pod, container,
                     tail=options.tail, timestamps=options.timestamps, previous=options.previous,
                 ):  # fmt: skip
-                    session.print(plain(line))
+                    session.print(_build_line(line, container, raw=options.timestamps))
     if not options.follow:
         return None
     return _exit_code(session, build)
+
+
+def _build_line(text: str, container: str, *, raw: bool) -> str:
+    """A line of a build's log in the words that a push shows, with all that a push leaves out; `raw`: as the
+    container wrote it."""
+    from paas.apps import kaniko
+    from paas.builds.job import KANIKO
+
+    return plain(text if raw or container != KANIKO else kaniko.message(text))
 
 
 def _why(build: Manifest) -> str:

@@ -72,7 +72,10 @@ def _for_rollout(rollout: RolloutSummary, project: str, before: list[NextStep]) 
     if rollout.pods:
         steps.insert(0, logs)
     if rollout.hold is not None:
-        note = "lets the newest image go out"
+        if rollout.phase == RolloutPhase.COMPLETE and not steps:
+            steps.append(NextStep(command="git push paas HEAD", note="a fix is rolled out and ends the hold"))
+        again = "rolls out what is withheld, also if it is what failed"
+        note = again if rollout.hold.withheld else "ends the hold without a push"
         steps.append(NextStep(command=f"paas unpin {name} -n {project}", note=note))
     if rollout.revision is not None and rollout.replicas == 0:
         command = f"kubectl scale deploymentconfig/{name} --replicas=1 -n {project}"

@@ -156,20 +156,35 @@ def _goes_with(obj: Manifest, builds: Sequence[Manifest]) -> list[str]:
     name, kind = obj["metadata"]["name"], obj["kind"]
     if kind == "BuildConfig":
         own = [b for b in builds if b["spec"].get("buildConfigUid") == obj["metadata"]["uid"]]
-        lines = [f"  * BuildConfig {name}: its {len(own)} builds with their logs"]
+        lines = [f"  * BuildConfig {name}: {_builds(len(own))}"]
         if not ((obj["spec"].get("source") or {}).get("git") or {}).get("uri"):
-            lines.append("  * the repository hosted here (kept for 7 days; your clone stays)")
+            lines.append(
+                "  * the repository hosted here (kept for 7 days, in which an administrator can bring it "
+                "back: docs/troubleshooting.md; your clone stays)"
+            )
         return lines
     if kind == "DeploymentConfig":
         return [f"  * DeploymentConfig {name}: its pods and all its revisions; it serves no more"]
     if kind == "ImageStream":
         return [f"  * ImageStream {name}: the history of its images; nothing can be rolled back to them"]
     if kind == "Route":
-        url = (obj.get("status") or {}).get("url") or name
-        return [f"  * Route {name}: {url} answers no more"]
+        url = (obj.get("status") or {}).get("url")
+        return [
+            f"  * Route {name}: {url} answers no more" if url else f"  * Route {name}, which has no address"
+        ]
     if kind == "Build":
         return [f"  * Build {name}: its pod and log" + ("" if _over(obj) else "; it is running")]
     return []
+
+
+def _builds(count: int) -> str:
+    match count:
+        case 0:
+            return "it has no builds"
+        case 1:
+            return "its build with its log"
+        case _:
+            return f"its {count} builds with their logs"
 
 
 def _over(build: Manifest) -> bool:

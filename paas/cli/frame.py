@@ -15,7 +15,7 @@ from paas.terminal.session import CONNECTION, Context, Kubeconfig, Namespace
 HEADINGS: Final[Mapping[str, Sequence[str]]] = {
     "A cluster on this machine, or your own": ("up", "down", "kubeconfig", "doctor", "install", "uninstall"),
     "Projects": ("new-project", "project"),
-    "Applications": ("new-app", "status", "logs", "set", "git-remote"),
+    "Applications": ("new-app", "status", "logs", "set", "git-remote", "webhooks"),
     "Builds": ("start-build", "cancel-build"),
     "Rollouts": ("rollout", "unpin"),
     "Routes": ("open", "expose"),

@@ -130,6 +130,7 @@ def application() -> typer.Typer:
     from paas.projects import cli as projects
     from paas.routes import cli as routes
     from paas.templates import cli as templates
+    from paas.webhooks import cli as webhooks
 
     app = frame.make()
     node.register(app, install=install_embedded)
@@ -143,6 +144,7 @@ def application() -> typer.Typer:
     deployments.register(app)
     routes.register(app)
     git.register(app)
+    webhooks.register(app)
     _add_credential(app)
     return app
 

@@ -112,9 +112,11 @@ async def status(
 def _after(session: Session, key: Key, config: Manifest, code: ExitCode | None) -> ExitCode | None:
     state = config.get("status") or {}
     if hold := state.get("hold"):
+        count = int(hold.get("withheld") or 0)
+        images = f" ({count} newer image{'' if count == 1 else 's'} withheld)" if count else ""
         session.say(
-            f"held at revision {hold['revision']} ({hold.get('withheld') or 0} newer images withheld); "
-            f"end the hold: paas unpin {key.name} -n {key.namespace}"
+            f"held at revision {hold['revision']}{images}; a push of new source ends the hold, and so does: "
+            f"paas unpin {key.name} -n {key.namespace}"
         )
     if code is ExitCode.FAILED:
         active = state.get("activeRevision")
@@ -190,7 +192,7 @@ async def undo(
     session.print(f'deploymentconfig "{key.name}" goes back to revision {target} and is held there')
     session.say("a push of new source, or an edited template, ends the hold; other new images are withheld")
     session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
-    session.say(f"      paas unpin {key.name} -n {key.namespace}   (ends it by hand)")
+    session.say("      fix the source and push it: that is rolled out and ends the hold")
     return None
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from paas.api.build_request import Instantiate
 from paas.api.resources import Key, Manifest
@@ -51,6 +51,10 @@ SWEEP_SECONDS: Final = (45.0, 3600.0)
 later ones. The second is early because a lock that is left must be old to be told from one in use."""
 LOCK_SECONDS: Final = 20.0
 """How long to wait for the last server, which may still be ending."""
+ABOUT: Final = """\
+This is the server of paas: it takes git pushes, webhooks of git hosts, and requests for registry tokens.
+To deploy an application, in its git repository: paas new-app, and then: git push paas HEAD
+"""
 
 
 class AlreadyServed(Exception):
@@ -166,6 +170,15 @@ class Server:
 
     def _fastapi(self) -> FastAPI:
         app = FastAPI(title="paas", docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
+
+        @app.get("/")
+        async def about() -> Response:
+            return Response(ABOUT, media_type="text/plain")
+
+        @app.exception_handler(404)
+        async def nothing(_request: Request, _problem: Exception) -> Response:
+            text = "There is nothing at this address; what this server is, says /\n"
+            return Response(text, status_code=404, media_type="text/plain")
 
         for router in self._needs.routers:
             app.include_router(router)

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from paas.api.names import Reason
 from paas.source.buildpack import Buildpack
 from paas.source.content_key import content_key
-from paas.source.detect import SourceTree, clean, detect
+from paas.source.detect import SourceTree, Unbuildable, clean, detect
+from paas.source.folders import buildable_folders
 from paas.source.render import render
 
 
@@ -48,8 +50,25 @@ def prepare(
 
     Raises detect.Unbuildable with the Build's reason and a message for the user.
     """
-    detected = detect(tree, packs, context_dir=context_dir, dockerfile_path=dockerfile_path, inline=inline)
+    packs = tuple(packs)
+    try:
+        detected = detect(
+            tree, packs, context_dir=context_dir, dockerfile_path=dockerfile_path, inline=inline
+        )
+    except Unbuildable as problem:
+        raise _with_folders(problem, tree, packs) from problem
     dockerfile = render(detected, runtime_registry=runtime_registry)
     key = content_key(tree=tree.tree_hash(clean(context_dir)), dockerfile=dockerfile, build_args=build_args)
     pack = detected.buildpack.name if detected.buildpack else None
     return Prepared(dockerfile, pack, key, detected.port, detected.found)
+
+
+def _with_folders(problem: Unbuildable, tree: SourceTree, packs: tuple[Buildpack, ...]) -> Unbuildable:
+    """The same problem, with the folders that could be built where the one that was asked for cannot."""
+    if problem.reason not in (Reason.INVALID_CONTEXT_DIRECTORY, Reason.NO_BUILDPACK):
+        return problem
+    folders = buildable_folders(tree, packs)
+    if not folders:
+        return problem
+    hint = f"these folders can be built: {', '.join(folders)}; name one in spec.source.contextDir"
+    return Unbuildable(problem.reason, problem.what, hint)

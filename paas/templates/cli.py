@@ -23,9 +23,7 @@ async def new_app(
     ] = ".",
     *,
     name: Annotated[str | None, typer.Option(help="Name; default the folder's or repository's.")] = None,
-    ref: Annotated[
-        str | None, typer.Option(help="Branch that deploys; default the first one pushed.")
-    ] = None,
+    ref: Annotated[str | None, typer.Option(help="Branch that deploys; default the one checked out.")] = None,
     context_dir: Annotated[str | None, typer.Option(help="Folder of the repository to build.")] = None,
     env: Annotated[
         list[str] | None,

@@ -28,9 +28,9 @@ from paas.git.clone import Checkout
 from paas.kube.body import is_unicode
 from paas.source.buildpacks import load
 from paas.source.detect import Detected, Unbuildable, detect
+from paas.source.folders import buildable_folders
 from paas.source.trees import FolderTree
 from paas.templates import naming
-from paas.templates.folders import buildable_folders
 from paas.templates.render import AppSpec, objects, render
 from paas.terminal.naming import variable_not_text
 from paas.terminal.output import short_name
@@ -114,6 +114,11 @@ def _name(wanted: Wanted, natural: str) -> str:
     return name
 
 
+def _last(context_dir: str | None) -> str:
+    """What an application of a folder of the repository is called after; '' for the whole repository."""
+    return (context_dir or "").rstrip("/").rpartition("/")[2].strip(".")
+
+
 def _hosted(wanted: Wanted, project: str, env: tuple[tuple[str, str], ...]) -> Found:
     folder = Path(wanted.source)
     clone = clones.find(folder)
@@ -136,7 +141,7 @@ def _hosted(wanted: Wanted, project: str, env: tuple[tuple[str, str], ...]) -> F
             hint=f"git switch -c {shlex.quote(wanted.ref)}, or leave --ref out",
         )
     detected = _detect(clone.root, context_dir)
-    name = _name(wanted, folder.resolve().name)
+    name = _name(wanted, _last(context_dir) or folder.resolve().name)
     facts = list(detected.found)
     if wanted.port is not None and detected.port not in (None, wanted.port):
         facts.append(f"Port {wanted.port} as given is used instead; the application gets it as $PORT")
@@ -150,7 +155,8 @@ def _hosted(wanted: Wanted, project: str, env: tuple[tuple[str, str], ...]) -> F
         project=project,
         port=wanted.port or detected.port or DEFAULT_PORT,
         summary=f"{pack}, source pushed to the platform",
-        ref=wanted.ref,
+        # what the explanation says must be so: without it, the branch that is pushed first would deploy
+        ref=wanted.ref or (branch if is_unicode(branch) else None),
         context_dir=context_dir,
         env=env,
     )
@@ -182,7 +188,7 @@ async def _external(wanted: Wanted, project: str, env: tuple[tuple[str, str], ..
         detected, how = Detected(), "to be detected"
         facts = (f"Could not look into it from here ({problem}); the build will say what it finds",)
     app = AppSpec(
-        name=_name(wanted, naming.last_part(url)),
+        name=_name(wanted, _last(wanted.context_dir) or naming.last_part(url)),
         project=project,
         port=wanted.port or detected.port or DEFAULT_PORT,
         summary=f"{how}, source at {url}",
@@ -248,7 +254,10 @@ def explanation(found: Found) -> list[str]:
         lines.append("      whenever the git host tells of a push (webhook)")
         lines.append(f"    * Secret {app.name}-webhook: the key that signs those webhooks")
     else:
-        lines.append(f"    * BuildConfig {app.name}: every push to {found.branch} starts a build")
+        lines.append(
+            f"    * BuildConfig {app.name}: every push to {found.branch} starts a build; other branches"
+        )
+        lines.append("      are stored only (--ref chooses another one)")
     lines.append(f"    * ImageStream {app.name}: every build puts its image into {app.name}:latest")
     lines.append(
         f"    * DeploymentConfig {app.name}: every new image, and every change of its template, is rolled"
@@ -344,6 +353,7 @@ def next_steps(found: Found, *, remote: str, server: str) -> list[str]:
             "Let pushes build too: add a webhook to the repository (content type application/json)",
             f"  address: {server}/webhooks/{app.project}/{app.name}/github",
             f"  secret:  {secret} -o go-template='{template}'",
+            f"  both again: paas webhooks {app.name}{where}",
             look,
         ]
     lines = [f"The clone has the remote {remote} now; git gets its password from your kubeconfig."]

@@ -148,7 +148,10 @@ def test_a_held_rollback_is_shown() -> None:
     )
     lines = describe(AppSnapshot("demo", deployment_configs=[state]), "shop", now=NOW)
     assert "held at revision 11 by a rollback; 2 newer images withheld" in lines[2]
-    assert "paas unpin shop -n demo" in lines[-1]
+    assert lines[-2:] == [
+        "  next     git push paas HEAD   (a fix is rolled out and ends the hold)",
+        "           paas unpin shop -n demo   (rolls out what is withheld, also if it is what failed)",
+    ]
 
 
 def test_what_is_stalled_says_why() -> None:

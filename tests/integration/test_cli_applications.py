@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from paas.api.resources import BUILDCONFIG, DEPLOYMENT, DEPLOYMENTCONFIG, ROUTE, SECRET, Key, Manifest
 from paas.kube.cluster import Cluster
+from paas.kube.observe import observe
 from tests.support.command_line import URL, Person
 from tests.support.expansion import expanded
 from tests.support.rooms import token_of
@@ -317,9 +319,16 @@ def test_open_prints_the_address(person: Person, clone: Path) -> None:
     route = person.cluster(lambda c: c.get(ROUTE, Key(person.project, "shop")))
     assert route is not None
     person.status(route, {"url": "https://shop.example", "host": "shop.example"})
+    key = Key(person.project, "shop")
+    starting = person.paas("open", "shop").ok()
+    assert starting.out == "https://shop.example\n"
+    assert "no pod of dc/shop is ready" in starting.err
+    config = person.cluster(lambda c: c.get(DEPLOYMENTCONFIG, key))
+    assert config is not None
+    person.status(config, {"readyReplicas": 1})
     opened = person.paas("open", "shop").ok()
     assert (opened.out, opened.err) == ("https://shop.example\n", "")
-    key = Key(person.project, "shop")
+    person.status(config, {"readyReplicas": 0})
     person.cluster(lambda c: c.patch(DEPLOYMENTCONFIG, key, {"spec": {"replicas": 0}}, manager="test"))
     asleep = person.paas("open", "shop").ok()
     assert asleep.out == "https://shop.example\n"
@@ -330,7 +339,7 @@ def test_open_prints_the_address(person: Person, clone: Path) -> None:
 
 def test_expose_makes_a_safe_route(person: Person, clone: Path) -> None:
     person.paas("new-app", str(clone)).ok()
-    person.paas("expose", "shop", "--name", "extra", "--hostname", "extra.example.com").ok()
+    person.paas("expose", "shop", "--name", "extra", "--hostname", "extra.example.com", "--no-wait").ok()
     route = person.cluster(lambda c: c.get(ROUTE, Key(person.project, "extra")))
     assert route is not None
     assert route["spec"]["tls"] == {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
@@ -343,8 +352,39 @@ def test_expose_makes_a_safe_route(person: Person, clone: Path) -> None:
         assert "hint: --port http; " in refused.err
     assert person.cluster(lambda c: c.get(ROUTE, Key(person.project, "bad"))) is None
     for port in ("http", "80"):
-        person.paas("expose", "shop", "--name", f"by-{port}", "--port", port).ok()
+        person.paas("expose", "shop", "--name", f"by-{port}", "--port", port, "--no-wait").ok()
     assert person.paas("expose", "shop", "--name", "bad", "--path", "no-slash").code == 1
+
+
+def test_expose_tells_what_the_platform_decided(person: Person, clone: Path) -> None:
+    """The test is the platform: it decides about the Route that it sees."""
+    person.paas("new-app", str(clone)).ok()
+    refused = [
+        {
+            "type": "Admitted", "status": "False", "reason": "HostAlreadyClaimed",
+            "message": "demo/web has it", "observedGeneration": 1,
+            "lastTransitionTime": "2026-03-04T12:00:00Z",
+        }
+    ]  # fmt: skip
+
+    async def decide() -> None:
+        async with await Cluster.connect(person.kubeconfig) as cluster:
+            async for found in observe(cluster, ROUTE, person.project, name="taken"):
+                if "taken" in found:
+                    status = {"status": {"conditions": refused}}
+                    key = Key(person.project, "taken")
+                    await cluster.patch(ROUTE, key, status, manager="test", subresource="status")
+                    return
+
+    thread = threading.Thread(target=lambda: asyncio.run(decide()))
+    thread.start()
+    said = person.paas("expose", "shop", "--name", "taken", "--hostname", "taken.example.com")
+    thread.join()
+    assert said.code == 1
+    assert (
+        'error: route "taken" exists, but is not published (HostAlreadyClaimed: demo/web has it)' in said.err
+    )
+    assert f"paas delete route/taken -n {person.project}" in said.err
 
 
 def test_rollouts_are_asked_for_in_the_spec(person: Person, clone: Path) -> None:

@@ -147,7 +147,10 @@ def test_undo_pins_the_revision_before_with_the_newest_build_as_baseline(
 
     first = rollback()
     assert (first["toRevision"], first["baseline"]) == (1, 7)
-    person.paas("rollout", "undo", "shop", "--to-revision", "1").ok()
+    bad = person.paas("rollout", "undo", "shop", "--to-revision", "2").ok()
+    assert "warning: the rollout of revision 2 failed" in bad.err
+    again = person.paas("rollout", "undo", "shop", "--to-revision", "1").ok()
+    assert "warning" not in again.err
     assert rollback()["requestedAt"] != first["requestedAt"], "a new request, though it says the same"
     assert person.paas("rollout", "undo", "shop", "--to-revision", "9").code == 3
     person.paas("unpin", "shop").ok()

@@ -57,6 +57,13 @@ def test_no_path_makes_a_series_or_a_line_of_the_log(own_server: Serving) -> Non
     assert "\nforged" not in own_server.log()
 
 
+def test_the_root_says_what_this_is(own_server: Serving) -> None:
+    code, text = get(own_server, "/", port=own_server.port)
+    assert (code, "paas new-app" in text) == (200, True)
+    code, text = get(own_server, "/nothing", port=own_server.port)
+    assert (code, text) == (404, "There is nothing at this address; what this server is, says /\n")
+
+
 def test_the_age_of_the_oldest_unhandled_push_is_a_metric(own_server: Serving, tmp_path: Path) -> None:
     server = own_server
     server.cluster.add_config("shop")

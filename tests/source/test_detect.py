@@ -271,3 +271,19 @@ def test_a_wrong_buildpack_is_refused_with_file_and_field(tmp_path: Path, text: 
 def test_an_empty_folder_of_buildpacks_says_which_variable_to_set(tmp_path: Path) -> None:
     with pytest.raises(BadBuildpack, match="PAAS_BUILDPACKS"):
         load(tmp_path)
+
+
+def test_a_push_of_several_services_names_their_folders(tmp_path: Path) -> None:
+    """As `new-app` does; here the Build's message says it."""
+
+    class Hashed(FolderTree):
+        def tree_hash(self, folder: str) -> str:
+            return "0" * 40
+
+    for folder in ("services/api", "services/web"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "Dockerfile").write_text("FROM scratch\n")
+    for context_dir in (None, "services/nope"):
+        with pytest.raises(Unbuildable) as refused:
+            prepare(Hashed(tmp_path), (), runtime_registry="r.test", context_dir=context_dir)
+        assert "these folders can be built: services/api, services/web; name one in" in refused.value.message

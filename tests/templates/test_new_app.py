@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from paas.source.folders import buildable_folders
 from paas.source.trees import FolderTree
-from paas.templates.folders import buildable_folders
 from paas.templates.new_app import Wanted, explanation, look
 from paas.terminal.problem import Problem
 
@@ -157,3 +157,32 @@ async def test_a_repository_that_git_cannot_read_is_told_in_gits_words(tmp_path:
     (root / ".git" / "config").write_text("[core\n")
     problem = await refused(root)
     assert "bad config line" in problem.why
+
+
+@pytest.mark.parametrize("by_option", [True, False])
+async def test_an_application_of_a_folder_is_named_after_the_folder(tmp_path: Path, by_option: bool) -> None:
+    root = repository(tmp_path / "monorepo", "services/api")
+    folder, context_dir = (root, "services/api/") if by_option else (root / "services/api", None)
+    found = await look(Wanted(str(folder), context_dir=context_dir), "demo")
+    assert found.app.name == "api"
+
+
+async def test_the_branch_that_is_checked_out_is_the_one_that_deploys(tmp_path: Path) -> None:
+    root = repository(tmp_path)
+    (root / "Dockerfile").write_text("FROM scratch\n")
+    (root / ".git" / "HEAD").write_text("ref: refs/heads/develop\n")
+    found = await look(Wanted(str(root), "shop"), "demo")
+    assert (found.app.ref, found.branch) == ("develop", "develop")
+    assert "    * BuildConfig shop: every push to develop starts a build; other branches" in explanation(
+        found
+    )
+
+
+async def test_a_folder_without_git_says_only_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source, hint in ((".", "git init && "), (str(tmp_path), f"cd {tmp_path} && git init && ")):
+        with pytest.raises(Problem) as raised:
+            await look(Wanted(source), "demo")
+        assert raised.value.hint.startswith(hint)
