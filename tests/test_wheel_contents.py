@@ -45,7 +45,7 @@ def test_of_a_checkout_only_what_is_in_it_and_no_links(hook: ModuleType, checkou
 
 def test_a_file_beside_the_code_that_is_in_no_commit_stays_out(hook: ModuleType, checkout: Path) -> None:
     (checkout / "paas" / "node").mkdir(parents=True)
-    (checkout / "paas" / "main.py").write_text("")
+    (checkout / "paas" / "settings.py").write_text("")
     for arguments in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", "-C", str(checkout), *arguments], check=True)
     (checkout / "paas" / "node" / "ca.key").write_text("secret")
@@ -54,7 +54,7 @@ def test_a_file_beside_the_code_that_is_in_no_commit_stays_out(hook: ModuleType,
     for name in ("paas/node/ca.key", "paas/odd [name]#.key"):
         spec = GitIgnoreSpec.from_lines([f"/{hook._literal(name)}"])
         assert spec.match_file(name)
-        assert not spec.match_file("paas/main.py")
+        assert not spec.match_file("paas/settings.py")
 
 
 def test_without_git_all_files_and_no_links(hook: ModuleType, checkout: Path) -> None:
