@@ -77,6 +77,7 @@ async def follow_to_its_end(
     selector = f"{names.LABEL_BUILDCONFIG}={build['spec']['buildConfig']}"
     said: set[type[ProgressEvent]] = set()
     asked, reading, logged, over = False, False, False, False
+    obstacle = ""
     async with Merge(until=until) as merge:
         merge.add("builds", observe(cluster, BUILD, namespace, labels=selector))
         while True:
@@ -103,6 +104,10 @@ async def follow_to_its_end(
             for event in _before_the_log(build, item.values(), said):
                 said.add(type(event))
                 yield event
+            blocked = progress.blocked(build)
+            if blocked is not None and blocked.reason != obstacle:
+                yield blocked
+            obstacle = blocked.reason if blocked is not None else ""
             pod = (build.get("status") or {}).get("pod")
             if pod and log and not asked:
                 asked = reading = True

@@ -102,6 +102,9 @@ async def _follow_one(
                         yield PodNotRunning(problem, await _crash_log(cluster, pod, problem, seen))
             if state.stage not in (Stage.WAITING, Stage.ROLLING):
                 break
+            blocked = progress.rollout_blocked(config)
+            if blocked is not None and seen.first_obstacle(blocked.reason):
+                yield blocked
     match state.stage:
         case Stage.LIVE:
             if state.unchanged:
@@ -125,17 +128,24 @@ async def _follow_one(
 
 
 class _Seen:
-    """What was said already: each count, each reason of a pod, and the log of one crash."""
+    """What was said already: each count, each obstacle, each reason of a pod, and the log of one crash."""
 
     def __init__(self) -> None:
         self._progress: set[RolloutProgress | DoesNotAnswer] = set()
         self._problems: set[tuple[str, str, int | None]] = set()
+        self._obstacles: set[str] = set()
         self.crash = False
 
     def first(self, event: RolloutProgress | DoesNotAnswer) -> bool:
         """Whether this was not said before; from now on it was."""
         known = event in self._progress
         self._progress.add(event)
+        return not known
+
+    def first_obstacle(self, reason: str) -> bool:
+        """The same for what keeps the revision from being made, whose words may change all the time."""
+        known = reason in self._obstacles
+        self._obstacles.add(reason)
         return not known
 
     def first_of(self, problem: PodProblem) -> bool:

@@ -51,7 +51,7 @@ def _for_build(summary: AppSummary) -> list[NextStep]:
     if not summary.builds:
         return []
     newest = summary.builds[0]
-    if newest.problem is not None:
+    if newest.problem is not None and newest.phase in TERMINAL:
         return [NextStep(command=f"paas logs build/{newest.name} -n {summary.project}")]
     if newest.phase not in TERMINAL:
         return [NextStep(command=f"paas logs -f build/{newest.name} -n {summary.project}")]

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from paas.api.build import Phase
+from paas.api.names import Condition, Reason
 from paas.apps import builds, rollouts
 from paas.apps.rollouts import RolloutState
 from paas.kube.pods import PodProblem
+from paas.reconcile.conditions import find
 
 
 class Result(StrEnum):
@@ -71,6 +73,15 @@ class Detected:
 
     recipe: Recipe
     name: str = ""
+
+
+@dataclass(frozen=True)
+class BuildBlocked:
+    """Why the build does not start, and what a person can do about it; the message says both."""
+
+    build: str
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,15 @@ class DoesNotAnswer:
 
 
 @dataclass(frozen=True)
+class RolloutBlocked:
+    """Why nothing of the new revision is made, and what a person can do about it; the message says both."""
+
+    config: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class RolloutFailed:
     """The rollout failed; `serving` is the revision that still serves, if one does, `log` the end of the log
     that was kept of it."""
@@ -234,6 +254,7 @@ RolloutEvent = (
     | RolloutProgress
     | PodNotRunning
     | DoesNotAnswer
+    | RolloutBlocked
     | RolloutFailed
     | Unchanged
     | Published
@@ -270,6 +291,7 @@ ProgressEvent = (
     Queued
     | Running
     | Detected
+    | BuildBlocked
     | BuildPodWaits
     | LogLine
     | BuildComplete
@@ -289,6 +311,29 @@ def queued(build: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> Que
     if builds.phase_of(build) == Phase.RUNNING:
         return Running(builds.name_of(build))
     return Queued(builds.name_of(build), tuple(builds.ahead_of(build, others)))
+
+
+def blocked(build: Mapping[str, Any]) -> BuildBlocked | None:
+    """What only a person can change about a build that waits; None when nothing is in its way."""
+    status = build.get("status") or {}
+    if not status.get("blockedSince"):
+        return None
+    return BuildBlocked(
+        builds.name_of(build), str(status.get("reason") or ""), str(status.get("message") or "")
+    )
+
+
+BLOCKING: Final = frozenset({Reason.REFUSED, Reason.INVALID_SPEC, Reason.NAME_TAKEN, Reason.RECONCILE_FAILED})
+"""Reasons that keep a new revision from being made. Others are about the rollout before."""
+
+
+def rollout_blocked(config: Mapping[str, Any]) -> RolloutBlocked | None:
+    """What keeps a DeploymentConfig from rolling out anything; None when nothing does."""
+    for type_ in (Condition.STALLED, Condition.READY):
+        found = find(config, type_) or {}
+        if found.get("reason") in BLOCKING and found["status"] == str(type_ is Condition.STALLED):
+            return RolloutBlocked(builds.name_of(config), found["reason"], str(found.get("message") or ""))
+    return None
 
 
 def detected(build: Mapping[str, Any]) -> Detected | None:

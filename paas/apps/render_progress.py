@@ -6,6 +6,7 @@ from typing import Final
 
 from paas.apps import kaniko
 from paas.apps.progress import (
+    BuildBlocked,
     BuildCancelled,
     BuildComplete,
     BuildDeleted,
@@ -27,6 +28,7 @@ from paas.apps.progress import (
     Published,
     Queued,
     Recipe,
+    RolloutBlocked,
     RolloutEvent,
     RolloutFailed,
     RolloutProgress,
@@ -54,6 +56,8 @@ def lines(event: ProgressEvent) -> list[str]:
             return [step(f"Build {build} running")]
         case Detected(recipe, name):
             return [step(_detected(recipe, name))]
+        case BuildBlocked(build, reason, message):
+            return [problem(f"Build {build} waits: {reason}: {message}")]
         case BuildPodWaits(found):
             return [problem(f"The build pod does not start yet: {problem_text(found)}")]
         case LogLine(text, container):
@@ -96,6 +100,8 @@ def _of_rollout(event: RolloutEvent) -> list[str]:
             ]
         case DoesNotAnswer(_, message):
             return [problem(message)]
+        case RolloutBlocked(config, reason, message):
+            return [problem(f"The rollout of {config} waits: {reason}: {message}")]
         case RolloutFailed(failure, serving, log):
             return [
                 problem(f"Rollout of {_revision(failure)} failed: {failure.message}"),

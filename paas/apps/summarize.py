@@ -77,7 +77,7 @@ def _builds(own: AppSnapshot) -> list[BuildSummary]:
 def _build(build: Manifest, others: Iterable[Manifest]) -> BuildSummary:
     status, phase = build.get("status") or {}, builds.phase_of(build)
     problem = None
-    if phase in (Phase.FAILED, Phase.ERROR):
+    if phase in (Phase.FAILED, Phase.ERROR) or status.get("blockedSince"):
         problem = Problem(reason=status.get("reason") or "", message=status.get("message") or "")
     return BuildSummary(
         name=builds.name_of(build),

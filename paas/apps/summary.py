@@ -37,7 +37,7 @@ class BuildSummary(Model):
     name: str
     phase: str
     problem: Problem | None = None
-    """Why it failed."""
+    """Why it failed, or what only a person can change so that it starts."""
     waits_for: list[str] = Field(default_factory=list)
     """Builds that run first."""
     ref: str = ""

@@ -36,7 +36,7 @@ from paas.builds import job as jobs
 from paas.builds import outcome, run_policy
 from paas.builds.instantiate import instantiate
 from paas.builds.plan import TABLE, StartBuild, plan
-from paas.builds.pod_refusal import FAILED_CREATE, pod_refusal
+from paas.builds.pod_refusal import pod_refusal
 from paas.builds.snapshot import (
     Confirmed,
     JobInputs,
@@ -56,6 +56,7 @@ from paas.reconcile.conditions import parse_time
 from paas.reconcile.controller import Controller, Watch, itself, labelled
 from paas.reconcile.plan import Effect, Plan
 from paas.reconcile.refusal import EffectRefused, Refusal
+from paas.reconcile.refused_pods import FAILED_CREATE
 from paas.reconcile.status import Blocker
 from paas.registry.client import RegistryClient, RegistryError
 from paas.registry.reference import stream_repository

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
-from paas.api.resources import POD, Manifest
-from paas.kube.errors import ApiError
-from paas.reconcile.plan import Create
-from paas.reconcile.refusal import Refusal, cause_of, shortened
-
-FAILED_CREATE: Final = "FailedCreate"
-"""Reason of the Event."""
-_SAID: Final = re.compile(
-    r'^(?:Error creating: )?(?:pods|Pod) "[^"]*" is (?P<how>forbidden|invalid): (?P<words>.*)$', re.DOTALL
-)
-"""What client-go's pod control says: the API server's answer, which names a pod that differs each time."""
+from paas.api.resources import Manifest
+from paas.reconcile.refusal import Refusal
+from paas.reconcile.refused_pods import FAILED_CREATE, refused_pods
 
 
 def pod_refusal(job: Manifest, events: Iterable[Manifest]) -> Refusal | None:
@@ -27,16 +18,7 @@ def pod_refusal(job: Manifest, events: Iterable[Manifest]) -> Refusal | None:
         if event.get("reason") == FAILED_CREATE
         and (event.get("involvedObject") or {}).get("uid") == job["metadata"]["uid"]
     ]
-    if not own:
-        return None
-    said = str(max(own, key=_seen_last).get("message") or "")
-    found = _SAID.match(said)
-    words = found["words"] if found else said.removeprefix("Error creating: ")
-    status = 422 if found and found["how"] == "invalid" else 403
-    metadata = {key: job["metadata"][key] for key in ("name", "namespace")}
-    pod = {"apiVersion": POD.api_version, "kind": POD.kind, "metadata": metadata}
-    answer = ApiError(status, FAILED_CREATE, words)
-    return Refusal(Create(pod, owner_uid=job["metadata"]["uid"]), cause_of(answer), shortened(words), status)
+    return refused_pods(str(max(own, key=_seen_last).get("message") or ""), job) if own else None
 
 
 def _seen_last(event: dict[str, Any]) -> str:

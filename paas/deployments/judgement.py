@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from paas.api.deployment import Phase, RolloutProblem, RolloutReason
+from paas.api.names import Reason
+from paas.api.resources import DEPLOYMENT, Key
 from paas.deployments import rollout, workload
 from paas.deployments.snapshot import Snapshot
 from paas.deployments.strategies import Step
@@ -20,6 +22,8 @@ from paas.deployments.workload import Progress
 from paas.kube import pods
 from paas.kube.pods import PodProblem
 from paas.reconcile.conditions import parse_time
+from paas.reconcile.refusal import Refusal, concerning
+from paas.reconcile.status import explained
 
 STEADY_SECONDS: Final = 60.0
 """How long a first revision that had failed must run without an end of a container to count as complete:
@@ -71,6 +75,9 @@ def judged(snapshot: Snapshot, *, now: datetime) -> StepComplete | RolloutFailur
         return RolloutFailure(RolloutReason.CONTAINER_RESTARTED, (workload.in_words(crash),))
     if progress == Progress.COMPLETE:
         return StepComplete(step)
+    # its controller knows nothing of a Deployment that is refused: the deadline is ours to keep
+    if progress == Progress.ABSENT and _apply_refused(snapshot) and remaining(snapshot, step, now) <= 0:
+        return _out_of_time(snapshot, step)
     if progress == Progress.TIMED_OUT and _believed(snapshot, step, now):
         return _out_of_time(snapshot, step)
     return None
@@ -128,7 +135,16 @@ def _out_of_time(snapshot: Snapshot, step: Step) -> RolloutFailure:
     reason = RolloutReason.PROGRESS_DEADLINE_EXCEEDED
     late = RolloutProblem(reason=reason, message=f"no progress for {step.timeout_seconds} s")
     seen = workload.problem(snapshot.deployment, snapshot.pods, log=snapshot.log)
+    if (refusal := _apply_refused(snapshot)) is not None:
+        why, hint = explained(refusal, namespace=snapshot.namespace)
+        seen = RolloutProblem(reason=Reason.REFUSED, message=f"{why}; {hint}")
     return RolloutFailure(reason, (late, seen) if seen is not None else (late,))
+
+
+def _apply_refused(snapshot: Snapshot) -> Refusal | None:
+    """Why the Deployment cannot be made what the step says."""
+    key = Key(snapshot.namespace, snapshot.name)
+    return next(iter(concerning(snapshot.refusals, DEPLOYMENT, key)), None)
 
 
 def _believed(snapshot: Snapshot, step: Step, now: datetime) -> bool:

@@ -89,7 +89,10 @@ def under_way(snapshot: Snapshot, state: DeploymentConfigStatus) -> str:
         f" {numbers['availableReplicas']} available"
     )
     problem = workload.problem(live, snapshot.pods, log=snapshot.log)
-    return f"{text}; {problem.message}; see: paas logs {snapshot.name}" if problem else text
+    if problem is None:
+        return text
+    logs = "" if workload.refused(live) else f"; see: paas logs {snapshot.name}"
+    return f"{text}; {problem.message}{logs}"
 
 
 class _Outlook:
@@ -149,6 +152,9 @@ class _Outlook:
         current = self.state.rollout
         if current is not None and current.phase == Phase.FAILED:
             return Wanted(Condition.STALLED, "True", Reason.ROLLOUT_FAILED, str(current.message))
+        if (pods := workload.refused(self.live)) is not None:
+            found = refused(pods, namespace=self.snapshot.namespace)
+            return Wanted(Condition.STALLED, "True", found.reason, found.message)
         if self.snapshot.autoscalers:
             hpa = self.snapshot.autoscalers[0]["metadata"]["name"]
             text = (

@@ -19,6 +19,9 @@ from paas.kube import pods
 from paas.kube.pods import Exit, PodProblem, Trouble
 from paas.reconcile import meta
 from paas.reconcile.plan import Apply
+from paas.reconcile.refusal import Refusal
+from paas.reconcile.refused_pods import FAILED_CREATE, refused_pods
+from paas.reconcile.status import explained
 
 DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
 """Of the Deployment's Progressing condition."""
@@ -142,15 +145,23 @@ def counts(live: Mapping[str, Any] | None) -> dict[str, int]:
     return {field: int(status.get(field) or 0) for field in fields}
 
 
+def refused(live: Manifest | None) -> Refusal | None:
+    """Why the pods of a Deployment cannot be made, as far as its ReplicaSet says so."""
+    failure = condition(live, "ReplicaFailure")
+    if live is None or failure.get("status") != "True":
+        return None
+    return refused_pods(str(failure.get("message") or failure.get("reason") or "no reason given"), live)
+
+
 def problem(
-    live: Mapping[str, Any] | None, observed: Iterable[Mapping[str, Any]], *, log: str = ""
+    live: Manifest | None, observed: Iterable[Mapping[str, Any]], *, log: str = ""
 ) -> RolloutProblem | None:
     """Why pods do not become ready, in one line, as far as it can be seen; None when it cannot. `log` is the
     end of the log of a container that does not answer."""
-    failure = condition(live, "ReplicaFailure")
-    if failure.get("status") == "True":
-        text = f"pods cannot be created: {_line(failure.get('message'))}"
-        return RolloutProblem(reason=failure.get("reason") or "ReplicaFailure", message=text)
+    if (refusal := refused(live)) is not None:
+        assert live is not None, "somebody must have said so"
+        why, hint = explained(refusal, namespace=live["metadata"]["namespace"])
+        return RolloutProblem(reason=FAILED_CREATE, message=f"{why}; {hint}")
     for pod in sorted(observed, key=lambda pod: str(pod["metadata"]["name"])):
         if (found := pods.why_not_ready(pod)) is not None:
             return in_words(found, log=log)

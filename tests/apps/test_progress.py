@@ -437,3 +437,37 @@ def test_the_buildpack_is_the_one_that_was_used() -> None:
 
 def test_a_build_that_runs_waits_for_none() -> None:
     assert progress.queued(build(phase="Running"), [build(6, phase="Running")]) == progress.Running("shop-7")
+
+
+def test_a_build_that_waits_for_a_person_says_so() -> None:
+    assert (
+        progress.blocked(build(phase="New", reason="BuildQueued", message="waits until shop-6 has ended"))
+        is None
+    )
+    waits = build(
+        phase="Pending", reason="CannotCreateBuildPod", message="exceeded quota: small", blockedSince="2027"
+    )
+    assert said(progress.blocked(waits)) == [
+        " !     Build shop-7 waits: CannotCreateBuildPod: exceeded quota: small"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("type_", "status", "reason", "expected"),
+    [
+        ("Stalled", "True", "Refused", True),
+        ("Ready", "False", "ReconcileFailed", True),
+        ("Stalled", "True", "RolloutFailed", False),  # of the rollout before
+        ("Stalled", "True", "ForeignAutoscaler", False),
+        ("Ready", "True", "Reconciled", False),
+    ],
+)
+def test_a_rollout_that_waits_for_a_person_says_so(
+    type_: str, status: str, reason: str, expected: bool
+) -> None:
+    condition = {"type": type_, "status": status, "reason": reason, "message": "exceeded quota: small"}
+    config = {"metadata": {"name": "shop"}, "status": {"conditions": [condition]}}
+    lines = said(progress.rollout_blocked(config))
+    assert lines == (
+        [f" !     The rollout of shop waits: {reason}: exceeded quota: small"] if expected else []
+    )

@@ -221,10 +221,14 @@ def test_pods_that_cannot_even_be_made() -> None:
         "type": "ReplicaFailure",
         "status": "True",
         "reason": "FailedCreate",
-        "message": "exceeded quota: small",
+        "message": 'pods "shop-7d9f-x2b4" is forbidden: exceeded quota: small',
     }
-    live = {"status": {"conditions": [failure]}}
+    about = {"name": "shop", "namespace": "demo", "uid": "u"}
+    live = {"metadata": about, "status": {"conditions": [failure]}}
     found = workload.problem(live, [pod(waiting("X"))])
     assert found is not None
-    assert found.message == "pods cannot be created: exceeded quota: small"
+    assert found.message == (
+        "the cluster refuses Pod shop: exceeded quota: small; free some of the quota or raise it"
+        " (kubectl describe quota -n demo)"
+    )
     assert found.reason == "FailedCreate"
