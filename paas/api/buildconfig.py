@@ -294,10 +294,10 @@ class BuildConfigSpec(Model):
     """What starts a build, besides a push to the hosted repository and `paas start-build`."""
     run_policy: Annotated[str, Field(max_length=32)] = "Serial"
     """Serial: the builds run one after the other, in the order of their numbers."""
-    successful_builds_history_limit: int = Field(default=5, ge=0, le=1000)
-    """How many Builds that completed are kept."""
-    failed_builds_history_limit: int = Field(default=5, ge=0, le=1000)
-    """How many Builds that failed or were cancelled are kept."""
+    successful_builds_history_limit: int | None = Field(default=None, ge=0, le=1000)
+    """How many Builds that completed are kept. Absent: all; `new-app` writes 5."""
+    failed_builds_history_limit: int | None = Field(default=None, ge=0, le=1000)
+    """How many Builds that failed or were cancelled are kept. Absent: all; `new-app` writes 5."""
     resources: Resources | None = None
     """Requests and limits of the build container."""
     completion_deadline_seconds: int | None = Field(default=None, ge=1, le=604800)

@@ -299,8 +299,8 @@ class DeploymentConfigSpec(Model):
     """What the pods are made from. A change is a new revision."""
     min_ready_seconds: NotNegative = 0
     """How long a pod must be ready before it counts as available."""
-    revision_history_limit: NotNegative = 10
-    """How many old revisions are kept for a rollback."""
+    revision_history_limit: NotNegative | None = None
+    """How many old revisions are kept for a rollback. Absent: all; `new-app` writes 10."""
     paused: bool = False
     """True: no rollout starts; scaling still works."""
     test: bool = False

@@ -20,6 +20,7 @@ from paas.api.names import Reason
 from paas.api.resources import JOB, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
+from paas.builds.numbers import LARGEST
 from paas.builds.snapshot import Confirmed, JobInputs, ObservedBuild, phase_of, started, verdict
 from paas.builds.status import blocked, changed, ended, given_up, waiting
 from paas.reconcile import meta
@@ -64,6 +65,9 @@ def advance(
         spec = BuildSpec.model_validate(build["spec"])
     except ValidationError as problem:
         return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
+    if spec.number > LARGEST:
+        text = f"no build of the platform has the number {spec.number}; start one with: paas start-build"
+        return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{text} {spec.build_config}", now)
     if spec.cancelled:
         return ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
     if started(seen):

@@ -36,6 +36,7 @@ from paas.api.build_request import (
 )
 from paas.api.buildconfig import ANNOTATION_PAUSED, BuildConfigSpec, SourceType
 from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
+from paas.builds.numbers import LARGEST, counts, highest_number, number_of
 from paas.builds.prune import pruned_build
 from paas.kube.body import as_unicode
 from paas.kube.cluster import Cluster
@@ -71,14 +72,20 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
             return Instantiated(_shadow(config, pruned, request), created=False)
         if request.retry_of is not None:
             lost = int(request.retry_of["spec"]["number"])
-            later = max((int(build["spec"]["number"]) for build in own), default=0)
+            later = max((number_of(build) for build in own if counts(build)), default=0)
             if later > lost:
                 raise BuildSuperseded(f"{key.name}-{later} is later than the lost {key.name}-{lost}")
         if request.newest_source is not None:
             later = newest_source(own)
             if later > request.newest_source:
                 raise BuildSuperseded(f"{key.name}-{later} was made of newer source meanwhile")
-        number = next_number(config, builds)
+        number = highest_number(config, builds) + 1
+        if number > LARGEST:
+            raise BuildRefused(
+                f"the build numbers of {key.name!r} are used up: {key.name}-{number - 1} was made by hand",
+                hint="make a new BuildConfig under another name; this one is shown by: "
+                f"kubectl get bc {key.name} -n {key.namespace} -o yaml",
+            )
         try:
             return Instantiated(await cluster.create(frozen(config, request, number), manager=manager), True)
         except AlreadyExists:
@@ -90,8 +97,8 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
 
 def newest_source(builds: Iterable[Manifest]) -> int:
     """Number of the newest of these Builds that was made because the source changed; 0 for none."""
-    changed = (b for b in builds if b["spec"]["trigger"]["type"] in SOURCE_CHANGES)
-    return max((int(build["spec"]["number"]) for build in changed), default=0)
+    changed = (b for b in builds if b["spec"]["trigger"]["type"] in SOURCE_CHANGES and counts(b))
+    return max((number_of(build) for build in changed), default=0)
 
 
 async def builds_of(cluster: Cluster, key: Key) -> list[Manifest]:
@@ -108,12 +115,6 @@ async def start_build(cluster: Cluster, key: Key, request: BuildRequest, *, mana
         if problem.status in (400, 413, 422):
             raise BuildRefused(f"the API server does not accept the build: {problem.message}") from problem
         raise
-
-
-def next_number(config: Manifest, builds: Iterable[Manifest]) -> int:
-    """One more than any number ever used: also Builds of a deleted namesake hold their names."""
-    last = int((config.get("status") or {}).get("lastVersion") or 0)
-    return max([last, *(int(build["spec"]["number"]) for build in builds)]) + 1
 
 
 def frozen(config: Manifest, request: BuildRequest, number: int) -> Manifest:

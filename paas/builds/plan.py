@@ -31,6 +31,7 @@ from paas.api.resources import BUILD, JOB, SECRET, Key, Manifest, key_of
 from paas.builds import prune, run_policy
 from paas.builds.advance import RETRIABLE, WAIT_RECHECK, advance
 from paas.builds.job import job_name
+from paas.builds.numbers import counts, highest_number
 from paas.builds.snapshot import Observed, ObservedBuild, phase_of, started
 from paas.fetch.request import repository_path
 from paas.reconcile.conditions import Wanted
@@ -58,6 +59,7 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     """All that is to be done for this BuildConfig now."""
     seen = sorted(observed.builds, key=lambda build: int(build.build["spec"]["number"]))
     actions = _builds(observed, seen, now, settings)
+    counted = [build for build in seen if counts(build.build)]
     config = observed.config
     if config is None or config["metadata"].get("deletionTimestamp"):
         return Plan.of(actions)
@@ -65,10 +67,10 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         spec = BuildConfigSpec.model_validate(config["spec"])
     except ValidationError as problem:
         blocker = Blocker(Reason.INVALID_SPEC, f"{first_problem(problem)}; correct it with: kubectl edit bc")
-        return Plan.of([*actions, *_config_status(observed, seen, _summary(blocker), None, now)])
+        return Plan.of([*actions, *_config_status(observed, counted, _summary(blocker), None, now)])
     url = repository_url(observed.key, settings) if spec.source.kind is SourceType.HOSTED else None
-    actions += _config_status(observed, seen, _conditions(observed, spec), url, now)
-    again = _to_repeat(config, seen)
+    actions += _config_status(observed, counted, _conditions(observed, spec), url, now)
+    again = _to_repeat(config, counted)
     actions += _pruning(observed, seen, spec, again)
     if again is not None:
         actions.append(_repeat(observed.key, again))
@@ -179,11 +181,10 @@ def _config_status(
     stored = config.get("status") or {}
     own = [each.build for each in seen]
     last = own[-1] if own else None
-    numbers = [int(build["spec"]["number"]) for build in own]
     last_build = _last_build(last) if last is not None else stored.get("lastBuild")
     status = BuildConfigStatus(
         observed_generation=generation_of(config),
-        last_version=max([int(stored.get("lastVersion") or 0), *numbers]),
+        last_version=highest_number(config, own),
         repository=url,
         last_build=LastBuild.model_validate(last_build) if last_build else None,
         triggers=_triggers(stored, own) or None,
@@ -215,7 +216,7 @@ def _pruning(
         [each.build for each in seen],
         successful=spec.successful_builds_history_limit,
         failed=spec.failed_builds_history_limit,
-        stream=observed.streams.get(spec.output.to.stream),
+        streams=observed.streams,
         noted=[record["id"] for record in stored.get("triggers") or ()],
         kept=[again["metadata"]["name"]] if again is not None else (),
     )

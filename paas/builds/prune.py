@@ -17,14 +17,15 @@ from paas.builds.snapshot import phase_of
 def to_prune(
     builds: Iterable[Manifest],
     *,
-    successful: int,
-    failed: int,
-    stream: Mapping[str, Any] | None,
+    successful: int | None,
+    failed: int | None,
+    streams: Mapping[str, Mapping[str, Any]],
     noted: Iterable[str],
     kept: Iterable[str] = (),
 ) -> list[Manifest]:
-    """Builds to delete. `successful` and `failed` are the limits (failed counts Failed, Error and
-    Cancelled), `noted` the trigger ids in the BuildConfig's status, `kept` names to spare."""
+    """Builds to delete. `successful` and `failed` are the limits (None: all are kept; failed counts Failed,
+    Error and Cancelled), `streams` the ImageStreams by name, `noted` the trigger ids in the BuildConfig's
+    status, `kept` names to spare."""
     remembered, spared = set(noted), set(kept)
     ended = sorted(
         (build for build in builds if phase_of(build) in TERMINAL),
@@ -33,7 +34,8 @@ def to_prune(
     )
     complete = [build for build in ended if phase_of(build) == Phase.COMPLETE]
     others = [build for build in ended if phase_of(build) != Phase.COMPLETE]
-    surplus = [build for build in complete[successful:] if merged(build, stream)] + others[failed:]
+    surplus = [build for build in _beyond(complete, successful) if merged(build, streams)]
+    surplus += _beyond(others, failed)
     return sorted(
         (
             build
@@ -46,11 +48,17 @@ def to_prune(
     )
 
 
-def merged(build: Manifest, stream: Mapping[str, Any] | None) -> bool:
-    """Whether the stream's history has this Build, or one of the same BuildConfig that is later."""
+def _beyond(builds: list[Manifest], limit: int | None) -> list[Manifest]:
+    return [] if limit is None else builds[limit:]
+
+
+def merged(build: Manifest, streams: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the history of the stream that the Build puts its image into has it, or one of the same
+    BuildConfig that is later. The BuildConfig may have another output since."""
+    name, _, tag = build["spec"]["output"]["to"]["name"].partition(":")
+    stream, tag = streams.get(name), tag or "latest"
     if stream is None:
         return False
-    tag = build["spec"]["output"]["to"]["name"].partition(":")[2] or "latest"
     number, uid = int(build["spec"]["number"]), build["spec"]["buildConfigUid"]
     for history in (stream.get("status") or {}).get("tags") or ():
         if history.get("tag") == tag:

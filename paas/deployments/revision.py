@@ -118,9 +118,12 @@ def describe(causes: Iterable[Cause]) -> str:
 
 
 def prunable(
-    revisions: Iterable[Revision], *, limit: int, keep: Collection[int | None]
+    revisions: Iterable[Revision], *, limit: int | None, keep: Collection[int | None]
 ) -> tuple[Revision, ...]:
-    """The revisions beyond the newest `limit` old ones; those in `keep` are neither counted nor pruned."""
+    """The revisions beyond the newest `limit` old ones (None: all are kept); those in `keep` are neither
+    counted nor pruned."""
+    if limit is None:
+        return ()
     old = sorted((r for r in revisions if r.number not in keep), key=lambda r: r.number, reverse=True)
     return tuple(reversed(old[limit:]))
 

@@ -23,6 +23,9 @@ from paas.reconcile.refusal import Refusal
 from paas.reconcile.refused_pods import FAILED_CREATE, refused_pods
 from paas.reconcile.status import explained
 
+REPLICA_SETS: Final = 10
+"""How many old ReplicaSets are kept when nobody says how many revisions: Kubernetes' own number. No rollback
+needs them."""
 DEADLINE_REASON: Final = "ProgressDeadlineExceeded"
 """Of the Deployment's Progressing condition."""
 
@@ -69,7 +72,9 @@ def deployment(dc: Manifest, spec: DeploymentConfigSpec, revision: Revision) -> 
                 "spec": frozen.get("spec") or {},
             },
             "minReadySeconds": spec.min_ready_seconds,
-            "revisionHistoryLimit": spec.revision_history_limit,
+            "revisionHistoryLimit": REPLICA_SETS
+            if spec.revision_history_limit is None
+            else spec.revision_history_limit,
             "paused": spec.paused,
         },
     }

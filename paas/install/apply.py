@@ -23,6 +23,7 @@ from paas.api.resources import (
     DEPLOYMENT,
     DEPLOYMENTCONFIG,
     NAMESPACE,
+    REPLICASET,
     ROUTE,
     SECRET,
     Key,
@@ -30,7 +31,7 @@ from paas.api.resources import (
     key_of,
     resource_of,
 )
-from paas.install.manifests import Keys, manifests
+from paas.install.manifests import SETTINGS_LABEL, Keys, manifests, mounted_settings
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.settings import Settings
@@ -70,8 +71,8 @@ async def install(
             await cluster.apply(manifest, manager=MANAGER)
             if manifest["kind"] == "Deployment":
                 awaited.append(key_of(manifest))
-        await _prune_configs(cluster, wanted)
         await _wait_for(cluster, awaited, say)
+        await _prune_settings(cluster)
     except ApiError as problem:
         raise InstallFailed(f"the cluster refused: {problem.message}") from problem
     except ClusterUnreachable as problem:
@@ -146,12 +147,13 @@ def _established(crd: Manifest | None) -> bool:
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
-async def _prune_configs(cluster: Cluster, wanted: list[Manifest]) -> None:
-    """Remove the settings of earlier versions; pods that still run have read theirs."""
-    current = {manifest["metadata"]["name"] for manifest in wanted if manifest["kind"] == "ConfigMap"}
-    for config in await cluster.list(CONFIGMAP, names.SYSTEM_NAMESPACE, labels="paas.dev/settings=true"):
-        if config["metadata"]["name"] not in current:
-            await cluster.delete(CONFIGMAP, key_of(config))
+async def _prune_settings(cluster: Cluster) -> None:
+    """Remove the settings of earlier versions that nothing goes back to: a ReplicaSet without pods is what
+    `kubectl rollout undo` takes, and its pods would wait for their settings for ever."""
+    mounted = mounted_settings(await cluster.list(REPLICASET, names.SYSTEM_NAMESPACE))
+    for config in await cluster.list(CONFIGMAP, names.SYSTEM_NAMESPACE, labels=f"{SETTINGS_LABEL}=true"):
+        if config["metadata"]["name"] not in mounted:
+            await cluster.delete(CONFIGMAP, key_of(config), uid=config["metadata"]["uid"])
 
 
 async def _wait_for(cluster: Cluster, deployments: list[Key], say: Callable[[str], None]) -> None:

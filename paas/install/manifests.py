@@ -16,6 +16,8 @@ from paas.api import names
 from paas.api.resources import Manifest
 from paas.settings import Settings
 
+SETTINGS_LABEL: Final = "paas.dev/settings"
+"""Of the ConfigMaps that have the settings, of this version and of those before."""
 MIDDLEWARES: Final = "traefik.ingress.kubernetes.io/router.middlewares"
 CUSTOM_HOST_ROLE: Final = "paas-custom-host"
 """ClusterRole with the right to choose the host of a Route."""
@@ -53,6 +55,16 @@ def manifests(
     # the tokens without which no node can pull an image, also that of the server.
     server = processes.pop("server")
     return [*namespaces, *extra, *rest, *processes.values(), *ingresses, server]
+
+
+def mounted_settings(replica_sets: Iterable[Manifest]) -> set[str]:
+    """Names of the ConfigMaps that the pods of these ReplicaSets mount, also of those that have none now."""
+    return {
+        str(volume["configMap"]["name"])
+        for replica_set in replica_sets
+        for volume in replica_set["spec"]["template"]["spec"].get("volumes") or ()
+        if volume.get("configMap")
+    }
 
 
 def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
@@ -107,7 +119,7 @@ def _config(settings: Settings, keys: Keys) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _system(f"paas-{digest}", {"paas.dev/settings": "true"}),
+        "metadata": _system(f"paas-{digest}", {SETTINGS_LABEL: "true"}),
         "data": data,
     }
 

@@ -91,7 +91,8 @@ def test_the_page_of_a_kind_that_is_no_more_is_found_and_removed(tmp_path: Path)
 def test_a_field_tells_its_default_and_what_refuses_it() -> None:
     found = {row.path: row for row in rows(schema_of(buildconfig.BuildConfigSpec), "spec")}
     limit = found["spec.successfulBuildsHistoryLimit"]
-    assert limit.default == "`5`"
+    assert limit.default == ""
+    assert found["spec.runPolicy"].default == "`Serial`"
     assert limit.refused == ("less than 0", "more than 1000")
     assert "missing" in found["spec.output"].refused
     assert any("must be an https address" in text for text in found["spec.source.git.uri"].refused)

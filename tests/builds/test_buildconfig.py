@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from paas.api.build import TriggerType
@@ -186,3 +188,56 @@ def test_builds_left_behind_by_a_deleted_one_end_but_no_new_ones_start() -> None
     cluster.settle()
     assert cluster.phase("shop-1") == "Complete"
     assert cluster.phase("shop-2") == "New"
+
+
+def test_without_limits_all_builds_are_kept() -> None:
+    """As in OpenShift, where only the creation of a BuildConfig fills them in."""
+    cluster = FakeCluster(successfulBuildsHistoryLimit=None, failedBuildsHistoryLimit=None)
+    for number in range(1, 15):
+        cluster.build(push(number))
+        cluster.settle()
+        cluster.succeed(f"shop-{number}") if number % 2 else cluster.fail(f"shop-{number}")
+        cluster.settle()
+        cluster.merge()
+    cluster.settle()
+    assert len(cluster.builds) == 14
+
+
+def test_the_history_that_counts_is_that_of_the_builds_own_output() -> None:
+    """The BuildConfig has another output since, whose stream knows later builds only."""
+    cluster = FakeCluster(successfulBuildsHistoryLimit=0)
+    cluster.build(push(1))
+    cluster.settle()
+    cluster.succeed("shop-1")
+    cluster.settle()
+    assert cluster.config is not None
+    later = {"tag": "latest", "items": [{"buildConfigUid": "bc-1", "buildNumber": 2}]}
+    cluster.streams["other"] = {"metadata": {"name": "other"}, "status": {"tags": [later]}}
+    cluster.config["spec"]["output"]["to"]["name"] = "other:latest"
+    cluster.settle()
+    assert set(cluster.builds) == {"shop-1"}, "its image is in no history yet"
+    cluster.merge()
+    cluster.settle()
+    assert not cluster.builds
+
+
+def test_a_number_that_somebody_made_up_breaks_no_numbering() -> None:
+    cluster = FakeCluster()
+    cluster.build(push(1))
+    cluster.settle()
+    assert cluster.config is not None
+    forged = copy.deepcopy(cluster.builds["shop-1"])
+    forged["metadata"] |= {"name": "shop-2147483647", "uid": "forged"}
+    forged["spec"] |= {"number": 2147483647, "trigger": {"id": "x", "type": "Manual", "message": ""}}
+    del forged["status"]
+    cluster.builds["shop-2147483647"] = forged
+    cluster.settle()
+    assert cluster.status("shop-2147483647")["phase"] == "Error"
+    assert (
+        "no build of the platform has the number 2147483647" in cluster.status("shop-2147483647")["message"]
+    )
+    assert cluster.config["status"]["lastVersion"] == 1
+    cluster.run("shop-1")
+    cluster.delete_pod("shop-1")
+    cluster.settle()
+    assert cluster.builds["shop-2"]["spec"]["retryOf"] == "shop-1", "it is no later build"

@@ -9,7 +9,8 @@ import pytest
 from paas.api.build import InvalidSource, Person, TriggerType
 from paas.api.build_request import BuildRefused, BuildRequest
 from paas.api.buildconfig import ANNOTATION_PAUSED
-from paas.builds.instantiate import frozen, next_number
+from paas.builds.instantiate import frozen
+from paas.builds.numbers import LARGEST, highest_number
 from paas.builds.prune import pruned_build
 from paas.kube.body import encoded
 from tests.builds.fake_cluster import config, push
@@ -101,9 +102,12 @@ def test_a_paused_or_broken_buildconfig_refuses() -> None:
 
 
 def test_numbers_go_on_after_pruning_and_after_a_namesake() -> None:
-    assert next_number(config(), []) == 1
-    assert next_number({**config(), "status": {"lastVersion": 7}}, []) == 8
-    assert next_number(config(), [{"spec": {"number": 9}}]) == 10
+    assert highest_number(config(), []) == 0
+    assert highest_number({**config(), "status": {"lastVersion": 7}}, []) == 7
+    assert highest_number(config(), [{"spec": {"number": 9}}]) == 9
+    by_hand = {"spec": {"number": LARGEST + 1}}
+    assert highest_number(config(), [by_hand, {"spec": {"number": 9}}]) == 9
+    assert highest_number({**config(), "status": {"lastVersion": LARGEST + 1}}, [by_hand]) == 0
 
 
 def test_pruned_builds_are_remembered() -> None:

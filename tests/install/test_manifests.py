@@ -9,7 +9,7 @@ import pytest
 
 from paas.api.resources import Manifest
 from paas.install.apply import shipped_manifests
-from paas.install.manifests import MIDDLEWARES, Keys, manifests
+from paas.install.manifests import MIDDLEWARES, Keys, manifests, mounted_settings
 from paas.settings import Settings
 
 KEYS = Keys("the CA", "the CA's key", "the token key")
@@ -128,3 +128,10 @@ def test_the_policies_are_about_the_account_that_the_operator_has() -> None:
 def test_who_may_choose_hosts_is_a_setting(setting: str, aggregated: str) -> None:
     role = one("ClusterRole", "paas-custom-host", made(customHosts=setting))
     assert set(role["metadata"]["labels"].values()) == {aggregated}
+
+
+def test_settings_that_a_rollback_mounts_are_known() -> None:
+    volumes = [{"name": "settings", "configMap": {"name": "paas-old"}}, {"name": "keys", "secret": {}}]
+    idle = {"spec": {"replicas": 0, "template": {"spec": {"volumes": volumes}}}}
+    bare: Manifest = {"spec": {"template": {"spec": {}}}}
+    assert mounted_settings([idle, bare]) == {"paas-old"}
