@@ -54,6 +54,32 @@ def app(person: Person) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def module_person(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """Somebody whom all tests of a file share, with an application `shop` that serves `one`.
+
+    An application costs half a minute; a test that leaves what is served as it was can share one.
+    """
+    made = new_person(instance, unused_name("m"), tmp_path_factory.mktemp("shared") / "home")
+    folder = made.repository("shop", python_app("one"))
+    made.git("tag", "first", cwd=folder).ok()
+    made.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
+    made.push(folder).ok()
+    yield made
+    instance.kubectl("delete", "namespace", made.project, "--wait=false")
+
+
+@pytest.fixture
+def module_app(module_person: Person) -> Path:
+    """Its clone, at the branch as the server has it, with the files of the first commit (not committed)."""
+    folder = module_person.home / "shop"
+    module_person.git("fetch", "-q", "paas", cwd=folder).ok()
+    module_person.git("reset", "-q", "--hard", "refs/remotes/paas/main", cwd=folder).ok()
+    module_person.git("rm", "-rq", ".", cwd=folder).ok()
+    module_person.git("checkout", "first", "--", ".", cwd=folder).ok()
+    return folder
+
+
 @pytest.fixture
 def another(instance: Instance, tmp_path: Path) -> Callable[[str], Person]:
     """Further people, each with a project of their own."""

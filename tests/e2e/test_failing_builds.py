@@ -14,13 +14,22 @@ pytestmark = pytest.mark.e2e
 BASE = "registry.paas.internal:5000/paas/runtime-python:latest"
 
 
-def failed(person: Person, number: int, ran: Ran) -> dict[str, Any]:
-    """Build `number`, which must have failed, while the push itself was taken."""
+@pytest.fixture(scope="module")
+def person(module_person: Person) -> Person:
+    return module_person
+
+
+@pytest.fixture
+def app(module_app: Path) -> Path:
+    return module_app
+
+
+def failed(person: Person, ran: Ran) -> dict[str, Any]:
+    """The newest build, which must have failed, while the push itself was taken."""
     assert ran.code == 0, "the commit is stored: only the build failed"
-    build = person.instance.object("build", person.project, f"shop-{number}")
-    assert build is not None
+    build = max(person.instance.objects("builds", person.project), key=lambda b: int(b["spec"]["number"]))
     assert build["status"]["phase"] == "Failed", build["status"]
-    assert f"paas logs build/shop-{number}" in ran.said or "hint" in ran.said, ran.said
+    assert f"paas logs build/{build['metadata']['name']}" in ran.said or "hint" in ran.said, ran.said
     assert person.answer("shop").text == "one\n"
     return build
 
@@ -29,7 +38,7 @@ def test_neither_dockerfile_nor_buildpack(person: Person, app: Path) -> None:
     person.git("rm", "-q", "app.py", "requirements.txt", cwd=app).ok()
     person.commit(app, {"README": "nothing to run"}, "Remove everything")
     ran = person.push(app)
-    build = failed(person, 2, ran)
+    build = failed(person, ran)
     assert build["status"]["reason"] == "NoBuildpack"
     assert "Dockerfile" in ran.said
 
@@ -39,7 +48,7 @@ def test_a_dockerfile_that_fails(person: Person, app: Path) -> None:
     steps = "RUN echo first > /first\nRUN echo about-to-fail && exit 7\n"
     person.commit(app, {"Dockerfile": f"FROM {BASE}\n{steps}"}, "Fail")
     ran = person.push(app)
-    build = failed(person, 2, ran)
+    build = failed(person, ran)
     assert build["status"]["reason"] == "DockerBuildFailed"
     assert "about-to-fail" in ran.said
     assert "'RUN echo about-to-fail && exit 7' failed (exit code 7)" in build["status"]["message"]
@@ -47,14 +56,14 @@ def test_a_dockerfile_that_fails(person: Person, app: Path) -> None:
 
 def test_a_dockerfile_that_is_none(person: Person, app: Path) -> None:
     person.commit(app, {"Dockerfile": "FORM scratch\n"}, "Misspell")
-    build = failed(person, 2, person.push(app))
+    build = failed(person, person.push(app))
     assert build["status"]["reason"] == "DockerfileParseError"
 
 
 def test_a_base_image_that_does_not_exist(person: Person, app: Path) -> None:
     person.commit(app, {"Dockerfile": "FROM registry.paas.internal:5000/paas/runtime-cobol:latest\n"}, "Base")
     ran = person.push(app)
-    build = failed(person, 2, ran)
+    build = failed(person, ran)
     assert build["status"]["reason"] == "BaseImageNotFound"
     assert "runtime-python" in ran.said, "the runtime images that exist are named"
 
