@@ -97,10 +97,18 @@ class Shop:
             "X-GitHub-Delivery": id_ or secrets.token_hex(8),
             "X-Hub-Signature-256": "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest(),
         }
-        connection = http.client.HTTPConnection("127.0.0.1", self.platform.port, timeout=60)
-        connection.request("POST", f"/webhooks/{self.project}/shop/github", body=body, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        answered: list[tuple[int, dict[str, str]]] = []
+
+        def taken() -> bool:
+            connection = http.client.HTTPConnection("127.0.0.1", self.platform.port, timeout=60)
+            connection.request("POST", f"/webhooks/{self.project}/shop/github", body=body, headers=headers)
+            answer = connection.getresponse()
+            answered.append((answer.status, json.loads(answer.read())))
+            # an API server that has just learned its kinds may say that their storage is not ready yet
+            return answer.status != 503
+
+        wait_for(taken, "the delivery is taken", seconds=60)
+        return answered[-1]
 
     def built(self) -> list[str]:
         """Commits of the Builds in order of their numbers."""
