@@ -253,22 +253,15 @@ async def test_services_and_projects_that_come_later_are_seen(api: Cluster, runn
     await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
     key = Key(name, "shop")
     await api.create(route("shop", name, tls=REDIRECT), manager="test")
-    other = await make_project(api, "marker")
-    await api.create(route("marker", other), manager="test")
-
-    async def marked() -> bool:
-        return (await condition(api, ROUTE, Key(other, "marker"), "Ready"))[0] == "False"
-
-    await eventually(marked)  # the controller has been by since
-    stored = await api.get(ROUTE, key)
-    assert stored is not None
-    assert "status" not in stored, "a namespace without the label is no project"
-    await api.patch(
-        NAMESPACE, Key("", name), {"metadata": {"labels": {"paas.dev/project": "true"}}}, manager="t"
-    )
 
     async def reason(wanted: str) -> bool:
         return (await condition(api, ROUTE, key, "Ready"))[1] == wanted
+
+    await eventually(lambda: reason("NotAProject"))
+    assert await api.get(INGRESS, key) is None
+    await api.patch(
+        NAMESPACE, Key("", name), {"metadata": {"labels": {"paas.dev/project": "true"}}}, manager="t"
+    )
 
     await eventually(lambda: reason("ServiceNotFound"))
     await api.create(service(name), manager="test")
