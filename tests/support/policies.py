@@ -33,7 +33,8 @@ async def install_policies(cluster: ApiServer, settings: Settings, folder: Path)
 
             async def in_force() -> bool:
                 try:
-                    await door.create(ingress("probe", someone.namespace, "x.example"), manager="test")
+                    probe = ingress("probe", someone.namespace, "x.example")
+                    await door.create(probe, manager="test", dry_run=True)
                 except DeniedByPolicy:
                     return True
                 except Forbidden:
