@@ -97,7 +97,7 @@ async def test_t17_an_editor_takes_neither_the_platforms_host_nor_anothers(
     port = edge.backend.server_port
     own = ingress("the-platforms", "paas-system", f"paas.{DOMAIN}", class_name=CLASS, port=port)
     await api.apply(own, manager="paas-install")
-    theirs = await publish(api, project, host=f"www.{project}.example", tls=TLS["Allow"])
+    theirs = await publish(api, project, host=f"www.{project}.example")
     mine = await make_project(api, "attacker")
     # What would get the stolen requests has no pods, and so answers otherwise than the test's server.
     await api.create(empty(Key(mine, "shop")), manager="test")
