@@ -68,8 +68,6 @@ _OURS: Final = {
     "secrets": "paas get secrets",
     "sharing": _RIGHTS,
     "teams": _RIGHTS,
-    "webhooks": "paas new-app https://… prints the address and the secret of its webhook; later: "
-    "kubectl get secret APP-webhook -o yaml",
     # oc
     "adm": "kubectl drain, kubectl top and kubectl create rolebinding; for this machine: paas doctor",
     "api-resources": "kubectl api-resources; paas get KIND takes them all",

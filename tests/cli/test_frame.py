@@ -116,7 +116,7 @@ def test_what_is_recommended_exists(words: dict[str, str]) -> None:
         (["addons:create", "postgresql"], elsewhere.WORDS["addons"]),
         (["pg:psql"], elsewhere.WORDS["pg"]),
         (["access:add", "bob@example.com"], elsewhere.WORDS["access"]),
-        (["webhooks:add"], elsewhere.WORDS["webhooks"]),
+        (["webhooks:add"], "did you mean paas webhooks?"),
         (["get", "pods", "-o"], "paas get --help"),
         (["rollout", "undo", "shop", "--to-revision"], "paas rollout undo --help"),
         (["up", "--http-port", "70000"], "paas up --help"),

@@ -415,7 +415,7 @@ def visitor(person: Person, folder: Path, *, resources: list[str]) -> Person:
     where = {"name": "visitor", "namespace": person.project}
     rbac = {"apiVersion": "rbac.authorization.k8s.io/v1"}
     rules = [
-        {"apiGroups": ["paas.dev"], "resources": resources, "verbs": ["create"]},
+        {"apiGroups": ["paas.dev"], "resources": resources, "verbs": ["create", "patch"]},
         {"apiGroups": ["", "paas.dev"], "resources": ["*"], "verbs": ["get"]},
     ]
     role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "visitor"}
