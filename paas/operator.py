@@ -160,7 +160,8 @@ async def _work_while_held(
     holding = asyncio.create_task(lease.hold(), name="lease")
     ended = asyncio.create_task(manager.tasks.first_end(), name="first end of a task")
     working = asyncio.create_task(_work(manager, stop, kubeconfig, identity=lease.identity), name="kopf")
-    await asyncio.wait({working, holding, ended}, return_when=asyncio.FIRST_COMPLETED)
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({working, holding, ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
     asked = stop.is_set() and not ended.done()
     stop.set()
     try:
@@ -179,7 +180,7 @@ async def _work_while_held(
         logger.error("kopf ended: %r", problem, exc_info=problem)
     elif not asked and not ended.done():
         logger.error("kopf ended by itself")
-    await cancelled(holding, ended)
+    await cancelled(holding, ended, stopped)
     await lease.release()
     return 0 if asked and problem is None else 1
 

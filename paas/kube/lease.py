@@ -65,7 +65,7 @@ class Lease:
                         logger.info("holding the lease %s as %s", self._key, self.identity)
                         return
             except (ApiError, ClusterUnreachable, TimeoutError) as problem:
-                logger.info("lease %s: %s", self._key, problem or "no answer in time")
+                logger.info("lease %s: %s", self._key, str(problem) or "no answer in time")
             await asyncio.sleep(RETRY_EVERY)
 
     async def hold(self) -> None:
@@ -81,7 +81,9 @@ class Lease:
                 pause = RENEW_EVERY
             except (ApiError, ClusterUnreachable, TimeoutError) as problem:
                 pause = RETRY_EVERY
-                logger.warning("the lease %s was not renewed: %s", self._key, problem or "no answer in time")
+                logger.warning(
+                    "the lease %s was not renewed: %s", self._key, str(problem) or "no answer in time"
+                )
 
     def check(self) -> None:
         """Raises LeaseLost unless the lease is certainly ours now. To be asked before each write: a process

@@ -26,7 +26,7 @@ async def holds(check: Callable[[], bool], seconds: float = 60) -> None:
     await eventually(ask, seconds)
 
 
-async def exit_code(operator: OperatorProcess, seconds: float = 40) -> int:
+async def exit_code(operator: OperatorProcess, seconds: float = 120) -> int:
     return await asyncio.to_thread(operator.process.wait, seconds)
 
 
@@ -105,7 +105,7 @@ Tasks.stop = never
 paas.operator.ENDING_SECONDS = 2
 """
     with operator_process(tmp_path / "one", cluster_kubeconfig, settings_in(tmp_path), before=hangs) as one:
-        await holds(lambda: one.works)
+        await holds(lambda: one.works, 120)
         project = await make_project(api, "operator")
         await eventually(lambda: is_ready(api, project))
         one.process.terminate()

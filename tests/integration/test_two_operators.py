@@ -39,6 +39,7 @@ class Pair:
     cluster: ApiServer
     folder: Path
     stack: ExitStack
+    names: tuple[str, ...]
 
     async def start(self, identity: str, *, port: int | None = None) -> OperatorProcess:
         """One more operator; `port` is the way to the API server."""
@@ -56,9 +57,9 @@ class Pair:
 
     def writes(self) -> list[Entry]:
         """What both wrote and was accepted, oldest first."""
-        prefix = f"system:serviceaccount:{SYSTEM_NAMESPACE}:op-"
+        users = {f"system:serviceaccount:{SYSTEM_NAMESPACE}:{name}" for name in self.names}
         found = entries(self.cluster.audit_log.read_text().splitlines())
-        chosen = [e for e in found if e.user.startswith(prefix) and e.verb in WRITES and e.code < 300]
+        chosen = [e for e in found if e.user in users and e.verb in WRITES and e.code < 300]
         return sorted(chosen, key=lambda entry: entry.at)
 
     async def holder(self) -> str:
@@ -97,7 +98,7 @@ async def pair(api: Cluster, cluster: ApiServer, tmp_path: Path):  # type: ignor
         }
         await api.request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body=binding)
     with ExitStack() as stack:
-        yield Pair(api, cluster, tmp_path, stack), *names
+        yield Pair(api, cluster, tmp_path, stack, tuple(names)), *names
 
 
 async def holds(check: Callable[[], bool], seconds: float = 60) -> None:

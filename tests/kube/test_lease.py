@@ -261,3 +261,12 @@ async def test_of_many_candidates_one_holds() -> None:
     assert len(done) == 1
     for task in waiting:
         task.cancel()
+
+
+async def test_a_renewal_that_is_not_answered_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    lease, door = candidate(Store(), "one")
+    await lease.acquire()
+    door.meet = _silent
+    with pytest.raises(LeaseLost):
+        await lease.hold()
+    assert "was not renewed: no answer in time" in caplog.text

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from paas.reconcile.tasks import cancelled
+
 
 @dataclass
 class SilentPeer:
@@ -57,9 +59,18 @@ async def silent_peer(url: str) -> AsyncIterator[SilentPeer]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await peer._serve(reader, writer, str(to.hostname), int(to.port or 443))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # a task of our own: asyncio complains about those of its own that are cancelled
+        task = asyncio.create_task(serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer
     finally:
         server.close()
+        await cancelled(*tasks)
