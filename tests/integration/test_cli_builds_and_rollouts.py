@@ -99,7 +99,9 @@ def test_what_was_kept_of_a_failed_revision_is_shown_when_its_pods_are_gone(
         {**failed, "log": "Traceback\nNo module\u001b[31m named x"},
         {"revision": 1, "phase": "Complete"},
     ]
-    person.status(app["DeploymentConfig"], {"activeRevision": 1, "rollout": failed, "history": history})
+    config = app["DeploymentConfig"]
+    seen = {"observedGeneration": config["metadata"]["generation"]}
+    person.status(config, {"activeRevision": 1, "rollout": failed, "history": history, **seen})
     shown = person.paas("logs", "shop", "--revision", "2").ok()
     assert shown.out == "Traceback\nNo module named x\n"
     assert "the pods of revision 2 are gone" in shown.err
