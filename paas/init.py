@@ -1,5 +1,5 @@
-"""`python -m paas.init PROCESS`: process 1 of a container of the platform. It starts `paas.PROCESS`, and
-starts it again when it ends.
+"""`python -m paas.init PROCESS`: process 1 of a container of the platform. It starts the
+module of that name, and starts it again when it ends.
 
 A container that ends is started again by the kubelet, but later each time: after a few ends within minutes,
 five minutes later. What dies because another part of the cluster was away would stay away for long after that

@@ -13,7 +13,7 @@ from typing import Any
 from paas.web.body import Receive, Send
 from paas.web.request import Request
 
-access = logging.getLogger("paas.web.access")
+access = logging.getLogger(f"{__name__}.access")
 log = logging.getLogger("paas.web")
 
 Scope = MutableMapping[str, Any]
