@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, SECRET, Key
+from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, Key
 from paas.auth import credentials
 from paas.builds.instantiate import builds_of, start_build
 from paas.front.app import Dependencies
@@ -14,6 +14,7 @@ from paas.registry.signer import Signer
 from paas.settings import Settings
 from paas.webhooks.heads import Heads
 from paas.webhooks.record import record
+from paas.webhooks.secrets import secret_of_project
 
 MANAGER = "paas-front"
 
@@ -27,7 +28,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         find_build=functools.partial(cluster.get, BUILD),
         find_namespace=lambda name: cluster.get(NAMESPACE, Key("", name)),
     )
-    find_secret = functools.partial(cluster.get, SECRET)
+    find_secret = functools.partial(secret_of_project, cluster)
     return Dependencies(
         find_config=functools.partial(cluster.get, BUILDCONFIG),
         find_secret=find_secret,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from paas.api.resources import BUILD, BUILDCONFIG, SECRET, Key
+from paas.api.resources import BUILD, BUILDCONFIG, Key
 from paas.auth import credentials
 from paas.auth.review import Auth
 from paas.builds.instantiate import builds_of, start_build
@@ -17,6 +17,7 @@ from paas.settings import Settings
 from paas.source import buildpacks
 from paas.webhooks.heads import Heads
 from paas.webhooks.record import record
+from paas.webhooks.secrets import secret_of_project
 
 MANAGER = "paas-server"
 
@@ -26,7 +27,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
     auth = Auth(cluster)
     credential_key = credentials.key_of(settings.credentials_key_file.read_text())
     find_build = functools.partial(cluster.get, BUILD)
-    find_secret = functools.partial(cluster.get, SECRET)
+    find_secret = functools.partial(secret_of_project, cluster)
     return Dependencies(
         repositories=settings.repositories,
         authenticate=auth.authenticate,

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from paas.api.resources import Key, Manifest
+from paas.api.resources import SECRET, Key, Manifest
 from paas.git.push import FindConfig
+from paas.kube.cluster import Cluster
+from paas.kube.errors import Forbidden
 from paas.web.lookups import Lookups
 from paas.webhooks.host import GitHost
 
@@ -23,6 +25,15 @@ REMEMBERED_SECONDS: Final = 2.0
 """A secret that was changed works this much longer."""
 LONGEST_SECRET: Final = 4096
 """Bytes; a longer one counts as none, so that those who choose secrets do not choose our memory."""
+
+
+async def secret_of_project(cluster: Cluster, key: Key) -> Manifest | None:
+    """The Secret, or None when there is none that we may read: outside of projects we may read none, and an
+    error would tell strangers that such a BuildConfig exists."""
+    try:
+        return await cluster.get(SECRET, key)
+    except Forbidden:
+        return None
 
 
 @dataclass(frozen=True)

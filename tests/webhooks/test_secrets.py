@@ -6,11 +6,12 @@ import base64
 
 import pytest
 
-from paas.api.resources import Key, Manifest
+from paas.api.resources import Key, Manifest, Resource
+from paas.kube.errors import Forbidden
 from paas.webhooks.decision import decide
 from paas.webhooks.github import GitHub
 from paas.webhooks.host import Pushed
-from paas.webhooks.secrets import LONGEST_SECRET, SignedConfig, TriggerSecrets
+from paas.webhooks.secrets import LONGEST_SECRET, SignedConfig, TriggerSecrets, secret_of_project
 
 KEY = Key("demo", "shop")
 PUSHED = Pushed("main", "c" * 40, "", 0, "main", "https://git.example/shop.git", "", None, None, "")
@@ -46,3 +47,14 @@ async def test_what_is_remembered_is_small_and_decides_as_the_whole_does() -> No
 @pytest.mark.parametrize("secret", [b"", b"s" * (LONGEST_SECRET + 1)])
 async def test_no_secret_and_one_without_measure_sign_nothing(secret: bytes) -> None:
     assert (await looked_up(secret)).secrets == ()
+
+
+class OutsideOfProjects:
+    """What the API server answers where no binding of a project lets us read."""
+
+    async def get(self, resource: Resource, key: Key) -> Manifest | None:
+        raise Forbidden(403, "Forbidden", f'secrets "{key.name}" is forbidden')
+
+
+async def test_a_secret_that_may_not_be_read_counts_as_missing() -> None:
+    assert await secret_of_project(OutsideOfProjects(), KEY) is None  # type: ignore[arg-type]
