@@ -5,7 +5,7 @@ what the other files say.
     paas.json, HEAD           each has what the other lost; whose repository it is, the caller knows
     a ref                     from the last line of its reflog, else from its mark, else it is gone
     packed-refs               from the reflogs and from the lines of it that are whole
-    a reflog                  its torn line is closed, so that git's next line is one of its own
+    a reflog                  its torn line is closed, and a line says where the ref is
     a mark                    is known to be lost (`marks`); the worker finds out from the Builds
 
 It is looked at every time a repository is opened: a file that is torn makes git refuse the whole
@@ -19,6 +19,8 @@ import contextlib
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +39,7 @@ ATTRIBUTES: Final = "* -export-ignore -export-subst -text -ident -filter !workin
 folders; so does one of an external repository."""
 ABOUT: Final = "paas.json"
 HANDLED: Final = f"{OWN_REFS}/handled/"
+_locks: Final[dict[Path, threading.Lock]] = {}
 _VALUE: Final = re.compile(rb"[0-9a-f]{40}\n")
 _HEAD: Final = re.compile(rb"ref: (refs/heads/[^\x00-\x20\x7f]+)\n")
 _PACKED: Final = re.compile(rb"([0-9a-f]{40}) (refs/[^\x00-\x20\x7f]+)")
@@ -46,6 +49,12 @@ _CONFIG: Final = re.compile(rb"\[core\]\n(\t[^\x00\n]+\n)*?\tbare = true\n([\t\[
 def repair(path: Path, key: Key | None) -> list[str]:
     """Rebuild what is torn; a sentence for each file. `key` is the BuildConfig's, when it is known. Blocking.
     Raises OSError."""
+    # two at once would each take for done what the other is about to do
+    with _locks.setdefault(path, threading.Lock()):
+        return _repair(path, key)
+
+
+def _repair(path: Path, key: Key | None) -> list[str]:
     done: list[str] = []
     if _CONFIG.fullmatch(_read(path / "config")) is None:
         durable.write(path / "config", CONFIG)
@@ -55,9 +64,9 @@ def repair(path: Path, key: Key | None) -> list[str]:
         durable.write(path / "info/attributes", ATTRIBUTES.encode())
         done.append("info/attributes was torn, or an older one; it is written again")
     _repair_head(path, done)
-    _repair_reflogs(path, done)
     _repair_packed(path, done)
     _repair_refs(path, done)
+    _repair_reflogs(path, done)
     _repair_about(path, key, done)
     return done
 
@@ -123,15 +132,21 @@ def _repair_about(path: Path, key: Key | None, done: list[str]) -> None:
 def _repair_reflogs(path: Path, done: list[str]) -> None:
     for log in _files(path / "logs"):
         with contextlib.suppress(FileNotFoundError), log.open("r+b") as file:
-            if file.seek(0, os.SEEK_END) == 0:
-                continue
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) == b"\n":
-                continue
+            if size := file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) == b"\n":
+                    continue
+        ref = str(log.relative_to(path / "logs"))
+        value = _read(path / ref).decode(errors="replace").strip() if ref.startswith("refs/") else ""
+        if not size and not value:
+            continue  # git is about to write the first line
         with contextlib.suppress(FileNotFoundError), log.open("ab") as file:
-            # closed by appending, since a git child may be appending too
-            file.write(TORN)
-        done.append(f"{log.relative_to(path)} ended in a torn line; it is closed")
+            # only ever appended to, since a git child may be appending too
+            file.write(TORN if size else b"")
+            if value and not ref.startswith(HANDLED):
+                # so that the ref can be rebuilt from it the next time
+                file.write(f"{value} {value} paas <paas> {int(time.time())} +0000\trepaired\n".encode())
+        done.append(f"{log.relative_to(path)} was torn; it is closed, and says where the ref is")
 
 
 def _repair_packed(path: Path, done: list[str]) -> None:
@@ -142,14 +157,17 @@ def _repair_packed(path: Path, done: list[str]) -> None:
         return
     lines = content.split(b"\n")
     well_formed = all(_PACKED.fullmatch(x) or re.fullmatch(rb"\^[0-9a-f]{40}", x) for x in lines[1:-1])
-    if lines[0].startswith(b"# pack-refs with:") and lines[-1] == b"" and well_formed:
-        return
     values = {
-        m[2].decode(errors="surrogateescape"): m[1].decode() for x in lines if (m := _PACKED.fullmatch(x))
+        m[2].decode(errors="surrogateescape"): m[1].decode()
+        for x in lines[:-1]
+        if (m := _PACKED.fullmatch(x))
     }
-    for log in _files(path / "logs/refs"):
-        ref = str(log.relative_to(path / "logs"))
-        values[ref] = _logged(path, ref) or values.get(ref, "")
+    refs = [str(log.relative_to(path / "logs")) for log in _files(path / "logs/refs")]
+    # one that is cut at the end of a line looks whole; but git takes the log of a ref away with it
+    missing = [ref for ref in refs if ref not in values and not (path / ref).exists()]
+    if lines[0].startswith(b"# pack-refs with:") and lines[-1] == b"" and well_formed and not missing:
+        return
+    values |= {ref: value for ref in refs if (value := _logged(path, ref))}
     with contextlib.closing(Repo(str(path))) as repo:
         for ref, value in sorted(values.items()):
             if value and not (path / ref).exists() and _stored(repo, value):

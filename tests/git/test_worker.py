@@ -143,11 +143,11 @@ class Hosted:
         return Instantiated({"metadata": {"name": name}, "spec": {"number": len(self.made)}}, created=True)
 
 
-async def push(repository: Repository) -> str:
+async def push(repository: Repository, text: str = "x") -> str:
     where = f"--git-dir={repository.path}"
     tree = (await process.run([where, "mktree"])).decode().strip()
     identity = {f"GIT_AUTHOR_{part}": "x" for part in ("NAME", "EMAIL")}
-    commit = (await process.run([where, "commit-tree", "-m", "x", tree], extra=identity)).decode().strip()
+    commit = (await process.run([where, "commit-tree", "-m", text, tree], extra=identity)).decode().strip()
     await process.run([where, "update-ref", "refs/heads/main", commit])
     return commit
 
@@ -224,7 +224,7 @@ async def test_a_mark_that_cannot_be_written_builds_nothing_twice(
     )
     workers.wake(repository)
     await tried.get()
-    second = await push(repository)
+    second = await push(repository, "y")
     while len(cluster.made) < 2:
         await tried.get()
     assert [request.commit for request in cluster.made] == [first, second]
