@@ -1,6 +1,6 @@
 """The platform's settings: one typed object, read at the edge and handed down.
 
-They are stored in ConfigMap `paas-system/paas` (key `settings.yaml`, mounted into every process);
+They are stored in a ConfigMap `paas-<hash>` of paas-system (key `settings.yaml`, mounted into every process);
 each field says its unit and why one would change it.
 """
 

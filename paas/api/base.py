@@ -157,4 +157,4 @@ class Kind:
     scale: Mapping[str, str] | None = field(default=None)
     """Paths of the scale subresource, or None."""
     server_status: frozenset[str] = frozenset()
-    """Fields of the status (as they are stored) that the server writes; no controller touches them."""
+    """Fields of the status (as they are stored) that server and front write; no controller touches them."""

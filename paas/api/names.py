@@ -45,7 +45,7 @@ SERVICE_ACCOUNT_BUILDER: Final = "builder"
 SERVICE_ACCOUNT_PUSHER: Final = "pusher"
 SERVICE_ACCOUNT_SERVER: Final = "server"
 SERVICE_ACCOUNT_FRONT: Final = "front"
-"""Of the server, in the platform's own namespace."""
+"""The accounts of these processes, in the platform's own namespace."""
 PULL_SECRET: Final = "paas-registry"
 """Secret of type kubernetes.io/dockerconfigjson by which a project's pods pull its images."""
 

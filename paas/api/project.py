@@ -18,7 +18,7 @@ ANNOTATION_STATUS: Final = "paas.dev/project-status"
 READY: Final = "ready"
 
 WEBHOOKS_ROLE: Final = "paas-webhooks"
-"""ClusterRole by which the server reads the Secrets of a project's webhooks, and of no other namespace."""
+"""ClusterRole by which server and front read the Secrets of a project's webhooks, and no others."""
 PUSHER_ROLE: Final = "paas-pusher"
 """ClusterRole that a project's `pusher` is bound to, shipped with the platform."""
 

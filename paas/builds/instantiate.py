@@ -1,4 +1,4 @@
-"""The one way a Build comes to be, for server, CLI and operator alike.
+"""The one way a Build comes to be, for server, front and operator alike.
 
 A trigger has an id, and the same id never makes two Builds: the live list of the BuildConfig's Builds
 and the last ids in its status are looked through first. Then the Build is POSTed under the next number.
@@ -60,8 +60,7 @@ async def instantiate(cluster: Cluster, key: Key, request: BuildRequest, *, mana
                 f"buildconfig {key.name!r} does not exist in project {key.namespace!r}",
                 hint=f"list them with: paas get bc -n {key.namespace}",
             )
-        selector = f"{names.LABEL_BUILDCONFIG}={key.name}"
-        builds = await cluster.list(BUILD, key.namespace, labels=selector)
+        builds = await builds_of(cluster, key)
         uid = config["metadata"]["uid"]
         own = [build for build in builds if build["spec"]["buildConfigUid"] == uid]
         for build in own:

@@ -121,7 +121,7 @@ def assess(
         return Failed(
             Reason.DEADLINE_EXCEEDED,
             "no pod of the build could start in time; see why with: kubectl describe job "
-            f"{job['metadata']['name']}, then start another: paas start-build",
+            f"{job['metadata']['name']} -n {job['metadata']['namespace']}, then start another build",
         )
     if state is not None:
         return Lost(
@@ -134,7 +134,8 @@ def assess(
         )
     return UnderWay(
         Phase.PENDING, Reason.BUILD_PENDING, "the pod of the build is being made; if that lasts, see: "
-        f"kubectl describe job {job['metadata']['name']}", recheck=NO_POD_RECHECK
+        f"kubectl describe job {job['metadata']['name']} -n {job['metadata']['namespace']}",
+        recheck=NO_POD_RECHECK,
     )  # fmt: skip
 
 

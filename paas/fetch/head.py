@@ -1,4 +1,4 @@
-"""Where a branch of an external repository is now: `python -m paas.fetch.head`, a child of the server.
+"""Where a branch of an external repository is now: `python -m paas.fetch.head`, a child of front or server.
 
     HeadRequest as JSON on stdin ─▶ ls-remote through checked connections ─▶ HeadReport as JSON on stdout
 

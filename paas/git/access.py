@@ -20,7 +20,7 @@ from paas.auth import credentials
 from paas.git.push import FindConfig
 from paas.git.repositories import Repositories, Repository
 from paas.kube.cluster import UserInfo
-from paas.terminal.not_allowed import subject
+from paas.terminal.not_allowed import grant
 from paas.web.lookups import Lookups
 
 NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -103,7 +103,7 @@ class Access:
             if token:
                 raise Unknown(
                     "The cluster does not accept your token: it has expired, or belongs to another cluster",
-                    "Log in to the cluster again, and then try again. Who you are, says: kubectl auth whoami",
+                    "Log in to the cluster again and try again. To see who you are: kubectl auth whoami",
                 )
             raise Unknown(
                 "No token came with this request: this clone is not connected to its application",
@@ -138,8 +138,7 @@ class Access:
             raise NotAllowed(
                 f"{user.username} may not {right.act} {key}",
                 f"Someone with the role admin in project {key.namespace} can allow it:\n"
-                f"  kubectl create rolebinding {right.role}-for-git -n {key.namespace} "
-                f"--clusterrole={right.role} {subject(user.username)}",
+                f"  {grant(right.role, user.username, namespace=key.namespace)}",
             )
         config = await self._find_config(key)
         if config is None or config["metadata"].get("deletionTimestamp"):

@@ -14,6 +14,7 @@ from dataclasses import replace
 from dulwich.objects import Commit, ObjectID
 from pydantic import ValidationError
 
+from paas.api.base import first_problem
 from paas.api.build import InvalidSource, Person
 from paas.api.build_request import BuildRefused, BuildRequest, InstantiateError
 from paas.api.buildconfig import BuildConfigSpec
@@ -45,7 +46,7 @@ class Preparer:
         except ValidationError as problem:
             name, namespace = config["metadata"]["name"], config["metadata"]["namespace"]
             raise BuildRefused(
-                f"BuildConfig {name} is not valid: {problem.errors()[0]['msg']}",
+                f"BuildConfig {name} is not valid: {first_problem(problem)}",
                 hint=f"correct it with: kubectl edit bc/{name} -n {namespace}",
             ) from problem
         # unpacking trees takes CPU time that other pushes need

@@ -177,7 +177,7 @@ class Server:
 
         @app.exception_handler(404)
         async def nothing(_request: Request, _problem: Exception) -> Response:
-            text = "There is nothing at this address; what this server is, says /\n"
+            text = "There is nothing at this address; see / for what this server does\n"
             return Response(text, status_code=404, media_type="text/plain")
 
         for router in self._needs.routers:

@@ -42,8 +42,8 @@ def of_source(tree: SourceTree, folder: str) -> tuple[str, ...]:
     patterns = lfs_patterns(tree.read(".gitattributes", LIMIT) or b"")
     if patterns:
         found.append(
-            f"Git LFS is not fetched: .gitattributes keeps {_listed(patterns)} there; a build fails that "
-            "finds pointers instead of such files (git lfs migrate export puts the files into the commits)"
+            f"Git LFS is not fetched: .gitattributes keeps {_listed(patterns)} there; a build that finds "
+            "pointers instead of these files fails (git lfs migrate export puts the files into the commits)"
         )
     return tuple(found)
 

@@ -47,6 +47,13 @@ def subject(user: str) -> str:
     return f"--user={shlex.quote(user)}"
 
 
+def grant(role: str, user: str, *, namespace: str) -> str:
+    """The command that gives this user a ClusterRole in a namespace; each user's binding has its own name."""
+    return (
+        f"kubectl create rolebinding {role}-{_name(user)} -n {namespace} --clusterrole={role} {subject(user)}"
+    )
+
+
 def hint_of(right: Lacking) -> str:
     """Who can give the right, and by which command; or what can be done without it."""
     if right.namespace:
@@ -56,13 +63,13 @@ def hint_of(right: Lacking) -> str:
         elif right.verb in _READING and right.resource != "secrets":
             role = "view"
         return (
-            "an administrator of the project gives it with: kubectl create rolebinding "
-            f"{role}-{_name(right.user)} -n {right.namespace} --clusterrole={role} {subject(right.user)}"
+            "an administrator of the project gives it with: "
+            f"{grant(role, right.user, namespace=right.namespace)}"
         )
     if (right.verb, right.resource) == ("create", "namespaces"):
         return (
-            "ask an administrator of the cluster to make it, and to give it to you: kubectl create "
-            f"rolebinding admin-{_name(right.user)} -n NAME --clusterrole=admin {subject(right.user)}"
+            "ask an administrator of the cluster to make it, and to give it to you: "
+            f"{grant('admin', right.user, namespace='NAME')}"
         )
     if right.verb in _READING:
         return "leave -A out and name a project with -n; paas get projects lists yours"

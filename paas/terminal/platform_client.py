@@ -107,7 +107,8 @@ async def post(session: Session, path: str, content: Mapping[str, Any], *, proje
                 raise Problem(
                     f"the platform at {platform.url} does not answer",
                     why=why or f"HTTP status {answer.status if answer else 'unknown'}",
-                    hint="paas doctor; it may have got the request nevertheless, see: paas get all",
+                    hint="paas doctor; it may have got the request nevertheless, "
+                    f"see: paas get builds -n {project}",
                 )
             if not said:
                 session.say("the platform does not answer at the moment; trying again for half a minute")

@@ -163,7 +163,7 @@ def token_for(login: Login, project: str, *, environment: Mapping[str, str]) -> 
             raise Refused(
                 f'the token of user "{login.user}" in the kubeconfig has expired, at '
                 f"{datetime.fromtimestamp(ended, UTC):%Y-%m-%d %H:%M} UTC",
-                "log in to the cluster again, as you did to get this kubeconfig; then push again",
+                "log in to the cluster again, as you did to get this kubeconfig; then try again",
             )
         return login.token, None
     if login.certificate is None:

@@ -2,8 +2,8 @@
 
 A body that is read as a whole before it is known who sent it is memory in a stranger's hands: they may begin
 thousands and finish none. So all of them together have a measure, and when it is full, the body that has been
-arriving for the longest gives way. A git host sends a delivery within moments; what is slow is what is meant
-to be in the way.
+arriving for the longest gives way. A git host sends a delivery within moments; a body that is slow is most
+likely sent to block the others.
 """
 
 from __future__ import annotations

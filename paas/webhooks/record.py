@@ -1,7 +1,7 @@
 """What a BuildConfig's status says of deliveries: the last ones, and the newest commit that was built.
 
-The server is the one writer of these two fields, by server-side apply; of several servers the one that finds
-the object changed reads again.
+Front (deliveries) and server (polls) write these two fields, as one field manager, by server-side apply; who
+finds the object changed reads again.
 """
 
 from __future__ import annotations

@@ -146,7 +146,9 @@ class SourceBuilds:
             build=made.name,
         )
         if not made.created:
-            return Made(False, commit, made.name, f"this push was built before as {made.name}", head)
+            return Made(
+                False, commit, made.name, f"{commit[: order.SHOWN]} was built before as {made.name}", head
+            )
         reason = f"push to {branch} at {commit[: order.SHOWN]}"
         return Made(True, commit, made.name, reason if push else request.trigger_message, head)
 

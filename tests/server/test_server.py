@@ -43,12 +43,7 @@ def test_no_path_makes_a_series_or_a_line_of_the_log(own_server: Serving) -> Non
     connection = http.client.HTTPConnection("127.0.0.1", own_server.port, timeout=60)
     for number in range(2000):
         method = ("GET", "POST", "PURGE")[number % 3]
-        path = (
-            f"/webhooks/demo/shop/host{number}",
-            f"/webhooks/p{number}/shop/github",
-            f"/git/demo/n{number}.git/info/refs?service={number}",
-            f"/{number}%0aforged",
-        )[number % 4]
+        path = (f"/git/demo/n{number}.git/info/refs?service={number}", f"/{number}%0aforged")[number % 2]
         connection.request(method, path)
         connection.getresponse().read()
     after = get(own_server, "/metrics")[1].splitlines()
@@ -61,7 +56,7 @@ def test_the_root_says_what_this_is(own_server: Serving) -> None:
     code, text = get(own_server, "/", port=own_server.port)
     assert (code, "paas new-app" in text) == (200, True)
     code, text = get(own_server, "/nothing", port=own_server.port)
-    assert (code, text) == (404, "There is nothing at this address; what this server is, says /\n")
+    assert (code, text) == (404, "There is nothing at this address; see / for what this server does\n")
 
 
 def test_the_age_of_the_oldest_unhandled_push_is_a_metric(own_server: Serving, tmp_path: Path) -> None:
@@ -95,11 +90,10 @@ def value(server: Serving, name: str) -> float:
 
 def test_repositories_have_one_writer(tmp_path: Path) -> None:
     with started(tmp_path / "one") as server:
-        second = tmp_path / "two"
         argv = [sys.executable, "-c", SECOND, str(server.repositories)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert "another server writes to" in done.stderr
-        assert not second.exists()
+        assert done.returncode != 0
 
 
 SECOND = """
