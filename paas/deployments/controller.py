@@ -141,16 +141,17 @@ class DeploymentsController(Controller[Snapshot | Unreadable]):
     async def _with_live_reads(self, snapshot: Snapshot) -> Snapshot:
         """With what is read or asked of the API server only when the decision depends on it."""
         snapshot = replace(snapshot, next_name_taken=await self._next_name_taken(snapshot))
+        # before the pods: a newer Deployment may be the complete one whose pods have to be looked at
+        if may_have_drifted(snapshot):
+            live = await self.cluster.get(DEPLOYMENT, Key(snapshot.namespace, snapshot.name))
+            if live is not None:
+                snapshot = drifted(snapshot, live, ours=self.name)
         if (number := revision_of_pods(snapshot, now=datetime.now(UTC))) is not None:
             selector = f"{names.LABEL_DEPLOYMENTCONFIG}={snapshot.name},{names.LABEL_REVISION}={number}"
             pods = await self.cluster.list(POD, snapshot.namespace, labels=selector)
             snapshot = replace(snapshot, pods=tuple(pods))
             if (source := log_source(snapshot, now=datetime.now(UTC))) is not None:
                 snapshot = replace(snapshot, log=await self._log(Key(snapshot.namespace, source.pod), source))
-        if may_have_drifted(snapshot):
-            live = await self.cluster.get(DEPLOYMENT, Key(snapshot.namespace, snapshot.name))
-            if live is not None:
-                snapshot = drifted(snapshot, live, ours=self.name)
         if (wanted := untested_deployment(snapshot)) is not None:
             snapshot = replace(snapshot, refusal=await self._refusal(wanted, snapshot.deployment))
         return snapshot

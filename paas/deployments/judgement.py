@@ -69,7 +69,7 @@ def judged(snapshot: Snapshot, *, now: datetime) -> StepComplete | RolloutFailur
     progress = workload.progress(snapshot.deployment, step.deployment)
     crash = crashed(snapshot, now=now)
     if current.phase == Phase.FAILED:
-        steady = crash is None or not _ended_after(crash, now.timestamp() - STEADY_SECONDS)
+        steady = crashed(snapshot, now=now, since=now.timestamp() - STEADY_SECONDS) is None
         return StepComplete(step) if progress == Progress.COMPLETE and steady else None
     if crash is not None:
         return RolloutFailure(RolloutReason.CONTAINER_RESTARTED, (workload.in_words(crash),))
@@ -88,11 +88,13 @@ def remaining(snapshot: Snapshot, step: Step, now: datetime) -> float:
     return step.timeout_seconds - rollout.seconds(snapshot.state, now=now)
 
 
-def crashed(snapshot: Snapshot, *, now: datetime) -> PodProblem | None:
-    """The container of the revision that is rolled out which ended by itself during the rollout."""
+def crashed(snapshot: Snapshot, *, now: datetime, since: float | None = None) -> PodProblem | None:
+    """The first container of the revision that is rolled out which ended by itself during the rollout, or
+    after `since` (seconds since the epoch)."""
     state = snapshot.state
     proved = state.rollout is not None and state.rollout.revision == state.active_revision
-    since = now.timestamp() - rollout.seconds(state, now=now) if proved else None
+    if since is None and proved:
+        since = now.timestamp() - rollout.seconds(state, now=now)
     for pod in _by_name(snapshot.pods):
         for problem in pods.crashes(pod):
             if since is None or _ended_after(problem, since):

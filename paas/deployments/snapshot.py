@@ -119,7 +119,15 @@ class Snapshot:
     def not_removed(self) -> tuple[Addition, ...]:
         """What the Deployment has beyond its revision and keeps: it is somebody's, or the cluster adds it."""
         live, stripped = self.deployment, self.state.stripped
-        again = live is not None and stripped is not None and stripped == workload.stripped_at(live)
+        at = workload.stripped_at(live) if live is not None else None
+        # one later: what is added to our own write with another value each time (an admission webhook's time
+        # of day) would else be taken out for ever, with new pods each time
+        again = (
+            at is not None
+            and stripped is not None
+            and at.uid == stripped.uid
+            and at.generation - stripped.generation in (0, 1)
+        )
         return tuple(each for each in self.additions if each.managers or again)
 
     def steps(self, revision: Revision) -> tuple[Step, ...]:

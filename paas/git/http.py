@@ -103,6 +103,14 @@ class GitHttp:
                 "Try again in a minute; an administrator sees why with: paas doctor",
                 [(b"retry-after", b"10")],
             )
+        except OSError as problem:
+            log.error("%s %s: %s", request.method, request.path, problem)
+            await request.text(
+                503,
+                f"The repositories cannot be used at the moment ({problem.strerror}). Try again later; an "
+                "administrator sees why with: kubectl exec -n paas-system deploy/server -- df -h",
+                [(b"retry-after", b"10")],
+            )
         except Disconnected:
             pass
 

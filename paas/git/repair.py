@@ -169,9 +169,17 @@ def _repair_packed(path: Path, done: list[str]) -> None:
         return
     values |= {ref: value for ref in refs if (value := _logged(path, ref))}
     with contextlib.closing(Repo(str(path))) as repo:
-        for ref, value in sorted(values.items()):
-            if value and not (path / ref).exists() and _stored(repo, value):
-                _write_ref(path, ref, value)
+        locked = [
+            ref
+            for ref, value in sorted(values.items())
+            if value
+            and not (path / ref).exists()
+            and _stored(repo, value)
+            and not _write_ref(path, ref, value)
+        ]
+    if locked:  # it has what is nowhere else; the next look goes on
+        done.append(f"packed-refs is torn; {locked[0]} is locked, so it is kept for now")
+        return
     packed.unlink(missing_ok=True)
     durable.flush(path)
     done.append("packed-refs was torn; its refs are restored from their reflogs")
@@ -194,8 +202,7 @@ def _repair_refs(path: Path, done: list[str]) -> None:
         if value is None:
             file.unlink(missing_ok=True)
             done.append(f"{ref} was torn, and nothing says where it was; push it again")
-        else:
-            _write_ref(path, ref, value)
+        elif _write_ref(path, ref, value):
             done.append(f"{ref} was torn; it is at {value[:12]} again")
 
 
@@ -228,15 +235,19 @@ def _stored(repo: Repo, value: str) -> bool:
     )
 
 
-def _write_ref(path: Path, ref: str, value: str) -> None:
-    """As git does it: under the ref's lock, so that a push under way is not overwritten."""
+def _write_ref(path: Path, ref: str, value: str) -> bool:
+    """As git does it: under the ref's lock, so that a push under way is not overwritten. False when somebody
+    holds that lock, also a git that was killed."""
     target = path / ref
     target.parent.mkdir(parents=True, exist_ok=True)
     lock = target.with_name(target.name + ".lock")
-    with contextlib.suppress(FileExistsError):
+    try:
         with lock.open("xb") as file:
             file.write(f"{value}\n".encode())
             file.flush()
             os.fsync(file.fileno())
-        os.rename(lock, target)
-        durable.flush(target.parent)
+    except FileExistsError:
+        return False
+    os.rename(lock, target)
+    durable.flush(target.parent)
+    return True

@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 
 from paas.api import names
+from paas.api.project import WEBHOOKS_ROLE
 from paas.api.resources import (
     BUILDCONFIG,
     CONFIGMAP,
@@ -24,6 +25,7 @@ from paas.api.resources import (
     DEPLOYMENTCONFIG,
     NAMESPACE,
     REPLICASET,
+    ROLEBINDING,
     ROUTE,
     SECRET,
     Key,
@@ -40,6 +42,8 @@ from paas.shipped import shipped
 MANAGER: Final = "paas-install"
 WITHIN: Final = 180.0
 """Seconds that the processes may take to become available."""
+BOUND_WITHIN: Final = 30.0
+"""Seconds that the operator may take, for all projects together, to give the front its rights."""
 
 
 class InstallFailed(Exception):
@@ -66,8 +70,9 @@ async def install(
         say(f"applying {len(wanted)} objects to namespace {names.SYSTEM_NAMESPACE}")
         awaited: list[Key] = []
         for manifest in wanted:
-            if manifest["kind"] == "Ingress":  # the address leads only to what is there
+            if manifest["kind"] == "Ingress" and awaited:  # the address leads only to what is there
                 await _wait_for(cluster, awaited, say)
+                await _wait_bound(cluster, say)
             await cluster.apply(manifest, manager=MANAGER)
             if manifest["kind"] == "Deployment":
                 awaited.append(key_of(manifest))
@@ -161,6 +166,21 @@ async def _wait_for(cluster: Cluster, deployments: list[Key], say: Callable[[str
     while deployments:
         say(f"waiting for {deployments[0].name}")
         await _wait_available(cluster, deployments.pop(0))
+
+
+async def _wait_bound(cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Wait until the front may read the Secrets of each project; where it may not, every delivery is refused.
+    A project that the operator cannot bring there does not hold up the others."""
+    deadline = asyncio.get_running_loop().time() + BOUND_WITHIN
+    for project in await cluster.list(NAMESPACE, labels=f"{names.LABEL_PROJECT}=true"):
+        name = project["metadata"]["name"]
+        while await cluster.get(ROLEBINDING, Key(name, WEBHOOKS_ROLE)) is None:
+            if project["metadata"].get("deletionTimestamp"):
+                break
+            if asyncio.get_running_loop().time() > deadline:
+                say(f"project {name} lacks RoleBinding {WEBHOOKS_ROLE}: until then its webhooks are refused")
+                break
+            await asyncio.sleep(0.2)
 
 
 async def _wait_available(cluster: Cluster, key: Key) -> None:

@@ -32,6 +32,10 @@ class Keys:
     registry_token_key: str
 
 
+HELD: Final = (("Secret", "server-keys"), ("ClusterRole", "paas-server"))
+"""Kinds and names of what is applied only when the server is."""
+
+
 def manifests(
     templates: Iterable[Manifest], settings: Settings, keys: Keys, *, credentials_key: str
 ) -> list[Manifest]:
@@ -51,10 +55,13 @@ def manifests(
     processes = {m["metadata"]["name"]: m for m in given if m["kind"] == "Deployment"}
     ingresses = [manifest for manifest in given if manifest["kind"] == "Ingress"]
     rest = [m for m in given if m["kind"] not in ("Namespace", "Deployment", "Ingress")]
+    # What an older server works by, as it hands out tokens and takes webhooks itself, stays until it goes.
+    held = [m for m in (*extra, *rest) if (m["kind"], m["metadata"]["name"]) in HELD]
+    extra, rest = ([m for m in some if m not in held] for some in (extra, rest))
     # The server comes last, since it is away for a moment when it is replaced: by then the front hands out
     # the tokens without which no node can pull an image, also that of the server.
     server = processes.pop("server")
-    return [*namespaces, *extra, *rest, *processes.values(), *ingresses, server]
+    return [*namespaces, *extra, *rest, *processes.values(), *ingresses, *held, server]
 
 
 def mounted_settings(replica_sets: Iterable[Manifest]) -> set[str]:

@@ -28,6 +28,11 @@ class Health:
         metrics: Callable[[], bytes],
     ) -> None:
         self._ended, self._ready, self._metrics = ended, ready, metrics
+        self._serving: Callable[[], bool] = lambda: True
+
+    def only_when(self, serving: Callable[[], bool]) -> None:
+        """Ready only when `serving` says that requests are taken: this port answers earlier than that one."""
+        self._serving = serving
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,6 +43,8 @@ class Health:
                 await request.text(503, f"task {name!r} ended")
             case "/healthz":
                 await request.text(200, "ok")
+            case "/readyz" if not self._serving():
+                await request.text(503, "it is starting")
             case "/readyz" if await self._ready():
                 await request.text(200, "ok")
             case "/readyz":

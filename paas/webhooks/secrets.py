@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from paas.kube.errors import Forbidden
 from paas.web.lookups import Lookups
 from paas.webhooks.host import GitHost
 
+log = logging.getLogger(__name__)
 SECRET_KEY: Final = "WebHookSecretKey"
 """Key in the Secret that a trigger names."""
 REMEMBERED_SECONDS: Final = 2.0
@@ -32,7 +34,8 @@ async def secret_of_project(cluster: Cluster, key: Key) -> Manifest | None:
     error would tell strangers that such a BuildConfig exists."""
     try:
         return await cluster.get(SECRET, key)
-    except Forbidden:
+    except Forbidden as problem:
+        log.warning("Secret %s counts as missing, as it may not be read: %s", key, problem)
         return None
 
 

@@ -150,13 +150,26 @@ async def test_health_names_the_task_that_ended() -> None:
     assert await asked(health) == (503, "task 'sweep' ended\n")
 
 
-async def asked(health: Health) -> tuple[int, str]:
+async def test_a_process_is_not_ready_before_it_takes_requests() -> None:
+    async def ready() -> bool:
+        return True
+
+    listening = False
+    health = Health(ended=lambda: "", ready=ready, metrics=cast(Any, None))
+    health.only_when(lambda: listening)
+    assert await asked(health, "/readyz") == (503, "it is starting\n")
+    assert await asked(health) == (200, "ok\n"), "else it would be killed while it starts"
+    listening = True
+    assert await asked(health, "/readyz") == (200, "ok\n")
+
+
+async def asked(health: Health, path: str = "/healthz") -> tuple[int, str]:
     """What the kubelet is answered."""
     said: list[Any] = []
 
     async def send(message: Any) -> None:
         said.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/healthz", "query_string": b"", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
     await health(scope, cast(Any, None), send)
     return said[0]["status"], b"".join(message.get("body", b"") for message in said).decode()
