@@ -6,7 +6,7 @@ import codecs
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
@@ -37,6 +37,14 @@ class UserInfo:
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+
+LONGEST_LINE: Final = 2**16
+"""Characters of a log's line that are handed out at once; a longer one comes in pieces of that."""
+
+
+def _pieces(line: str) -> list[str]:
+    return [line[at : at + LONGEST_LINE] for at in range(0, len(line), LONGEST_LINE)] or [""]
 
 
 class Cluster(Connection):
@@ -219,7 +227,12 @@ class Cluster(Connection):
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + decoder.decode(chunk)).split("\n")
                 for line in lines:
-                    yield line
+                    for piece in _pieces(line):
+                        yield piece
+                if len(rest) >= LONGEST_LINE:  # what has no end would fill the memory
+                    *pieces, rest = _pieces(rest)
+                    for piece in pieces:
+                        yield piece
             if rest:
                 yield rest
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:

@@ -132,11 +132,11 @@ def _dockerfile(text: str, name: str) -> Detected:
             f"{name}, {listed}",
             "the image would be made without it; push again",
         )
-    port = exposed_port(text)
+    ports, unclear = exposed(parsed)
+    port = next(iter(ports)) if len(ports) == 1 and not unclear else None
     found = [f"Builds by {name}"]
     if port is not None:
         found.append(f"EXPOSE says that it listens on port {port}")
-    ports, unclear = exposed(parsed)
     if unclear:
         found.append(f"EXPOSE in line {unclear[0]} depends on the base image; give the port with --port")
     elif len(ports) > 1:

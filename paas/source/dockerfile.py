@@ -14,9 +14,11 @@ from typing import Final
 _DIRECTIVE: Final = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
 _HEREDOC: Final = re.compile(r"\d*<<(-?)\s*([^<\s]+)")
 _MAY_HOLD: Final = ("ADD", "COPY", "RUN")
-_VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?([-+])([^}]*))?\}|([A-Za-z_]\w*))")
+_VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?([-+])([^${}]{0,256}))?\}|([A-Za-z_]\w*))")
 _UNKNOWN: Final = "\0"
-"""Stands for the value of a variable that only the base image may have."""
+"""Stands for the value of a variable that only the base image may have, or that is too long."""
+_LONGEST_VALUE: Final = 4096
+"""Characters: each line can make a value ten times as long as the one before."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,26 @@ def exposed(dockerfile: Dockerfile) -> tuple[frozenset[int], tuple[int, ...]]:
 
 
 def expanded(text: str, known: Mapping[str, str], escape: str = "\\") -> str:
-    """`text` with its variables filled in, as ENV and EXPOSE have it."""
+    """`text` with its variables filled in, as ENV and EXPOSE have it; unknown when that is too long."""
+    room = _LONGEST_VALUE
 
     def value(match: re.Match[str]) -> str:
+        nonlocal room
         name = match[1] or match[4]
         found = known.get(name)
         if match[2] == "-":
-            return found or match[3]
-        if match[2] == "+":
-            return match[3] if found else ""
-        return _UNKNOWN if found is None else found
+            found = found or match[3]
+        elif match[2] == "+":
+            found = match[3] if found else ""
+        found = _UNKNOWN if found is None else found
+        room -= len(found)
+        return found if room >= 0 else ""
 
-    return "".join(
+    made = "".join(
         part[1:] if part.startswith(escape) else _VARIABLE.sub(value, part)
         for part in re.split(rf"({re.escape(escape)}.)", text)
     )
+    return made if room >= 0 and len(made) <= _LONGEST_VALUE else _UNKNOWN
 
 
 @dataclass

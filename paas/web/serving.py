@@ -21,6 +21,8 @@ byte is there."""
 LINGER_SECONDS: Final = 5.0
 """How long a client may go on sending a body that was answered already; closing at once would make it lose
 the answer."""
+MOST_PROBES: Final = 64
+"""Connections to the port of health and metrics."""
 LARGEST_HEAD: Final = 48 * 2**10
 """Bytes of a request's line and headers; the largest token is 16 KiB, and a third more in base64."""
 DRAIN_SECONDS: Final = 18
@@ -61,6 +63,25 @@ class Protocol(H11Protocol):
         self._deadline = None
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self.transport.close()
+
+
+class ProbeProtocol(Protocol):
+    """For a port that the kubelet asks: of too many connections the oldest silent one gives way, and not the
+    newest, so that silent ones cannot keep a probe out."""
+
+    _since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        if len(self.connections) > MOST_PROBES:
+            silent = [
+                each
+                for each in self.connections
+                if isinstance(each, ProbeProtocol) and each is not self and each.cycle is None
+            ]
+            if silent:
+                min(silent, key=lambda each: each._since).transport.close()
 
 
 class Uvicorn(uvicorn.Server):
@@ -130,14 +151,13 @@ async def beside(app: Any, *, host: str, port: int) -> AsyncIterator[int]:
     listener = socket.create_server((host, port))
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=ProbeProtocol,
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=1,
-        limit_concurrency=64,
     )
     server = Beside(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

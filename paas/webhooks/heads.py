@@ -11,6 +11,7 @@ import resource
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from paas.api.resources import Key, Manifest
 from paas.fetch.head import HeadReport, HeadRequest
@@ -20,9 +21,11 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 8.0
 """A git host waits about ten for the answer to its delivery."""
-MOST_AT_ONCE: Final = 4
+SILENT: Final = f"no answer from the git host within {ANSWER_SECONDS:.0f} seconds"
+MOST_AT_ONCE: Final = 3
 LARGEST_ANSWER: Final = 2**16
-CHILD_MEMORY: Final = 512 * 2**20
+CHILD_MEMORY: Final = 192 * 2**20
+"""Bytes; all children together fit into the pod beside what it needs itself."""
 CHILD_CPU: Final = 20
 
 AskHead = Callable[[Manifest, str | None], Awaitable[HeadReport]]
@@ -39,6 +42,7 @@ class Heads:
         self._find_secret = find_secret
         self._authority, self._allowed = authority, allowed_addresses
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._of_project: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, config: Manifest, ref: str | None) -> HeadReport:
         source = config["spec"].get("source") or {}
@@ -53,8 +57,13 @@ class Heads:
             ca=f"{self._authority}\n{_entry(data, 'ca.crt') or ''}",
             allowed_addresses=self._allowed,
         )
-        async with self._slots:
-            return await _ask(wanted)
+        # one of a project at a time, so that one with a silent host does not hold up the others
+        turn = self._of_project.setdefault(config["metadata"]["namespace"], asyncio.Semaphore(1))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), turn, self._slots:
+                return await _ask(wanted)
+        except TimeoutError:
+            return HeadReport(problem=SILENT)
 
 
 async def _ask(wanted: HeadRequest) -> HeadReport:
@@ -73,11 +82,8 @@ async def _ask(wanted: HeadRequest) -> HeadReport:
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(child.pid, resource.RLIMIT_DATA, (CHILD_MEMORY, CHILD_MEMORY))
             resource.prlimit(child.pid, resource.RLIMIT_CPU, (CHILD_CPU, CHILD_CPU))
-        async with asyncio.timeout(ANSWER_SECONDS):
-            answer, _ = await child.communicate(wanted.to_json().encode())
+        answer, _ = await child.communicate(wanted.to_json().encode())
         return HeadReport.from_json(answer[:LARGEST_ANSWER].decode(errors="replace"))
-    except TimeoutError:
-        return HeadReport(problem=f"no answer from the git host within {ANSWER_SECONDS:.0f} seconds")
     except (ValueError, TypeError):
         return HeadReport(problem="the git host's answer takes more memory or time than it may")
     finally:

@@ -4,6 +4,7 @@ named with the command that takes it out."""
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -151,3 +152,15 @@ def _env(cluster: FakeCluster) -> list[dict[str, Any]]:
     assert cluster.deployment is not None
     env: list[dict[str, Any]] = cluster.deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     return env
+
+
+def test_thousands_of_additions_are_looked_up_and_not_searched() -> None:
+    """An editor may add as many to a Deployment as fit; the operator is one process for everybody."""
+    env = [{"name": f"V{n}", "value": "x"} for n in range(4000)]
+    web = {"f:env": {f'k:{{"name":"V{n}"}}': {".": {}} for n in range(4000)}}
+    fields = {"f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"web"}': web}}}}}
+    began = time.process_time()
+    additions = drift.additions(deployment(with_web(env=[*env, *ENV])), WANTED)
+    found = drift.by_manager(additions, [{"manager": "kubectl", "fieldsV1": fields}], ours="us")
+    assert time.process_time() - began < 2
+    assert sum(each.managers == ("kubectl",) for each in found) == 4000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,15 @@ def test_any_text_is_read_to_its_end(lines: list[str]) -> None:
     numbers = [each.line for each in parsed.instructions]
     assert numbers == sorted(set(numbers))
     exposed(parsed)
+
+
+def test_values_that_grow_with_each_line_stay_small() -> None:
+    lines = ["FROM scratch", "ENV A0=xxxxxxxxxx"]
+    lines += [f"ENV A{n}={f'$A{n - 1}' * 10}" for n in range(1, 40)]
+    assert exposed(parse("\n".join([*lines, "EXPOSE $A39"]))) == (frozenset(), (len(lines) + 1,))
+
+
+def test_braces_without_an_end_cost_no_more_than_their_length() -> None:
+    began = time.process_time()
+    exposed(parse("FROM scratch\nENV A=" + "${a-" * 14_000 + "\nEXPOSE 80"))
+    assert time.process_time() - began < 2
