@@ -160,7 +160,7 @@ def _goes_with(obj: Manifest, builds: Sequence[Manifest]) -> list[str]:
         if not ((obj["spec"].get("source") or {}).get("git") or {}).get("uri"):
             lines.append(
                 "  * the repository hosted here (kept for 7 days, in which an administrator can bring it "
-                "back: docs/troubleshooting.md; your clone stays)"
+                "back; your clone stays)"
             )
         return lines
     if kind == "DeploymentConfig":

@@ -22,9 +22,11 @@ from paas.api.buildconfig import ANNOTATION_PAUSED
 from paas.api.resources import Manifest
 from paas.builds import advance, prune, run_policy
 from paas.builds import plan as decisions
+from paas.builds.numbers import LARGEST
 from paas.builds.plan import plan
 from paas.builds.snapshot import ObservedBuild
 from paas.reconcile.conditions import timestamp
+from paas.reconcile.refusal import Cause
 from tests.builds.fake_cluster import NAMESPACE, SETTINGS, FakeCluster, push
 
 EXTERNAL = {"git": {"uri": "https://git.example/team/shop.git"}, "sourceSecret": {"name": "login"}}
@@ -34,7 +36,7 @@ HAPPENINGS = [
     "fails", "killed",
 ]  # fmt: skip
 DECISIONS = ("plan", "advance", "status", "snapshot", "prune", "run_policy")
-PARTS = ["stream", "key", "secret", "registry", "spec", "foreign", "job controller"]
+PARTS = ["stream", "key", "secret", "registry", "spec", "foreign", "job controller", "room for pods", "cause"]
 REFUSED = {
     "quota of Secrets": ("Create", "Secret"),
     "quota of Jobs": ("Create", "Job"),
@@ -105,6 +107,11 @@ class Everything(RuleBasedStateMachine):
             cluster.key = None if cluster.key else b"k" * 32
         elif what == "secret":
             cluster.source_secret_missing = not cluster.source_secret_missing
+        elif what == "room for pods":
+            cluster.pods_refused = None if cluster.pods_refused else "exceeded quota: small"
+        elif what == "cause":
+            other = Cause.INVALID if cluster.refusing.cause is Cause.QUOTA else Cause.QUOTA
+            cluster.refusing.cause = other
         elif what in REFUSED:
             cluster.refusing.toggle(*REFUSED[what])
         elif what == "job controller":
@@ -189,6 +196,24 @@ class Everything(RuleBasedStateMachine):
     def another_version_wrote_a_build(self, data: st.DataObject) -> None:
         if name := self.some(data, "New"):
             self.cluster.builds[name]["spec"].pop("source", None)
+
+    @rule(data=st.data())
+    def somebody_makes_a_build_with_a_number_of_their_own(self, data: st.DataObject) -> None:
+        number = LARGEST + 1
+        if (name := self.some(data)) and f"shop-{number}" not in {
+            b["metadata"]["name"] for b in self.builds()
+        }:
+            made = copy.deepcopy(self.cluster.builds[name])
+            made.pop("status", None)
+            made["metadata"] |= {"name": f"shop-{number}", "uid": "by hand"}
+            made["spec"] |= {"number": number, "trigger": {**made["spec"]["trigger"], "id": "by hand"}}
+            made["spec"].pop("retryOf", None)
+            self.cluster.builds[f"shop-{number}"] = made
+            self.cluster.past.append(made)
+
+    @rule(seconds=st.sampled_from([1, 60, 700]))
+    def time_passes(self, seconds: int) -> None:
+        self.cluster.sleep(seconds)
 
     @rule()
     def the_buildconfig_is_deleted(self) -> None:

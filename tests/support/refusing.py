@@ -17,10 +17,12 @@ WORDS: Final = "exceeded quota: small, requested: count=1, used: count=1, limite
 class Refusing:
     """Carries plans out as `reconcile.execute` does, with what `reconcile.runner` keeps of the refusals.
 
-    `refuses` has the (action, kind or subject of an effect) that are not let in, as ("Create", "Job")."""
+    `refuses` has the (action, kind or subject of an effect) that are not let in, as ("Create", "Job"), and
+    `cause` why."""
 
     def __init__(self) -> None:
         self.refuses: set[tuple[str, str]] = set()
+        self.cause = Cause.QUOTA
         self._memory = RefusalMemory()
 
     @property
@@ -40,7 +42,7 @@ class Refusing:
         for action in plan.actions[:actions]:
             subject = subject_of(action)
             if subject is not None and self._refuses(subject):
-                refused.append(Refusal(action, Cause.QUOTA, WORDS, 403))
+                refused.append(Refusal(action, self.cause, WORDS, 403))
                 if subject not in known:
                     break
                 continue
