@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from paas.api.resources import CRD, INGRESS, ROUTE, SERVICE, Key, Manifest, Resource
+from paas.api.resources import CRD, INGRESS, NAMESPACE, ROUTE, SERVICE, Key, Manifest, Resource
 from paas.kube.cluster import Cluster
 from paas.kube.errors import DeniedByPolicy
 from paas.node.apiserver import ApiServer
@@ -29,6 +29,7 @@ TLSOPTION = Resource("traefik.io", "v1alpha1", "TLSOption", "tlsoptions")
 INGRESSROUTE = Resource("traefik.io", "v1alpha1", "IngressRoute", "ingressroutes")
 FOREIGN = (HTTPROUTE, INGRESSROUTE, TLSOPTION)
 ROUTER = "traefik.ingress.kubernetes.io/router"
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b"}
 PRIORITY = {f"{ROUTER}.priority": "100000"}
 
 
@@ -184,6 +185,63 @@ async def test_t17_services_take_no_address_and_no_name(developer: Cluster, proj
         await developer.patch(SERVICE, Key(project, "shop"), change, manager="test")
 
 
+KEPT = {"finalizers": ["somebody.example/keeps-it"]}
+NAMING = {"external-dns.alpha.kubernetes.io/hostname": "x.example"}
+
+
+def older(kind: Resource, project: str) -> Manifest:
+    """As it may have been made before the policies were there, with the finalizer of its controller."""
+    if kind == INGRESS:
+        return ingress("mine", project, "paas.apps.test", annotations=PRIORITY, labels={"a": "b"}, **KEPT)
+    if kind == SERVICE:
+        taking = service(project)
+        taking["spec"]["externalIPs"] = ["10.0.0.1"]
+        taking["metadata"] |= {"name": "mine", "annotations": NAMING, **KEPT}
+        return taking
+    without_spec = of_kind(kind, project, {})
+    del without_spec["spec"]
+    without_spec["metadata"] |= KEPT
+    return without_spec
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["in a project", "outside of projects"])
+@pytest.mark.parametrize("kind", [INGRESS, HTTPROUTE, SERVICE], ids=lambda kind: kind.kind)
+async def test_what_was_there_before_the_policies_can_be_released(
+    api: Cluster, developer: Cluster, project: str, kind: Resource, labelled: bool
+) -> None:
+    key = Key(project, "mine")
+    await api.request("POST", kind.path(project), body=older(kind, project))
+    if not labelled:
+        change = {"metadata": {"labels": {"paas.dev/project": None}}}
+        await api.patch(NAMESPACE, Key("", project), change, manager="test")
+    await api.delete(kind, key)
+    await developer.patch(kind, key, {"metadata": {"finalizers": None}}, manager="somebody")
+    assert await api.get(kind, key) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (INGRESS, {"metadata": {"finalizers": None, "annotations": {"nginx.org/x": "y"}}}),
+        (INGRESS, {"metadata": {"finalizers": None, "annotations": None}}),
+        (INGRESS, {"metadata": {"finalizers": None, "labels": None}}),
+        (INGRESS, {"metadata": {"finalizers": ["somebody.example/keeps-it", "another.example/too"]}}),
+        (INGRESS, {"metadata": {"finalizers": None}, "spec": {"ingressClassName": "nginx"}}),
+        (HTTPROUTE, {"metadata": {"finalizers": None}, "spec": {"hostnames": ["x.example"]}}),
+        (HTTPROUTE, {"metadata": {"finalizers": None, "ownerReferences": [OWNER]}}),
+        (SERVICE, {"metadata": {"finalizers": None}, "spec": {"externalIPs": ["10.0.0.2"]}}),
+        (SERVICE, {"metadata": {"finalizers": None, "annotations": {**NAMING, "a": "b"}}}),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+async def test_what_was_there_before_the_policies_is_not_changed_on_its_way_out(
+    api: Cluster, developer: Cluster, project: str, kind: Resource, change: dict[str, Any]
+) -> None:
+    await api.request("POST", kind.path(project), body=older(kind, project))
+    with pytest.raises(DeniedByPolicy):
+        await developer.patch(kind, Key(project, "mine"), change, manager="somebody")
+
+
 async def test_administrators_and_who_may_bypass_write_ingresses(
     api: Cluster, developer: Cluster, project: str
 ) -> None:
@@ -254,7 +312,7 @@ async def restricted(api: Cluster, cluster: ApiServer, project: str, tmp_path: P
     """Kubeconfig of somebody who may write Routes, but not choose their hosts."""
     who = Key(project, "restricted")
     await make_account(api, who)
-    verbs = ["get", "list", "create", "update", "patch"]
+    verbs = ["get", "list", "watch", "create", "update", "patch"]
     await grant(
         api,
         who,
@@ -272,6 +330,10 @@ async def test_choosing_a_host_takes_the_right_to(api: Cluster, project: str, re
         said = await denied(door, route("shop", project, host="www.example.com"))
         assert "takes the right to create routes/custom-host" in said
         assert own in said
+        long = "s" * 63
+        said = await denied(door, route(long, project, host="www.example.com"))
+        assert "leave spec.host (--hostname) out, and the host is made by the platform; or ask" in said
+        assert f"{long}-{project}" not in said
         await door.create(route("shop", project, host=own), manager="test")
         await door.create(route("plain", project), manager="test")
         await api.create(route("chosen", project, host=f"{uuid4().hex[:8]}.example.com"), manager="test")
