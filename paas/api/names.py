@@ -73,7 +73,7 @@ class Condition(StrEnum):
     """DeploymentConfig: its Deployment has what its revision has not, written by somebody else (absent when
     not)."""
     ADMITTED = "Admitted"
-    """Route: its host is its own and it is published."""
+    """Route: its host (and path) is its own."""
     CERTIFICATE_READY = "CertificateReady"
     """Route: the host's certificate is in place, or none is needed."""
 
@@ -192,7 +192,7 @@ class Reason(StrEnum):
     """Too few pods are available."""
     # Route
     ADMITTED = "Admitted"
-    """The host is the Route's own and it is published."""
+    """The host (and path) is the Route's own."""
     HOST_ALREADY_CLAIMED = "HostAlreadyClaimed"
     """An older Route has the host (and path)."""
     HOST_RESERVED = "HostReserved"

@@ -248,7 +248,7 @@ KIND: Final = Kind(
         ),
         ConditionType(
             Condition.ADMITTED,
-            "The host is the Route's own, and it is published.",
+            "The host (and path) is the Route's own; whether it is published yet, Ready says.",
             (Reason.ADMITTED, *_REFUSED),
         ),
         ConditionType(

@@ -128,7 +128,9 @@ def judge(host: str, claims: Iterable[Claim], settings: Settings) -> dict[str, V
             )
         else:
             owners[claim.path] = claim
-            verdicts[claim.uid] = Verdict(True, Reason.ADMITTED, f"{host}{claim.path or '/'} is published")
+            verdicts[claim.uid] = Verdict(
+                True, Reason.ADMITTED, f"{host}{claim.path or '/'} belongs to this Route"
+            )
     return verdicts
 
 

@@ -80,6 +80,14 @@ def test_t9_who_is_admitted_in_whatever_order_routes_are_seen(routes, expected):
         assert judged(*order) == expected
 
 
+def test_an_admitted_route_is_told_what_is_its_own_and_not_that_it_is_published():
+    """Whether it is published, only the plan knows: the winner may have to wait."""
+    one = route("a", "one", path="/api")
+    assert judge(HOST, [claim(one)], SETTINGS)[one["metadata"]["uid"]].message == (
+        f"{HOST}/api belongs to this Route"
+    )
+
+
 BARRED = {
     "being deleted": (
         {"deletionTimestamp": "2026-01-01T10:00:00Z", "finalizers": ["a/b"]},
