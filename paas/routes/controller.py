@@ -102,7 +102,7 @@ class RoutesController(Controller[HostSnapshot]):
             snapshots.append(replace(snapshot, refusals=refusals_of(snapshot, refusals, self.dialect)))
         if not snapshots:
             return None
-        return HostSnapshot(host, tuple(snapshots), self._strays(host, snapshots))
+        return HostSnapshot(host, tuple(snapshots), self._strays(host, snapshots), refusals)
 
     def _read_view(self) -> None:
         for route in self.view.list(ROUTE):

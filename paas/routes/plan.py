@@ -2,14 +2,14 @@
 
 All Routes of a host are decided together, because one's admission is another's refusal. What those that lost
 publish, and what is left of Routes that are gone, is taken down before the one that won is put up; where that
-takes time (a finalizer), the winner waits, so that no moment has two projects under one host. Which objects
-publish a Route is the dialect's knowledge alone.
+takes time (a finalizer) or is refused, the winner waits, so that no moment has two projects under one host.
+Which objects publish a Route is the dialect's knowledge alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -19,7 +19,7 @@ from paas.api.route import RouteSpec
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.meta import apply_if_needed, owned_by
 from paas.reconcile.plan import Action, Delete, Effect, Plan, Requeue
-from paas.reconcile.refusal import Refusal
+from paas.reconcile.refusal import Cause, Refusal, subject_of
 from paas.reconcile.status import refused
 from paas.routes import capabilities, status, tls
 from paas.routes.backend import backend_problem
@@ -34,6 +34,11 @@ _LOOK_AGAIN: Final = 1.0
 _RECHECK: Final = 15.0
 """Seconds after which a taken name or a lingering child is looked at again: not all of them are watched."""
 _LONGEST: Final = 86400.0
+_WHY: Final = {
+    Cause.RIGHTS: "the platform lacks the right, which `paas install` gives it again",
+    Cause.POLICY: "a rule of the cluster forbids it",
+}
+"""Why a Delete is refused, in words that name no project."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,12 @@ def plan(observed: HostSnapshot, *, dialect: Dialect, now: datetime, settings: S
         for live in snapshot.own_children.values()
         if observed.host in dialect.hosts(live)
     ]
-    lingering = frozenset(
-        live["metadata"]["namespace"] for live in (*observed.strays, *losing) if _stays_for_a_while(live)
-    )
+    lingering: dict[str, tuple[Refusal, ...]] = {}
+    for live in (*observed.strays, *losing):
+        undeletable = observed.undeletable(live)
+        if undeletable or _stays_for_a_while(live):
+            namespace = live["metadata"]["namespace"]
+            lingering[namespace] = (*lingering.get(namespace, ()), *undeletable)
     actions: list[Action] = [
         Delete(resource_of(live), key_of(live), live["metadata"]["uid"])
         for live in observed.strays
@@ -109,8 +117,12 @@ class _Decision:
     dialect: Dialect
     now: datetime
     settings: Settings
-    lingering: frozenset[str] = frozenset()
-    """Namespaces that still publish the host, though they may not."""
+    lingering: Mapping[str, tuple[Refusal, ...]] = field(default_factory=dict)
+    """Namespaces that still publish the host, though they may not; and which Deletes there were refused."""
+
+    @property
+    def namespace(self) -> str:
+        return str(self.snapshot.route["metadata"]["namespace"])
 
     def actions(self, verdict: Verdict) -> list[Action]:
         spec = self.snapshot.spec
@@ -128,7 +140,14 @@ class _Decision:
         """Nothing of the Route is published."""
         text = "the Route is not admitted; see condition Admitted"
         certificate = Wanted(Condition.CERTIFICATE_READY, "False", verdict.reason, text)
-        return [*self._leftovers(keep=()), *self._status(verdict, verdict, certificate)]
+        leftovers = self._leftovers(keep=())
+        planned = {subject_of(action) for action in leftovers}
+        # Also what was left behind in the project by a Route that is gone, and so can say nothing itself.
+        stuck = [
+            *(refusal for refusal in self.snapshot.refusals if refusal.subject in planned),
+            *self.lingering.get(self.namespace, ()),
+        ]
+        return [*leftovers, *self._status(verdict, self._told(stuck) or verdict, certificate)]
 
     def _admitted(self, spec: RouteSpec, intent: Intent, verdict: Verdict) -> list[Action]:
         actions: list[Action] = []
@@ -149,7 +168,7 @@ class _Decision:
         address = self.dialect.address(self.snapshot.name, self.snapshot.own_children)
         ready = (
             problem
-            or self._cluster_refuses()
+            or self._told((*self.snapshot.refusals, *self.lingering.get(self.namespace, ())))
             or backend_problem(spec, self.snapshot.services)
             or status.without_certificate(certificate)
             or self._without_address(address)
@@ -158,15 +177,26 @@ class _Decision:
         return actions + self._status(verdict, ready, certificate, url=url, address=address)
 
     def _not_released(self) -> Verdict | None:
-        """Whether another project still publishes the host. Which one is not said: not all may know of it."""
-        if not self.lingering - {self.snapshot.route["metadata"]["namespace"]}:
+        """Whether another project still publishes the host. Which one is not said, nor in what words the
+        cluster refuses to end it, as they name it: not all may know of it."""
+        elsewhere = [refused for namespace, refused in self.lingering.items() if namespace != self.namespace]
+        if not elsewhere:
             return None
-        return Verdict(
-            False,
-            Reason.HOST_NOT_RELEASED,
-            f"what another project published under {self.host} is still being taken down; the Route is "
-            "published when that is done; if it lasts, ask an administrator",
-        )
+        kinds = ",".join(resource.kind.lower() for resource in self.dialect.resources)
+        found = f"an administrator finds it with: kubectl get {kinds} -A | grep -F {self.host}"
+        undeletable = next((refusal for refused in elsewhere for refusal in refused), None)
+        if undeletable is None:
+            text = (
+                f"what another project published under {self.host} is still being taken down; the Route is "
+                f"published when that is done; if it lasts, a finalizer keeps it, and {found}"
+            )
+        else:
+            why = _WHY.get(undeletable.cause, "the log of the operator says why")
+            text = (
+                f"what another project published under {self.host} is still there, as the cluster refuses "
+                f"its deletion ({why}); the Route is published when it is gone; {found}"
+            )
+        return Verdict(False, Reason.HOST_NOT_RELEASED, text)
 
     def _name_taken(self, intent: Intent) -> Verdict | None:
         """Whether a name that the Route's children need belongs to somebody else."""
@@ -184,12 +214,11 @@ class _Decision:
             f"kubectl delete {kind.lower()} {name}",
         )
 
-    def _cluster_refuses(self) -> Verdict | None:
-        """What the cluster does not let be written. It is asked for again, so the rest of the plan stands."""
-        if not self.snapshot.refusals:
+    def _told(self, refusals: Sequence[Refusal]) -> Verdict | None:
+        """What the cluster does not let be done. It is asked for again, so the rest of the plan stands."""
+        if not refusals:
             return None
-        namespace = self.snapshot.route["metadata"]["namespace"]
-        found = refused(self.snapshot.refusals[0], namespace=namespace)
+        found = refused(refusals[0], namespace=self.namespace)
         return Verdict(False, found.reason, found.message)
 
     def _without_address(self, address: str) -> Verdict | None:

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from paas.api.base import first_problem
 from paas.api.names import LABEL_ROUTE
-from paas.api.resources import ROUTE, Manifest
+from paas.api.resources import ROUTE, Manifest, key_of, resource_of
 from paas.api.route import RouteSpec
 from paas.reconcile.meta import owned_by
-from paas.reconcile.refusal import Refusal
+from paas.reconcile.plan import Delete
+from paas.reconcile.refusal import Refusal, concerning
 from paas.routes import tls
 from paas.routes.claims import Claim, claim_of
 from paas.routes.dialects import Child, Children
@@ -122,3 +123,10 @@ class HostSnapshot:
     routes: tuple[RouteSnapshot, ...]
     strays: tuple[Manifest, ...] = ()
     """Children that publish the host for no Route that wants it: theirs is gone, or wants another now."""
+    refusals: tuple[Refusal, ...] = ()
+    """What was asked for before about the host, whomever it is for, and refused."""
+
+    def undeletable(self, child: Manifest) -> tuple[Refusal, ...]:
+        """What the cluster said when it refused to delete a child."""
+        about = concerning(self.refusals, resource_of(child), key_of(child))
+        return tuple(refusal for refusal in about if isinstance(refusal.action, Delete))

@@ -15,6 +15,7 @@ from paas.kube.cluster import Cluster
 from paas.kube.view import View
 from paas.reconcile.meta import owner_reference
 from paas.reconcile.plan import Action, Apply, Delete, Event, Plan, Requeue, Status
+from paas.reconcile.refusal import Refusal
 from paas.routes.controller import RoutesController
 from paas.routes.dialects import DEFAULT
 from paas.routes.plan import IssueCertificate, plan
@@ -104,8 +105,13 @@ def ingresses_of(snapshot: RouteSnapshot) -> dict[str, Manifest]:
     return {name: live for (_, name), live in snapshot.children.items()}
 
 
-def planned(*snapshots: RouteSnapshot, host: str = "shop-demo.apps.test", now: datetime = NOW) -> Plan:
-    return plan(HostSnapshot(host, snapshots), dialect=DEFAULT, now=now, settings=SETTINGS)
+def planned(
+    *snapshots: RouteSnapshot,
+    host: str = "shop-demo.apps.test",
+    now: datetime = NOW,
+    refusals: tuple[Refusal, ...] = (),
+) -> Plan:
+    return plan(HostSnapshot(host, snapshots, refusals=refusals), dialect=DEFAULT, now=now, settings=SETTINGS)
 
 
 def taken_up(snapshot: RouteSnapshot, address: str = "127.0.0.1") -> RouteSnapshot:
@@ -252,12 +258,12 @@ class Objects:
                 self.view.put(watch.resource, obj)
             self.woken += [key for key in watch.wakes(obj, self.view) if key not in self.woken]
 
-    def decide(self, key: Key) -> Plan:
-        """One gather and plan of a host."""
+    def decide(self, key: Key, refusals: tuple[Refusal, ...] = ()) -> Plan:
+        """One gather and plan of a host, of which this was refused before."""
         if key in self.woken:
             self.woken.remove(key)
         try:
-            self.controller.gather(key, ()).send(None)  # type: ignore[attr-defined]
+            self.controller.gather(key, refusals).send(None)  # type: ignore[attr-defined]
         except StopIteration as answer:  # nothing in it ever waits
             observed = answer.value
         if observed is None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from paas.api.resources import INGRESS, NAMESPACE, ROUTE, Key
 from tests.routes.fake_cluster import REDIRECT, SETTINGS, Objects, conditions_of, project_of, route
+from tests.support.refusing import WORDS, Refusing
 
 HELD = {"finalizers": ["somebody.example/holds-it"]}
 HOST = "www.apps.test"
@@ -83,9 +84,92 @@ def test_an_ingress_kept_by_a_finalizer_is_waited_for():
     assert objects.publishing() == {HOST: {"one"}}
     assert conditions_of(objects.stored[ROUTE, Key("two", "a")])["Ready"] == ("False", "HostNotReleased")
     assert admitted(objects, "two") == ("True", "Admitted")
+    assert said(objects, Key("two", "a"), "Admitted")["message"] == f"{HOST}/ belongs to this Route"
+    waiting = said(objects, Key("two", "a"))["message"]
+    assert waiting.endswith(f"an administrator finds it with: kubectl get ingress -A | grep -F {HOST}")
     objects.change(INGRESS, Key("one", "a"), finalizers=None)
     objects.settle()
     assert objects.publishing() == {HOST: {"two"}}
+
+
+def unlabel(objects: Objects) -> None:
+    objects.change(NAMESPACE, Key("", "one"), labels=None)
+
+
+def remove(objects: Objects) -> None:
+    objects.delete(ROUTE, Key("one", "a"))
+
+
+def remove_with_one_more_in_its_project(objects: Objects) -> None:
+    objects.put(new("b", "one", HOST))
+    unlabel(objects)
+    objects.delete(ROUTE, Key("one", "a"))
+
+
+@pytest.mark.parametrize(
+    ("happens", "told"), [(unlabel, "a"), (remove, None), (remove_with_one_more_in_its_project, "b")]
+)
+def test_what_the_cluster_does_not_let_go_is_waited_for_and_told(happens, told):
+    objects, refusing = both(), Refusing()
+    refusing.toggle("Delete", "Ingress")
+    happens(objects)
+    work(objects, refusing)
+    assert objects.publishing() == {HOST: {"one"}}
+    waiting = said(objects, Key("two", "a"))
+    assert waiting["reason"] == "HostNotReleased"
+    assert "the cluster refuses its deletion" in waiting["message"]
+    assert waiting["message"].endswith(f"kubectl get ingress -A | grep -F {HOST}")
+    assert "one" not in waiting["message"].split(), "the other project's name"
+    if told is not None:
+        stuck = said(objects, Key("one", told))
+        assert stuck["reason"] == "Refused"
+        assert stuck["message"].startswith(f"the cluster refuses Ingress a: {WORDS}")
+    refusing.toggle("Delete", "Ingress")
+    work(objects, refusing)
+    assert objects.publishing() == {HOST: {"two"}}
+    assert refusing.known == ()
+    assert said(objects, Key("two", "a"))["reason"] != "HostNotReleased"
+    if told is not None:
+        assert said(objects, Key("one", told))["reason"] == "NotAProject"
+
+
+def test_another_of_the_name_of_what_was_not_let_go_is_waited_for_too():
+    objects, refusing = both(), Refusing()
+    refusing.toggle("Delete", "Ingress")
+    remove(objects)
+    work(objects, refusing)
+    objects.change(INGRESS, Key("one", "a"), uid="another")
+    work(objects, refusing)
+    assert objects.publishing() == {HOST: {"one"}}
+
+
+def test_what_is_not_let_go_in_the_own_project_is_told():
+    objects, refusing = both(), Refusing()
+    objects.delete(ROUTE, Key("two", "a"))
+    objects.put(new("b", "one", HOST))
+    refusing.toggle("Delete", "Ingress")
+    remove(objects)
+    work(objects, refusing)
+    assert admitted(objects, "one", "b") == ("True", "Admitted")
+    assert said(objects, Key("one", "b"))["message"].startswith("the cluster refuses Ingress a")
+    refusing.toggle("Delete", "Ingress")
+    work(objects, refusing)
+    assert said(objects, Key("one", "b"))["reason"] == "ServiceNotFound"
+
+
+def said(objects: Objects, key: Key, type_: str = "Ready") -> dict[str, Any]:
+    """A condition of a Route."""
+    listed = objects.stored[ROUTE, key]["status"]["conditions"]
+    return next(condition for condition in listed if condition["type"] == type_)
+
+
+def work(objects: Objects, refusing: Refusing) -> None:
+    """Work on HOST in a cluster that refuses something, until it comes to rest."""
+    for _ in range(20):
+        plan = objects.decide(Key("", HOST), refusing.known)
+        if not refusing.run(plan, objects.carry_out):
+            return
+    raise AssertionError("the plans never come to rest")
 
 
 def test_what_a_route_left_behind_is_taken_down_before_the_garbage_collector_comes():
