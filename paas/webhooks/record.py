@@ -14,6 +14,7 @@ from paas.api.buildconfig import DELIVERIES_KEPT, Delivery, SourceHead
 from paas.api.resources import BUILDCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable, Conflict, NotFound
+from paas.webhooks.order import number_of
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,22 @@ def recorded(
         if before and {**before[0], "time": ""} == {**entry, "time": ""} and delivery.event == "poll":
             entry = before[0]  # a poll that finds the same again is no news
         after = [entry, *(each for each in before if each.get("id") != entry["id"])][:DELIVERIES_KEPT]
-    newest = head.dump() if head is not None else stored.get("head")
+    newest = _newest(stored.get("head"), head)
     if after == before and newest == stored.get("head"):
         return None
     return {"deliveries": after} | ({"head": newest} if newest else {})
+
+
+def _newest(stored: Mapping[str, Any] | None, head: SourceHead | None) -> Mapping[str, Any] | None:
+    """The head that counts. Two servers may record in another order than they made their Builds in, so of one
+    branch the higher number wins; what another branch had before does not hold any more."""
+    if head is None:
+        return stored
+    told = head.dump()
+    same = stored is not None and all(stored.get(name) == told[name] for name in ("uri", "ref"))
+    if stored is not None and same and number_of(str(stored["build"])) > number_of(head.build):
+        return stored
+    return told
 
 
 MANAGER: Final = "paas-webhooks"

@@ -46,3 +46,28 @@ def test_a_poll_that_finds_the_same_again_writes_nothing() -> None:
     again = delivery("poll-x", event="poll", time="2026-03-04T12:05:00Z")
     assert recorded(stored, again, None) is None
     assert recorded(stored, delivery("poll-y", event="poll"), None) is not None
+
+
+def test_the_head_never_goes_back_when_servers_record_in_another_order() -> None:
+    newer = HEAD.model_copy(update={"commit": "b" * 40, "build": "shop-10"})
+    stored = recorded({}, delivery("second"), newer)
+    assert stored is not None
+    late = HEAD.model_copy(update={"build": "shop-9"})
+    then = recorded(stored, delivery("first"), late)
+    assert then is not None
+    assert [each["id"] for each in then["deliveries"]] == ["first", "second"], "the delivery itself is told"
+    assert then["head"] == newer.dump()
+    assert recorded(then, None, late) is None
+
+    after = recorded(then, None, newer.model_copy(update={"build": "shop-11"}))
+    assert after is not None
+    assert after["head"]["build"] == "shop-11"
+
+
+def test_another_branch_or_repository_begins_anew() -> None:
+    stored = {"head": HEAD.model_copy(update={"build": "shop-10"}).dump()}
+    for change in ({"ref": "next"}, {"uri": "https://git.example/other.git"}):
+        moved = HEAD.model_copy(update=change)
+        then = recorded(stored, None, moved)
+        assert then is not None
+        assert then["head"] == moved.dump()
