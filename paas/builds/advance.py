@@ -22,7 +22,7 @@ from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.builds.numbers import LARGEST
 from paas.builds.snapshot import Confirmed, JobInputs, ObservedBuild, phase_of, started, verdict
-from paas.builds.status import blocked, changed, ended, given_up, waiting
+from paas.builds.status import blocked, changed, ended, given_up, start_command, waiting
 from paas.reconcile import meta
 from paas.reconcile.plan import Action, Delete, Requeue
 from paas.reconcile.refusal import Cause, Refusal
@@ -66,8 +66,9 @@ def advance(
     except ValidationError as problem:
         return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
     if spec.number > LARGEST:
-        text = f"no build of the platform has the number {spec.number}; start one with: paas start-build"
-        return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{text} {spec.build_config}", now)
+        text = f"no build of the platform has the number {spec.number}; start one with"
+        text = f"{text}: {start_command(build)}"
+        return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, text, now)
     if spec.cancelled:
         return ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
     if started(seen):
@@ -202,16 +203,24 @@ def _judged(
             output_docker_image_reference=image,
         )
     if isinstance(ruling, outcome.Lost):
-        return ended(seen, Phase.ERROR, ruling.reason, ruling.message, now, ruling.finished)
+        message = f"{ruling.message}; {_what_follows(seen, spec, ruling)}"
+        return ended(seen, Phase.ERROR, ruling.reason, message, now, ruling.finished)
     return ended(
         seen,
         Phase.FAILED,
         Reason.IMAGE_UNVERIFIED,
         f"the build says that it pushed {claimed or 'an image'}, but the registry has "
-        f"{digest or 'none'} under its tag; start another build: paas start-build {spec.build_config}",
+        f"{digest or 'none'} under its tag; start another build: {start_command(seen.build)}",
         now,
         ruling.finished,
     )
+
+
+def _what_follows(seen: ObservedBuild, spec: BuildSpec, lost: outcome.Lost) -> str:
+    if spec.retry_of is not None:  # a repetition is not repeated
+        return f"it was run again already, start another: {start_command(seen.build)}"
+    when = ", when the registry answers" if lost.reason is Reason.PLATFORM_UNREACHABLE else ""
+    return f"it is run again once{when}"
 
 
 def _goes_on(seen: ObservedBuild, ruling: outcome.UnderWay, now: datetime) -> list[Action]:

@@ -90,6 +90,7 @@ class Lost:
 
     reason: Reason
     message: str
+    """What happened; whether the build is run again depends on the Build."""
     finished: str | None = None
 
 
@@ -111,9 +112,7 @@ def assess(
     if pod is not None:
         return _of_pod(pod, tail, now, runtimes)
     if job is None:
-        return Lost(
-            Reason.BUILD_POD_DELETED, "the Job of the build was deleted while it ran; it is run again once"
-        )
+        return Lost(Reason.BUILD_POD_DELETED, "the Job of the build was deleted while it ran")
     state = job_state(job)
     if state == "Complete":
         return Succeeded(None, (job.get("status") or {}).get("completionTime"))
@@ -124,9 +123,7 @@ def assess(
             f"{job['metadata']['name']} -n {job['metadata']['namespace']}, then start another build",
         )
     if state is not None:
-        return Lost(
-            Reason.BUILD_POD_DELETED, "the pod of the build was deleted while it ran; it is run again once"
-        )
+        return Lost(Reason.BUILD_POD_DELETED, "the pod of the build was deleted while it ran")
     if refusal is not None:
         why, hint = explained(refusal, namespace=job["metadata"]["namespace"])
         return UnderWay(
@@ -191,7 +188,7 @@ def _of_pod(pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str,
     if deleted:
         left = (parse_time(deleted) + UNREACHABLE_NODE - now).total_seconds()
         if left <= 0:
-            return Lost(Reason.BUILD_POD_DELETED, "the node of the build's pod is gone; it is run again once")
+            return Lost(Reason.BUILD_POD_DELETED, "the node of the build's pod is gone")
         return UnderWay(
             Phase.RUNNING, Reason.BUILD_RUNNING, "the pod of the build is being deleted", recheck=left
         )
@@ -217,14 +214,13 @@ def _taken_away(pod: Manifest) -> Verdict | None:
     if reason == pods.EVICTED:
         return Lost(
             Reason.BUILD_POD_EVICTED,
-            f"the node evicted the pod of the build ({said.strip().rstrip('.') or 'no reason given'}); "
-            "it is run again once",
+            f"the node evicted the pod of the build ({said.strip().rstrip('.') or 'no reason given'})",
         )
     disrupted = pods.condition(pod, "DisruptionTarget").get("status") == "True"
     if status.get("phase") == "Failed" and (disrupted or reason in _LOST_REASONS):
         return Lost(
             Reason.BUILD_POD_DELETED,
-            f"the pod of the build was taken away ({reason or 'disruption'}); it is run again once",
+            f"the pod of the build was taken away ({reason or 'disruption'})",
         )
     return None
 
@@ -247,9 +243,7 @@ def _fetch_failed(pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
         reason = Reason(report.reason) if report.reason in known else Reason.FETCH_SOURCE_FAILED
         return Failed(reason, report.message, None, ended.finished)
     if ended.reason == "ContainerStatusUnknown" or ended.code in executor.KILLED:
-        return Lost(
-            Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside; it is run again once"
-        )
+        return Lost(Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside")
     return Failed(
         Reason.FETCH_SOURCE_FAILED,
         "the source could not be fetched",
@@ -268,8 +262,7 @@ def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> 
     if ending is not None and _platform_was_away(ending, runtimes):
         return Lost(
             Reason.PLATFORM_UNREACHABLE,
-            f"a part of the platform did not answer during the build ({ending.text[:ERROR_WIDTH]}); "
-            "it is run again once, when the registry answers",
+            f"a part of the platform did not answer during the build ({ending.text[:ERROR_WIDTH]})",
             finished,
         )
     if ending is not None:
@@ -277,7 +270,7 @@ def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> 
     if not known or ended.code in executor.KILLED:
         return Lost(
             Reason.BUILD_POD_DELETED,
-            f"the build was stopped from outside (exit code {ended.code}); it is run again once",
+            f"the build was stopped from outside (exit code {ended.code})",
             finished,
         )
     silent = "and does not say why" if text.strip() else "and its log cannot be read"

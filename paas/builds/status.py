@@ -41,8 +41,7 @@ def blocked(
 
 def given_up(seen: ObservedBuild, reason: Reason, why: str, hint: str, now: datetime) -> list[Action]:
     """The end of a Build that could not be started; nothing of it is wrong, so it can be built again."""
-    config, namespace = seen.build["spec"]["buildConfig"], seen.build["metadata"]["namespace"]
-    again = f"then start another build: paas start-build {config} -n {namespace}"
+    again = f"then start another build: {start_command(seen.build)}"
     return ended(seen, Phase.ERROR, reason, f"{why}; {hint}, {again}", now)
 
 
@@ -125,6 +124,11 @@ def changed(
         Condition.SUCCEEDED, truth, Reason(after.reason or Reason.BUILD_QUEUED), told or after.message or ""
     )
     return TABLE.write(build, {**after.dump(), "conditions": TABLE.conditions(build, [wanted], now=now)})
+
+
+def start_command(build: Manifest) -> str:
+    """What to type for another Build of the same BuildConfig."""
+    return f"paas start-build {build['spec']['buildConfig']} -n {build['metadata']['namespace']}"
 
 
 def _log_command(build: Manifest) -> str:

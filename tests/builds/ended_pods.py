@@ -11,7 +11,7 @@ from paas.builds.outcome import assess
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 RUNTIMES = ("registry.paas.internal:5000/paas/runtime-python:latest",)
 DIGEST = "sha256:" + "d" * 64
-JOB: Manifest = {"metadata": {"name": "shop-1-build"}}
+JOB: Manifest = {"metadata": {"name": "shop-1-build", "namespace": "demo"}}
 
 
 def info(message: str) -> str:

@@ -87,6 +87,7 @@ def test_a_registry_that_does_not_answer_is_waited_for(cluster: FakeCluster) -> 
     assert cluster.phase("shop-1") == "Complete"
 
 
+RUN_TWICE = "; it was run again already, start another: paas start-build shop -n demo"
 AWAY = (
     "error pushing image: failed to push to destination r/demo/shop:x: GET "
     "https://paas.paas.internal/registry/token?scope=x: unexpected status code 502 Bad Gateway: Bad Gateway"
@@ -103,10 +104,12 @@ def test_a_platform_that_was_away_is_waited_for_and_the_build_run_again_once(clu
     cluster.registry_up = True
     cluster.settle()
     assert (cluster.phase("shop-1"), cluster.status("shop-1")["reason"]) == ("Error", "PlatformUnreachable")
+    assert cluster.status("shop-1")["message"].endswith("; it is run again once, when the registry answers")
     assert cluster.builds["shop-2"]["spec"]["retryOf"] == "shop-1"
     cluster.fail("shop-2", message=AWAY)
     cluster.settle()
     assert cluster.phase("shop-2") == "Error"
+    assert cluster.status("shop-2")["message"].endswith(RUN_TWICE)
     assert len(cluster.builds) == 2, "at most once"
 
 
@@ -167,9 +170,12 @@ def test_a_lost_build_runs_again_once(cluster: FakeCluster, how: str) -> None:
     assert again["spec"]["retryOf"] == "shop-1"
     assert again["spec"]["trigger"]["type"] == "Retry"
     assert again["spec"]["revision"] == cluster.builds["shop-1"]["spec"]["revision"]
+    assert cluster.status("shop-1")["message"].endswith(" while it ran; it is run again once")
     cluster.delete_pod("shop-2")
     cluster.settle()
     assert cluster.phase("shop-2") == "Error"
+    message = cluster.status("shop-2")["message"]
+    assert message == f"the pod of the build was deleted while it ran{RUN_TWICE}"
     assert set(cluster.builds) == {"shop-1", "shop-2"}, "a repetition is never repeated"
 
 
