@@ -66,9 +66,8 @@ def advance(
     except ValidationError as problem:
         return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, f"{first_problem(problem)}; start another", now)
     if spec.number > LARGEST:
-        text = f"no build of the platform has the number {spec.number}; start one with"
-        text = f"{text}: {start_command(build)}"
-        return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, text, now)
+        text = f"no build of the platform has the number {spec.number}"
+        return ended(seen, Phase.ERROR, Reason.INVALID_SPEC, text, now, again="start another")
     if spec.cancelled:
         return ended(seen, Phase.CANCELLED, Reason.CANCELLED_BUILD, "cancelled on request", now)
     if started(seen):
@@ -174,6 +173,7 @@ def _judged(
             now,
             ruling.finished,
             more_in_log=ruling.more_in_log,
+            again=ruling.again,
             log_snippet=ruling.snippet,
         )
     if not isinstance(seen.image, Confirmed):
@@ -210,9 +210,10 @@ def _judged(
         Phase.FAILED,
         Reason.IMAGE_UNVERIFIED,
         f"the build says that it pushed {claimed or 'an image'}, but the registry has "
-        f"{digest or 'none'} under its tag; start another build: {start_command(seen.build)}",
+        f"{digest or 'none'} under its tag",
         now,
         ruling.finished,
+        again="start another build",
     )
 
 

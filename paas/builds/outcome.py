@@ -82,6 +82,8 @@ class Failed:
     finished: str | None = None
     more_in_log: bool = False
     """The log says more than the message does; whoever shows the message names the command."""
+    again: str | None = None
+    """That another Build may help, in words that the command which starts one follows."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def assess(
         return Failed(
             Reason.DEADLINE_EXCEEDED,
             "no pod of the build could start in time; see why with: kubectl describe job "
-            f"{job['metadata']['name']} -n {job['metadata']['namespace']}, then start another build",
+            f"{job['metadata']['name']} -n {job['metadata']['namespace']}",
+            again="then start another build",
         )
     if state is not None:
         return Lost(Reason.BUILD_POD_DELETED, "the pod of the build was deleted while it ran")
@@ -276,10 +279,11 @@ def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> 
     silent = "and does not say why" if text.strip() else "and its log cannot be read"
     return Failed(
         Reason.GENERIC_BUILD_FAILED,
-        f"the build failed with exit code {ended.code} {silent}; try again: paas start-build",
+        f"the build failed with exit code {ended.code} {silent}",
         log.snippet(text),
         finished,
         more_in_log=True,
+        again="try again",
     )
 
 
@@ -301,8 +305,8 @@ def _why(ending: Ending, text: str, runtimes: tuple[str, ...]) -> Failed:
         case Kind.PUSH:
             return Failed(
                 Reason.PUSH_IMAGE_FAILED,
-                f"the image could not be pushed to the platform's registry ({short}); "
-                "when the registry is well again, start another build: paas start-build",
+                f"the image could not be pushed to the platform's registry ({short})",
+                again="when the registry is well again, start another build",
             )
         case Kind.DOCKERFILE:
             return Failed(
@@ -320,8 +324,9 @@ def _why(ending: Ending, text: str, runtimes: tuple[str, ...]) -> Failed:
         case Kind.START | Kind.CRASH:
             return Failed(
                 Reason.GENERIC_BUILD_FAILED,
-                f"the platform's image builder stopped by itself: {short}; try again: paas start-build",
+                f"the platform's image builder stopped by itself: {short}",
                 more_in_log=True,
+                again="try again",
             )
         case Kind.BUILD:
             return Failed(Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}", more_in_log=True)

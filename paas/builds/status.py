@@ -59,11 +59,15 @@ def ended(
     finished: str | None = None,
     *,
     more_in_log: bool = False,
+    again: str | None = None,
     **more: Any,
 ) -> list[Action]:
     """The last Status of a Build, and the Event that tells how it ended. The Event and the condition, which
-    stand alone, name the command that shows the log; `status.message` does not: who shows it names it."""
+    stand alone, name the command that shows the log; `status.message` does not: who shows it names it. All
+    three name the command that starts another Build, after the words `again`."""
     build = seen.build
+    if again is not None:
+        message = f"{message}; {again}: {start_command(build)}"
     told = f"{message}; see: {_log_command(build)}" if more_in_log else message
     stored = build.get("status") or {}
     completed = finished or conditions.timestamp(now)

@@ -64,6 +64,9 @@ def test_a_digest_counts_only_once_the_registry_has_it(cluster: FakeCluster) -> 
     cluster.succeed("shop-1", pushed=False)
     cluster.settle()
     assert cluster.status("shop-1")["reason"] == "ImageUnverified"
+    assert cluster.status("shop-1")["message"].endswith(
+        "; start another build: paas start-build shop -n demo"
+    )
     assert cluster.phase("shop-1") == "Failed"
 
 
@@ -111,6 +114,28 @@ def test_a_platform_that_was_away_is_waited_for_and_the_build_run_again_once(clu
     assert cluster.phase("shop-2") == "Error"
     assert cluster.status("shop-2")["message"].endswith(RUN_TWICE)
     assert len(cluster.builds) == 2, "at most once"
+
+
+@pytest.mark.parametrize(
+    ("last_words", "says"),
+    [
+        ("nothing of use", "; try again"),
+        (
+            "error pushing image: failed to push to destination r/demo/shop:x: POST https://r/: DENIED",
+            "; when the registry is well again, start another build",
+        ),
+    ],
+)
+def test_what_another_build_may_help_with_names_a_command_that_can_be_typed(
+    cluster: FakeCluster, last_words: str, says: str
+) -> None:
+    cluster.settle()
+    cluster.fail("shop-1", message=last_words)
+    cluster.settle()
+    status = cluster.status("shop-1")
+    assert status["message"].endswith(f"{says}: paas start-build shop -n demo")
+    (condition,) = [each for each in status["conditions"] if each["type"] == "Succeeded"]
+    assert condition["message"].startswith(status["message"])
 
 
 def test_an_image_that_arrived_though_the_answer_did_not_counts(cluster: FakeCluster) -> None:
