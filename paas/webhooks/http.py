@@ -35,7 +35,7 @@ from paas.webhooks.decision import decide
 from paas.webhooks.github import GitHub
 from paas.webhooks.host import GitHost, Ignored, NotUnderstood, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
-from paas.webhooks.record import Record
+from paas.webhooks.record import Record, why_refused
 from paas.webhooks.secrets import SignedConfig, TriggerSecrets
 from paas.webhooks.source_builds import SourceBuilds
 
@@ -46,6 +46,8 @@ MEMORY: Final = 64 * 2**20
 """Bytes of all bodies that are arriving."""
 FAILURES_ALLOWED: Final = 120
 FAILURES_SECONDS: Final = 60.0
+RETRY_SECONDS: Final = 60
+"""After which a delivery that could not be handled may be repeated."""
 _NAME: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _PATH: Final = re.compile(rf"/webhooks/({_NAME})/({_NAME})/([a-z]+)")
 _DUMMY: Final = secrets.token_bytes(32)
@@ -106,6 +108,8 @@ class WebhookHttp:
             log.warning("webhook %s: %s", request.path, problem)
             reason = "the cluster does not answer at the moment; deliver this again later"
             answer = Answer(503, "retry", reason)
+        if answer.status == 503 and headers is None:
+            headers = [(b"retry-after", str(RETRY_SECONDS).encode())]
         match = _PATH.fullmatch(request.path)
         # a label's value is one of ours, never a word of the request
         host = match[3] if match and match[3] in HOSTS and answer.status != 401 else "unknown"
@@ -155,12 +159,9 @@ class WebhookHttp:
         except InstantiateError as problem:
             return Answer(200, "ignored", str(problem), push=event)
         except ApiError as problem:
-            if problem.status != 403:
-                raise
             log.warning("webhook %s: %s", request.path, problem)
             # the sender has the secret, so it may read why: for instance a quota that is used up
-            reason = f"the API server does not allow the build: {problem.message}; deliver this again later"
-            return Answer(503, "retry", reason, push=event)
+            return Answer(503, "retry", f"{why_refused(problem)}; deliver this again later", push=event)
         log.info("webhook for %s: build %s%s", key, made.build, "" if made.created else " (made before)")
         if not made.created:
             return Answer(200, "ignored", made.reason, made.build, event, made.head)

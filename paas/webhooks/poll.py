@@ -15,8 +15,9 @@ from typing import Final
 from paas.api.build_request import InstantiateError
 from paas.api.buildconfig import Delivery
 from paas.api.resources import Manifest, key_of
+from paas.kube.errors import ApiError
 from paas.reconcile.conditions import timestamp
-from paas.webhooks.record import Record
+from paas.webhooks.record import Record, why_refused
 from paas.webhooks.source_builds import SourceBuilds
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,16 @@ class Poller:
         except InstantiateError as problem:
             await self._record(key, _delivery(config, "ignored", str(problem)), None)
             return
+        except ApiError as problem:
+            log.warning("%s could not be polled: %s", key, problem)
+            reason = f"{why_refused(problem)}; the next poll tries again"
+            await self._record(key, _delivery(config, "retry", reason), None)
+            return
         except Exception as problem:
             # one that cannot be polled must not keep the others from being polled
             log.warning("%s could not be polled: %s: %s", key, type(problem).__name__, problem)
+            reason = "the poll broke off, and the log of the server says why; the next poll tries again"
+            await self._record(key, _delivery(config, "retry", reason), None)
             return
         if isinstance(found, str):
             await self._record(key, _delivery(config, "retry", found), None)

@@ -25,6 +25,12 @@ Record = Callable[[Key, Delivery | None, SourceHead | None], Awaitable[None]]
 alone."""
 
 
+def why_refused(problem: ApiError) -> str:
+    """Why the API server let no Build be made."""
+    refused = "cannot take the build now" if problem.is_passing else "does not allow the build"
+    return f"the API server {refused}: {problem.message}"
+
+
 def recorded(
     stored: Mapping[str, Any], delivery: Delivery | None, head: SourceHead | None
 ) -> dict[str, Any] | None:

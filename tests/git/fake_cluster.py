@@ -18,7 +18,7 @@ from paas.api.resources import Key, Manifest
 from paas.builds.instantiate import newest_source
 from paas.fetch.head import HeadReport
 from paas.kube.cluster import UserInfo
-from paas.kube.errors import ClusterUnreachable, Forbidden
+from paas.kube.errors import ApiError, ClusterUnreachable, Forbidden
 from paas.webhooks.record import recorded
 
 CREDENTIAL_KEY = b"0123456789abcdef0123456789abcdef"
@@ -152,6 +152,8 @@ class FakeCluster:
             raise ClusterUnreachable("no answer")
         if self.is_on("forbid-builds"):
             raise Forbidden(403, "Forbidden", "exceeded quota: count/builds.paas.dev=1")
+        if self.is_on("busy-for-builds"):
+            raise ApiError(503, "ServiceUnavailable", "etcd is away")
         if self.is_on("refuse"):
             raise BuildRefused("buildconfig is paused", hint="let builds run again with: kubectl annotate")
         config = self._read(self.root / "configs" / _file(key))

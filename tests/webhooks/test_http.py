@@ -49,6 +49,23 @@ def deliver(
     peer: str = "",
     **headers: str,
 ) -> tuple[int, dict[str, Any]]:
+    answer, told = answered(
+        server, name, content, secret=secret, project=project, host=host, peer=peer, **headers
+    )
+    return answer.status, told
+
+
+def answered(
+    server: Serving,
+    name: str,
+    content: Any,
+    *,
+    secret: str = SECRET,
+    project: str = "demo",
+    host: str = "github",
+    peer: str = "",
+    **headers: str,
+) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     about = {
         "Content-Type": "application/json",
@@ -61,7 +78,7 @@ def deliver(
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("POST", f"/webhooks/{project}/{name}/{host}", body=body, headers=about)
     answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
+    return answer, json.loads(answer.read())
 
 
 def test_a_push_is_built_once_however_often_it_is_delivered(server: Serving, hooked: Manifest) -> None:
@@ -178,16 +195,27 @@ def test_a_cluster_that_does_not_answer(own_server: Serving) -> None:
     assert (status, told["decision"]) == (503, "retry")
 
 
-def test_a_build_that_is_not_allowed_says_why(own_server: Serving) -> None:
+@pytest.mark.parametrize(
+    ("switch", "says"),
+    [
+        ("forbid-builds", "does not allow the build: exceeded quota"),
+        ("busy-for-builds", "cannot take the build now: etcd is away"),
+    ],
+)
+def test_a_build_that_the_api_server_refuses_says_why(own_server: Serving, switch: str, says: str) -> None:
     app = own_server.cluster.add_config("shop", uri="https://git.example/team/shop.git")
     app["spec"]["triggers"] = [{"type": "GitHub", "github": {"secretReference": {"name": "hook"}}}]
     own_server.cluster.put_config(app)
     secret = base64.b64encode(SECRET.encode()).decode()
     own_server.cluster.add_secret("hook", {"WebHookSecretKey": secret})
-    own_server.cluster.switch("forbid-builds")
-    status, told = deliver(own_server, "shop", payload())
-    assert (status, told["decision"]) == (503, "retry")
-    assert "does not allow the build: exceeded quota" in told["reason"]
+    own_server.cluster.switch(switch)
+    answer, told = answered(own_server, "shop", payload())
+    assert (answer.status, told["decision"]) == (503, "retry")
+    assert answer.headers["Retry-After"] == "60"
+    assert says in told["reason"]
+    config = json.loads((own_server.cluster.root / "configs" / "demo+shop").read_text())
+    (delivery,) = config["status"]["deliveries"]
+    assert (delivery["decision"], delivery["reason"]) == ("retry", told["reason"])
 
 
 def test_a_burst_of_deliveries_is_answered_and_each_commit_built_once(

@@ -9,9 +9,10 @@ import pytest
 from paas.api.build_request import BuildConfigNotFound
 from paas.api.buildconfig import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
-from paas.kube.errors import ClusterUnreachable
+from paas.kube.errors import ApiError, ClusterUnreachable, Forbidden
 from paas.webhooks import poll
 from paas.webhooks.poll import Poller
+from paas.webhooks.record import recorded
 from paas.webhooks.source_builds import Made
 
 
@@ -62,6 +63,7 @@ class Polling:
 
 
 URI = "https://git.example/shop.git"
+QUOTA = Forbidden(403, "Forbidden", "exceeded quota: count/builds.paas.dev=1")
 
 
 async def test_what_asks_for_it_is_polled_in_its_interval_and_nothing_else() -> None:
@@ -93,7 +95,9 @@ async def test_what_asks_for_it_is_polled_in_its_interval_and_nothing_else() -> 
         (Made(True, "a" * 40, "shop-2", "main was found at aaaaaaaaaaaa"), "build"),
         (Made(False, "a" * 40, "shop-2", "this push was built before as shop-2"), "ignored"),
         (BuildConfigNotFound("gone"), "ignored"),
-        (ClusterUnreachable("no answer"), None),
+        (ClusterUnreachable("no answer"), "retry"),
+        (QUOTA, "retry"),
+        (OSError("no more files"), "retry"),
     ],
 )
 async def test_what_a_poll_leads_to_is_written_down(answer: Any, decision: str | None) -> None:
@@ -104,3 +108,28 @@ async def test_what_a_poll_leads_to_is_written_down(answer: Any, decision: str |
     assert {"shop", "b"} == set(host.asked), "one that fails does not keep the others"
     found = {delivery.decision for _, delivery in polling.recorded if delivery}
     assert found == ({decision} if decision else set())
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (QUOTA, f"the API server does not allow the build: {QUOTA.message}; the next poll tries again"),
+        (
+            ApiError(503, "ServiceUnavailable", "etcd is away"),
+            "the API server cannot take the build now: etcd is away; the next poll tries again",
+        ),
+    ],
+)
+async def test_what_the_api_server_refuses_is_told_once(problem: ApiError, reason: str) -> None:
+    polling = Polling(Host(shop=problem), config("shop", uri=URI, pollIntervalSeconds=60))
+    await polling.run(300)
+    assert len(polling.recorded) > 1
+    stored: dict[str, Any] = {}
+    written = 0
+    for _, delivery in polling.recorded:
+        assert delivery is not None
+        status = recorded(stored, delivery, None)
+        stored, written = status or stored, written + (status is not None)
+    (entry,) = stored["deliveries"]
+    assert (entry["decision"], entry["reason"], entry["event"]) == ("retry", reason, "poll")
+    assert written == 1, "the same again is no news"
