@@ -6,6 +6,10 @@ five minutes later. What dies because another part of the cluster was away would
 part has come back. So the container stays, and the process in it is back within seconds. What hangs is killed
 with its container, by the liveness probe.
 
+What dies again and again is not cured by that, and a container that never ends looks well to all who ask: so
+after some ends in a row the container ends, too. The kubelet counts that, and keeps the end of its log as the
+container's termination message.
+
 SIGTERM, SIGINT and SIGHUP are passed on; after the first two, the end of the process is the end of all.
 """
 
@@ -29,19 +33,24 @@ PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the process is started again, after its first end, its second …"""
 STEADY_SECONDS: Final = 30.0
 """What ran for so long begins with the first pause again."""
+MOST_ENDS: Final = 12
+"""Ends in a row, each before the process was steady, after which the container ends; with the pauses about a
+minute."""
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Init:
-    """Runs a command, again and again, until a signal ends it."""
+    """Runs a command, again and again, until a signal ends it or it ends too often."""
 
-    def __init__(self, command: Sequence[str], *, pauses: Sequence[float] = PAUSES) -> None:
-        self._command, self._pauses = list(command), pauses
+    def __init__(
+        self, command: Sequence[str], *, pauses: Sequence[float] = PAUSES, steady: float = STEADY_SECONDS
+    ) -> None:
+        self._command, self._pauses, self._steady = list(command), pauses, steady
         self._child: int | None = None
         self._stop = threading.Event()
 
     def run(self) -> int:
-        """The exit code of the command's last run."""
+        """The exit code of the command's last run; never 0 when that was one too many."""
         for number in (*ENDING, signal.SIGHUP):
             signal.signal(number, self._pass_on)
         ends = 0
@@ -51,7 +60,14 @@ class Init:
             if self._stop.is_set():
                 return code
             _clear()
-            ends = 0 if time.monotonic() - began >= STEADY_SECONDS else ends
+            ends = 0 if time.monotonic() - began >= self._steady else ends
+            if ends + 1 >= MOST_ENDS:
+                log.error(
+                    "%s ended with %s, for the %sth time in a row within %s s of its start; "
+                    "the lines before this say why. The container ends, and is started again later",
+                    *(self._command[-1], _named(code), MOST_ENDS, round(self._steady)),
+                )
+                return code or 1
             pause = self._pauses[min(ends, len(self._pauses) - 1)]
             ends += 1
             log.error("%s ended with %s and is started again in %s s", self._command[-1], _named(code), pause)

@@ -62,6 +62,7 @@ def test_every_process_is_started_again_without_the_kubelet() -> None:
     for process in ("operator", "server", "front"):
         (container,) = one("Deployment", process, made())["spec"]["template"]["spec"]["containers"]
         assert container["args"] == ["python", "-m", "paas.init", process]
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", "the pod names the cause"
 
 
 def test_a_change_of_settings_changes_the_name_that_the_processes_mount() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paas.init import MOST_ENDS
 from tests.support.git_server import wait_for
 
 RUN = """
@@ -39,6 +40,16 @@ while True:
 def noted(tmp_path: Path) -> Path:
     (tmp_path / "noted").mkdir()
     return tmp_path / "noted"
+
+
+FALLING = """
+import pathlib, sys
+noted = pathlib.Path(sys.argv[1]) / "starts"
+with noted.open("a") as file:
+    file.write("x")
+print("the settings cannot be read", file=sys.stderr)
+sys.exit(int(sys.argv[2]))
+"""
 
 
 def started(noted: Path) -> subprocess.Popen[str]:
@@ -83,3 +94,25 @@ def test_a_signal_ends_the_pause_before_the_next_start(noted: Path) -> None:
     init.send_signal(signal.SIGTERM)
     assert init.wait(60) == 3
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(("code", "passed_on"), [(3, 3), (0, 1)])
+def test_what_never_becomes_steady_ends_its_container(noted: Path, code: int, passed_on: int) -> None:
+    argv = [sys.executable, "-c", RUN, sys.executable, "-c", FALLING, str(noted), str(code)]
+    init = subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert init.returncode == passed_on, "an end that the kubelet counts as an error"
+    assert (noted / "starts").read_text() == MOST_ENDS * "x"
+    *_, cause, end = init.stderr.splitlines()
+    assert cause == "the settings cannot be read", "the end of the log says why"
+    assert f"ended with exit code {code}, for the {MOST_ENDS}th time in a row" in end
+
+
+def test_ends_of_what_was_steady_are_not_counted(noted: Path) -> None:
+    run = RUN.replace("pauses=(0.01, 0.02)", "pauses=(0.01,), steady=0.0")
+    argv = [sys.executable, "-c", run, sys.executable, "-c", FALLING, str(noted), "3"]
+    init = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    starts = noted / "starts"
+    wait_for(lambda: starts.exists() and len(starts.read_text()) > MOST_ENDS + 2, "more", seconds=60)
+    assert init.poll() is None
+    init.send_signal(signal.SIGTERM)
+    init.communicate(timeout=60)
