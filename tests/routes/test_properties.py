@@ -164,6 +164,17 @@ def what_the_cluster_refuses_is_said_and_done_later(snapshot, refused):
     assert planned(*after, host=host).writes == ()
 
 
+def the_winner_waits_for_what_the_cluster_does_not_let_go():
+    host, refusing = "www.example.com", Refusing()
+    one = observed(route("a", "one", age=2, host=host))
+    (one,) = applied(planned(one, host=host), one)
+    one = replace(one, namespace=project_of("one", labelled=False))
+    refusing.toggle("Delete", "Ingress")
+    loser, winner = settled(host, (one, observed(route("a", "two", host=host))), refusing)
+    assert conditions(loser)["Ready"] == ("False", "Refused")
+    assert conditions(winner)["Ready"] == ("False", "HostNotReleased")
+
+
 def settled(host, routes, refusing):
     """After plans in a cluster that refuses something, until they come to rest."""
     after = list(routes)
@@ -183,6 +194,7 @@ def test_a_plan_after_its_plan_was_applied_is_empty_and_every_branch_was_reached
     with every_branch(module) as missed:
         a_plan_after_its_plan_was_applied_is_empty()
         what_the_cluster_refuses_is_said_and_done_later()
+        the_winner_waits_for_what_the_cluster_does_not_let_go()
     assert missed == []
 
 
