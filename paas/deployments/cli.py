@@ -193,6 +193,7 @@ async def undo(
     session.say("a push of new source, or an edited template, ends the hold; other new images are withheld")
     session.say(f"next: paas rollout status {key.name} -n {key.namespace}")
     session.say("      fix the source and push it: that is rolled out and ends the hold")
+    session.say(f"      paas unpin {key.name} -n {key.namespace}, to roll out what is newest without a push")
     return None
 
 
