@@ -28,7 +28,7 @@ async def serve(*, host: str, port: int, health_port: int) -> None:
         front = Front(dependencies_of(cluster, settings))
         uvicorn = serving(front.app, on_stop=lambda: None, host=host, port=port, lifespan="off")
         log.info("serving on %s port %d", host, port)
-        async with beside(front.health, host=host, port=health_port):
+        async with beside(front.health, of=uvicorn, host=host, port=health_port):
             await uvicorn.serve()
         if not uvicorn.started:
             raise OSError("see the lines above")

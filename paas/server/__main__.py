@@ -28,9 +28,8 @@ async def serve(*, host: str, port: int, health_port: int) -> None:
     async with await Cluster.connect() as cluster:
         server = Server(dependencies_of(cluster, settings))
         uvicorn = serving(server.app, on_stop=server.receiver.stop_following, host=host, port=port)
-        server.health.only_when(lambda: uvicorn.started)
         log.info("serving on %s port %d, repositories in %s", host, port, settings.repositories)
-        async with beside(server.health, host=host, port=health_port):
+        async with beside(server.health, of=uvicorn, host=host, port=health_port):
             await serve_until_end(server, uvicorn)
 
 

@@ -15,6 +15,8 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from paas.web.health import Health
+
 HEAD_SECONDS: Final = 20.0
 """From the connection (or the last answer on it) until the next request's head is complete, once its first
 byte is there."""
@@ -143,14 +145,19 @@ class Beside(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def beside(app: Any, *, host: str, port: int) -> AsyncIterator[int]:
-    """Serve `app` as well, until the block ends; the port, for one that was chosen by `port` 0.
+async def beside(
+    health: Health, *, of: uvicorn.Server | None = None, host: str, port: int
+) -> AsyncIterator[int]:
+    """Serve `health` as well, until the block ends; the port, for one that was chosen by `port` 0. It says
+    ready only when the server that it speaks `of` takes requests.
 
     Raises OSError when it cannot listen there.
     """
+    if of is not None:
+        health.only_when(lambda: of.started)
     listener = socket.create_server((host, port))
     config = uvicorn.Config(
-        app,
+        health,
         http=ProbeProtocol,
         ws="none",
         lifespan="off",
