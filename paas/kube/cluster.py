@@ -225,14 +225,11 @@ class Cluster(Connection):
         decoder, rest = codecs.getincrementaldecoder("utf-8")(errors="replace"), ""
         try:
             async for chunk in response.content.iter_any():
-                *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-                for line in lines:
-                    for piece in _pieces(line):
-                        yield piece
-                if len(rest) >= LONGEST_LINE:  # what has no end would fill the memory
-                    *pieces, rest = _pieces(rest)
-                    for piece in pieces:
-                        yield piece
+                lines = (rest + decoder.decode(chunk)).split("\n")
+                # cut also what has no end yet: it would fill the memory
+                *pieces, rest = (piece for line in lines for piece in _pieces(line))
+                for piece in pieces:
+                    yield piece
             if rest:
                 yield rest
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
