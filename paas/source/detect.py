@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from paas.api.names import Reason
 from paas.source import completeness, dockerfile_support
-from paas.source.dockerfile import exposed, parse
+from paas.source.dockerfile import exposed, only_port, parse
 from paas.source.tree import SourceTree, Unbuildable, clean, decoded, shown
 
 if TYPE_CHECKING:
     from paas.source.buildpack import Buildpack, Fact
 
-__all__ = ["Detected", "SourceTree", "Unbuildable", "clean", "detect", "exposed_port"]
+__all__ = ["Detected", "SourceTree", "Unbuildable", "clean", "detect"]
 
 DOCKERFILE: Final = "Dockerfile"
 PROCFILE: Final = "Procfile"
@@ -115,12 +115,6 @@ def _decide(
     )
 
 
-def exposed_port(dockerfile: str) -> int | None:
-    """The port of a Dockerfile's EXPOSE when there is exactly one."""
-    ports, unclear = exposed(parse(dockerfile))
-    return next(iter(ports)) if len(ports) == 1 and not unclear else None
-
-
 def _dockerfile(text: str, name: str) -> Detected:
     parsed = parse(text)
     wrong = dockerfile_support.unsupported(parsed)
@@ -133,7 +127,7 @@ def _dockerfile(text: str, name: str) -> Detected:
             "the image would be made without it; push again",
         )
     ports, unclear = exposed(parsed)
-    port = next(iter(ports)) if len(ports) == 1 and not unclear else None
+    port = only_port(ports, unclear)
     found = [f"Builds by {name}"]
     if port is not None:
         found.append(f"EXPOSE says that it listens on port {port}")

@@ -7,7 +7,7 @@ here-documents are understood. What is no instruction is kept as it is: the buil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +70,11 @@ def exposed(dockerfile: Dockerfile) -> tuple[frozenset[int], tuple[int, ...]]:
                 else:
                     ports |= found
     return frozenset(ports), tuple(unclear)
+
+
+def only_port(ports: Collection[int], unclear: Collection[int]) -> int | None:
+    """The port of what `exposed` found, when there is exactly one."""
+    return next(iter(ports)) if len(ports) == 1 and not unclear else None
 
 
 def expanded(text: str, known: Mapping[str, str], escape: str = "\\") -> str:

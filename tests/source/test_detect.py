@@ -12,7 +12,8 @@ from dulwich.repo import Repo
 from paas.api.names import Reason
 from paas.source.buildpack import Buildpack
 from paas.source.buildpacks import BadBuildpack, load
-from paas.source.detect import Detected, SourceTree, Unbuildable, detect, exposed_port
+from paas.source.detect import Detected, SourceTree, Unbuildable, detect
+from paas.source.dockerfile import exposed, only_port, parse
 from paas.source.prepare import prepare
 from paas.source.trees import FolderTree, GitTree
 
@@ -55,7 +56,7 @@ def test_a_dockerfile_decides_and_tells_its_port(tmp_path: Path) -> None:
     ],
 )
 def test_only_one_exposed_port_is_the_port(text: str, port: int | None) -> None:
-    assert exposed_port(text) == port
+    assert only_port(*exposed(parse(text))) == port
 
 
 def test_the_sample_is_python_by_requirements_and_procfile() -> None:
