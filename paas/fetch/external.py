@@ -26,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from paas.api.names import Reason
 from paas.fetch import egress, whole
 from paas.fetch.extract import Extraction, log_source
+from paas.fetch.refs import meant
 from paas.fetch.request import CA_FILE, FetchRequest
 from paas.source import buildpacks
 from paas.source.buildpack import Buildpack
@@ -216,15 +217,10 @@ def write(checkout: Checkout, extraction: Extraction) -> None:
 
 def _resolve(refs: Refs, ref: str | None, uri: str) -> ObjectID:
     """The object that a branch, tag or HEAD of the remote names."""
-    if ref is None:
-        names = ["HEAD"]
-    else:
-        names = [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
-    for name in names:
-        for found in (f"{name}^{{}}", name):
-            sha = refs.get(Ref(found.encode()))
-            if sha is not None:
-                return sha
+    there = {name: sha for name, sha in refs.items() if sha is not None}
+    name = meant(ref, there)
+    if name is not None:
+        return there[Ref(name)]
     if ref and len(ref) in (40, 64) and set(ref) <= _HEX:
         return ObjectID(ref.encode())
     if not refs:

@@ -21,6 +21,7 @@ from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from urllib3.exceptions import HTTPError
 
 from paas.fetch import egress
+from paas.fetch.refs import candidates, meant
 from paas.fetch.request import Document
 
 LONGEST_REQUEST = 2**20
@@ -54,9 +55,9 @@ def ask(wanted: HeadRequest, pool: urllib3.PoolManager) -> HeadReport:
     client = Urllib3HttpGitClient(
         f"https://{parts.netloc}", pool_manager=pool, username=wanted.username, password=wanted.password
     )
-    names = _names(wanted.ref)
+    names = candidates(wanted.ref)
     # a host that knows protocol 2 sends only these, others send all they have
-    found = client.get_refs(parts.path, protocol_version=2, ref_prefix=[name.encode() for name in names])
+    found = client.get_refs(parts.path, protocol_version=2, ref_prefix=names)
     refs = {bytes(name): bytes(sha) for name, sha in found.refs.items() if sha is not None}
     symrefs = {bytes(name): bytes(target) for name, target in (found.symrefs or {}).items()}
     return head_of(wanted, refs, symrefs)
@@ -64,20 +65,13 @@ def ask(wanted: HeadRequest, pool: urllib3.PoolManager) -> HeadReport:
 
 def head_of(wanted: HeadRequest, refs: Mapping[bytes, bytes], symrefs: Mapping[bytes, bytes]) -> HeadReport:
     """What the refs of a repository say about the wanted one."""
-    for name in _names(wanted.ref):
-        for each in (f"{name}^{{}}".encode(), name.encode()):
-            if (sha := refs.get(each)) is not None:
-                named = symrefs.get(each, each) if wanted.ref is None else each
-                ref = named.decode(errors="replace").removesuffix("^{}")
-                return HeadReport(ref.removeprefix("refs/heads/"), sha.decode())
+    name = meant(wanted.ref, refs)
+    if name is not None:
+        named = symrefs.get(name, name) if wanted.ref is None else name
+        ref = named.decode(errors="replace").removesuffix("^{}")
+        return HeadReport(ref.removeprefix("refs/heads/"), refs[name].decode())
     what = f"branch {wanted.ref}" if wanted.ref else "HEAD"
     return HeadReport(problem=f"{wanted.uri} has no {what}")
-
-
-def _names(ref: str | None) -> list[str]:
-    if ref is None:
-        return ["HEAD"]
-    return [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
 
 
 def report(text: str) -> HeadReport:
