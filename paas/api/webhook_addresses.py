@@ -7,7 +7,7 @@ from typing import Final
 
 from paas.api.resources import Manifest
 
-KEY: Final = "WebHookSecretKey"
+SECRET_KEY: Final = "WebHookSecretKey"
 """The entry of a trigger's Secret, as in OpenShift."""
 
 
@@ -19,6 +19,13 @@ class Hook:
     secret_command: str
 
 
+def hook(server: str, project: str, name: str, host: str, *, secret: str) -> Hook:
+    """The webhook that a BuildConfig takes from a kind of `host`; `server` is the platform's URL."""
+    template = f"{{{{.data.{SECRET_KEY} | base64decode}}}}"
+    command = f"kubectl get secret {secret} -n {project} -o go-template='{template}'"
+    return Hook(f"{server}/webhooks/{project}/{name}/{host}", command)
+
+
 def hooks(config: Manifest, server: str) -> list[Hook]:
     """The webhooks that a BuildConfig's triggers take; `server` is the platform's URL."""
     project, name = config["metadata"]["namespace"], config["metadata"]["name"]
@@ -27,7 +34,5 @@ def hooks(config: Manifest, server: str) -> list[Hook]:
         host = str(trigger.get("type") or "").lower()
         secret = ((trigger.get(host) or {}).get("secretReference") or {}).get("name")
         if secret:
-            template = f"{{{{.data.{KEY} | base64decode}}}}"
-            command = f"kubectl get secret {secret} -n {project} -o go-template='{template}'"
-            found.append(Hook(f"{server}/webhooks/{project}/{name}/{host}", command))
+            found.append(hook(server, project, name, host, secret=secret))
     return found

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from paas.api import names
 from paas.api.names import Reason
 from paas.api.resources import NAMESPACE, Key, Manifest, key_of, resource_of
+from paas.api.webhook_addresses import hook
 from paas.git import clone as clones
 from paas.git.clone import Checkout
 from paas.kube.body import is_unicode
@@ -346,13 +347,12 @@ def next_steps(found: Found, *, remote: str, server: str) -> list[str]:
     where = f" -n {app.project}"
     look = f"Everything at one look: paas status {app.name}{where}"
     if found.clone is None:
-        secret = f"kubectl get secret {app.name}-webhook{where}"
-        template = "{{.data.WebHookSecretKey | base64decode}}"
+        github = hook(server, app.project, app.name, "github", secret=f"{app.name}-webhook")
         return [
             f"The first build starts by itself; follow it: paas logs -f bc/{app.name}{where}",
             "Let pushes build too: add a webhook to the repository (content type application/json)",
-            f"  address: {server}/webhooks/{app.project}/{app.name}/github",
-            f"  secret:  {secret} -o go-template='{template}'",
+            f"  address: {github.address}",
+            f"  secret:  {github.secret_command}",
             f"  both again: paas webhooks {app.name}{where}",
             look,
         ]

@@ -24,7 +24,7 @@ async def webhooks(
 
     Example: paas webhooks shop
     """
-    from paas.webhooks.addresses import hooks
+    from paas.api.webhook_addresses import hooks
 
     key = Key(await session.project(), plain_name(name, BUILDCONFIG_WORDS))
     found = await (await session.cluster()).get(BUILDCONFIG, key)

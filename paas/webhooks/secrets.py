@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paas.api.resources import SECRET, Key, Manifest
+from paas.api.webhook_addresses import SECRET_KEY
 from paas.git.push import FindConfig
 from paas.kube.cluster import Cluster
 from paas.kube.errors import Forbidden
@@ -21,8 +22,6 @@ from paas.web.lookups import Lookups
 from paas.webhooks.host import GitHost
 
 log = logging.getLogger(__name__)
-SECRET_KEY: Final = "WebHookSecretKey"
-"""Key in the Secret that a trigger names."""
 REMEMBERED_SECONDS: Final = 2.0
 """A secret that was changed works this much longer."""
 LONGEST_SECRET: Final = 4096

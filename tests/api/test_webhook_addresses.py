@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from paas.api.webhook_addresses import hooks
 from paas.templates.new_app import Found, next_steps
 from paas.templates.render import AppSpec, objects, render
-from paas.webhooks.addresses import hooks
 
 SERVER = "https://paas.apps.localhost:8443"
 
