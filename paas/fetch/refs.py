@@ -15,6 +15,6 @@ def candidates(ref: str | None) -> list[bytes]:
 
 
 def meant(ref: str | None, there: Container[bytes]) -> bytes | None:
-    """Which of the names in `there` it is (of an annotated tag that of its commit); None when there is none."""
+    """Which name in `there` it is, of an annotated tag that of its commit; None when there is none."""
     names = (each for name in candidates(ref) for each in (name + b"^{}", name))
     return next((each for each in names if each in there), None)
