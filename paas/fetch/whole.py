@@ -7,13 +7,9 @@ submodule leaves an empty folder; many builds do well without it, so it is named
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from paas.api.names import Reason
-from paas.source.tree import Unbuildable, shown
-
-NAMED: Final = 5
-"""Of more files of a kind, so many are named."""
+from paas.source.tree import Unbuildable, listed, shown
 
 
 def check(*, empty: Sequence[str], pointers: Sequence[str], context_dir: str) -> tuple[str, ...]:
@@ -23,18 +19,13 @@ def check(*, empty: Sequence[str], pointers: Sequence[str], context_dir: str) ->
     if stand_in:
         raise Unbuildable(
             Reason.INCOMPLETE_SOURCE,
-            f"{_listed(stand_in)}: only a pointer to Git LFS is in the commit, and the platform does not "
-            "fetch what it points to",
+            f"{listed([*map(shown, stand_in)])}: only a pointer to Git LFS is in the commit, and the "
+            "platform does not fetch what it points to",
             "put the files themselves into the commits (git lfs migrate export --include PATTERN), or delete "
             "them if the application does not need them, and push again",
         )
     modules = [path for path in empty if path and _within(path, context_dir)]
-    return (f"Empty, as submodules are not fetched: {_listed(modules)}",) if modules else ()
-
-
-def _listed(paths: list[str]) -> str:
-    more = len(paths) - NAMED
-    return ", ".join(map(shown, paths[:NAMED])) + (f" and {more} more" if more > 0 else "")
+    return (f"Empty, as submodules are not fetched: {listed([*map(shown, modules)])}",) if modules else ()
 
 
 def _within(path: str, folder: str) -> bool:

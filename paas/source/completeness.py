@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from paas.api.names import Reason
-from paas.source.tree import SourceTree, Unbuildable, decoded
+from paas.source.tree import SourceTree, Unbuildable, decoded, joined, listed
 from paas.source.versions import Fit, fit
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 1 << 20
 """Bytes of a file that is looked into."""
-NAMED: Final = 5
-"""Of more things of a kind, so many are named."""
 _PROCESS: Final = re.compile(r"^([A-Za-z0-9_-]+):\s*\S")
 _MODULE: Final = re.compile(r'^\s*\[submodule "[^"]*"\]')
 _PATH: Final = re.compile(r"^\s*path\s*=(.*)$")
@@ -36,13 +34,13 @@ def of_source(tree: SourceTree, folder: str) -> tuple[str, ...]:
     modules = [path for path in submodules(tree.read(".gitmodules", LIMIT) or b"") if _within(path, folder)]
     if modules:
         found.append(
-            f"Submodules are not fetched: {_listed(modules)} will be empty; commit the files instead "
+            f"Submodules are not fetched: {listed(modules)} will be empty; commit the files instead "
             f"(git rm --cached {modules[0]}, delete {modules[0]}/.git, git add {modules[0]})"
         )
     patterns = lfs_patterns(tree.read(".gitattributes", LIMIT) or b"")
     if patterns:
         found.append(
-            f"Git LFS is not fetched: .gitattributes keeps {_listed(patterns)} there; a build that finds "
+            f"Git LFS is not fetched: .gitattributes keeps {listed(patterns)} there; a build that finds "
             "pointers instead of these files fails (git lfs migrate export puts the files into the commits)"
         )
     return tuple(found)
@@ -80,7 +78,7 @@ def _versions(tree: SourceTree, folder: str, pack: Buildpack) -> tuple[str, ...]
         return ()
     found = []
     for pin in pack.pins:
-        wanted = _first(tree, _join(folder, pin.file), pin.matches)
+        wanted = _first(tree, joined(folder, pin.file), pin.matches)
         if wanted is None:
             continue
         match fit(wanted, have):
@@ -103,32 +101,32 @@ def _versions(tree: SourceTree, folder: str, pack: Buildpack) -> tuple[str, ...]
 
 
 def _lists(tree: SourceTree, folder: str, pack: Buildpack, facts: Mapping[str, str]) -> tuple[str, ...]:
-    own = [file for file in pack.lists.own if tree.holds_file(_join(folder, file))]
-    others = [file for file in pack.lists.others if tree.holds_file(_join(folder, file))]
+    own = [file for file in pack.lists.own if tree.holds_file(joined(folder, file))]
+    others = [file for file in pack.lists.others if tree.holds_file(joined(folder, file))]
     read = any(facts.get(fact) in values for fact, values in pack.lists.read.items())
     if own and not read:
         raise Unbuildable(
             Reason.INCOMPLETE_SOURCE,
-            f"{pack.title} app: {_listed(own)} lists its dependencies, and the buildpack does not read that",
+            f"{pack.title} app: {listed(own)} lists its dependencies, and the buildpack does not read that",
             "write them to requirements.txt (pip freeze, pipenv requirements, poetry export or uv export), "
             "or commit a Dockerfile, and push again",
         )
     found = []
     if own:
-        found.append(f"Not read: {_listed(own)}")
+        found.append(f"Not read: {listed(own)}")
     if others:
-        found.append(f"Not read: {_listed(others)}; the buildpack installs for {pack.title} only")
+        found.append(f"Not read: {listed(others)}; the buildpack installs for {pack.title} only")
     return tuple(found)
 
 
 def _processes(tree: SourceTree, folder: str) -> tuple[str, ...]:
-    content = tree.read(_join(folder, "Procfile"), LIMIT)
+    content = tree.read(joined(folder, "Procfile"), LIMIT)
     lines = decoded(content).splitlines() if content is not None else []
     matches = [match[1] for match in map(_PROCESS.match, lines) if match is not None]
     others = list(dict.fromkeys(name for name in matches if name != "web"))
     if not others:
         return ()
-    return (f"Procfile also has {_listed(others)}: not run, only web is",)
+    return (f"Procfile also has {listed(others)}: not run, only web is",)
 
 
 def _first(tree: SourceTree, path: str, pattern: str) -> str | None:
@@ -140,14 +138,5 @@ def _first(tree: SourceTree, path: str, pattern: str) -> str | None:
     return None
 
 
-def _listed(names: list[str] | tuple[str, ...]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
 def _within(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
-
-
-def _join(folder: str, path: str) -> str:
-    return f"{folder}/{path}" if folder else path

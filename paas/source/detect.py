@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from paas.api.names import Reason
 from paas.source import completeness, dockerfile_support
 from paas.source.dockerfile import exposed, only_port, parse
-from paas.source.tree import SourceTree, Unbuildable, clean, decoded, shown
+from paas.source.tree import SourceTree, Unbuildable, clean, decoded, joined, shown
 
 if TYPE_CHECKING:
     from paas.source.buildpack import Buildpack, Fact
@@ -81,7 +81,7 @@ def _decide(
     if inline is not None:
         return _dockerfile(inline, "Dockerfile of the BuildConfig")
     path = clean(dockerfile_path) or DOCKERFILE
-    content = tree.read(_join(folder, path), MAX_DOCKERFILE)
+    content = tree.read(joined(folder, path), MAX_DOCKERFILE)
     if content is not None:
         seen = _dockerfile(_text(content, path), path)
         beside = (PROCFILE,) if PROCFILE in names else ()
@@ -173,7 +173,7 @@ def _learn(
             continue
         if rule.matches is None:
             return rule.value if rule.value is not None else rule.file, rule.says
-        content = tree.read(_join(folder, rule.file), MAX_FILE)
+        content = tree.read(joined(folder, rule.file), MAX_FILE)
         match = _search(rule.matches, decoded(content)) if content is not None else None
         if match is not None:
             if rule.value is not None:
@@ -195,11 +195,7 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
 def _exists(tree: SourceTree, folder: str, names: Collection[str], file: str) -> bool:
     if "/" not in file and file not in names:
         return False  # most files are not there, and the folder is listed already
-    return tree.holds_file(_join(folder, file))
-
-
-def _join(folder: str, path: str) -> str:
-    return f"{folder}/{path}" if folder else path
+    return tree.holds_file(joined(folder, file))
 
 
 def _text(content: bytes, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 from paas.api.names import Reason
@@ -17,6 +17,10 @@ _MARKS: Final = (
 )
 """Byte order marks; the longer ones first, as UTF-32's begins with UTF-16's."""
 _COOKIE: Final = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+
+
+NAMED: Final = 5
+"""Of more things of a kind, so many are named."""
 
 
 class SourceTree(Protocol):
@@ -47,6 +51,17 @@ class Unbuildable(Exception):
 
 class ObjectTooLarge(Unbuildable):
     """An object of a repository is larger than what is looked into."""
+
+
+def joined(folder: str, path: str) -> str:
+    """A path below a folder of the tree; '' is its root."""
+    return f"{folder}/{path}" if folder else path
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a person: of many the first, and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def clean(path: str | None) -> str:
