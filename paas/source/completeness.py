@@ -31,7 +31,7 @@ _LFS: Final = re.compile(r"^\s*([^#\s]\S*)\s(?:.*\s)?filter=lfs(?:\s|$)")
 def of_source(tree: SourceTree, folder: str) -> tuple[str, ...]:
     """What is named whatever the source is built by; `folder` is the one that is built."""
     found = []
-    modules = [path for path in submodules(tree.read(".gitmodules", LIMIT) or b"") if _within(path, folder)]
+    modules = [path for path in submodules(tree.read(".gitmodules", LIMIT) or b"") if _touches(path, folder)]
     if modules:
         found.append(
             f"Submodules are not fetched: {listed(modules)} will be empty; commit the files instead "
@@ -138,5 +138,5 @@ def _first(tree: SourceTree, path: str, pattern: str) -> str | None:
     return None
 
 
-def _within(path: str, folder: str) -> bool:
+def _touches(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
