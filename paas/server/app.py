@@ -14,7 +14,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from paas.api.build_request import Instantiate
-from paas.api.resources import Key, Manifest
+from paas.api.resources import Key, Manifest, key_of
 from paas.git.access import Access, Authenticate, Authorize
 from paas.git.http import GitHttp, Limits
 from paas.git.instantiate import ManualBuilds
@@ -71,15 +71,13 @@ class Dependencies:
     authorize: Authorize
     find_config: FindConfig
     find_build: FindConfig
-    list_configs: Callable[[], Awaitable[Mapping[str, Key]]]
-    """All BuildConfigs by UID, live and complete."""
+    list_configs: Callable[[], Awaitable[list[Manifest]]]
+    """All BuildConfigs, live and complete."""
     build_numbers: Callable[[Key], Awaitable[set[int]]]
     """Numbers of the Builds of a BuildConfig."""
     find_builds: FindBuilds
     ask_head: AskHead
     record: Record
-    list_external: Callable[[], Awaitable[list[Manifest]]]
-    """All BuildConfigs, live and complete, of which those with an external source are polled."""
     instantiate: Instantiate
     prepare: Prepare
     follow: Follow
@@ -145,7 +143,7 @@ class Server:
             ask_head=needs.ask_head,
         )
         self.poller = Poller(
-            list_configs=needs.list_external, source_builds=source_builds, record=needs.record
+            list_configs=needs.list_configs, source_builds=source_builds, record=needs.record
         )
         self.metrics.watch(
             "paas_push_oldest_unhandled_seconds",
@@ -216,7 +214,7 @@ class Server:
         pause, following = SWEEP_SECONDS
         while True:
             try:
-                live = await self._needs.list_configs()
+                live = {c["metadata"]["uid"]: key_of(c) for c in await self._needs.list_configs()}
                 for repository in await self.repositories.identify(live):
                     self.workers.wake(repository)
                 for uid in await self.repositories.sweep(live):

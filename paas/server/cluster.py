@@ -34,7 +34,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         authorize=auth.authorize,
         find_config=functools.partial(cluster.get, BUILDCONFIG),
         find_build=find_build,
-        list_configs=functools.partial(list_configs, cluster),
+        list_configs=functools.partial(cluster.list, BUILDCONFIG),
         build_numbers=functools.partial(build_numbers, cluster),
         find_builds=functools.partial(builds_of, cluster),
         ask_head=Heads(
@@ -43,7 +43,6 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
             allowed_addresses=tuple(str(each) for each in settings.sources.allowed_addresses),
         ),
         record=functools.partial(record, cluster),
-        list_external=functools.partial(cluster.list, BUILDCONFIG),
         trigger_ids=functools.partial(trigger_ids, cluster),
         instantiate=functools.partial(start_build, cluster, manager=MANAGER),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
@@ -57,14 +56,6 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         ),
         follow_seconds=settings.builds.stop_wait_seconds + 30,
     )
-
-
-async def list_configs(cluster: Cluster) -> dict[str, Key]:
-    """All BuildConfigs by UID."""
-    return {
-        config["metadata"]["uid"]: Key(config["metadata"]["namespace"], config["metadata"]["name"])
-        for config in await cluster.list(BUILDCONFIG)
-    }
 
 
 async def build_numbers(cluster: Cluster, key: Key) -> set[int]:

@@ -115,10 +115,6 @@ class FakeCluster:
         labels = {"paas.dev/project": "true"} if name == "demo" else {}
         return {"metadata": {"name": name, "uid": f"uid-of-{name}", "labels": labels}}
 
-    async def list_configs(self) -> dict[str, Key]:
-        found = [json.loads(path.read_text())["metadata"] for path in (self.root / "configs").iterdir()]
-        return {about["uid"]: Key(about["namespace"], about["name"]) for about in found}
-
     async def build_numbers(self, key: Key) -> set[int]:
         return {int(build["spec"]["number"]) for build in self.builds(key.name, key.namespace)}
 
@@ -140,7 +136,7 @@ class FakeCluster:
         if status is not None:
             self.put_config({**config, "status": {**(config.get("status") or {}), **status}})
 
-    async def list_external(self) -> list[Manifest]:
+    async def list_configs(self) -> list[Manifest]:
         return [json.loads(path.read_text()) for path in (self.root / "configs").iterdir()]
 
     async def trigger_ids(self, key: Key) -> set[str]:

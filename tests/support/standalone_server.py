@@ -137,7 +137,6 @@ async def main() -> None:
         "find_builds": cluster.find_builds,
         "ask_head": cluster.ask_head,
         "record": cluster.record,
-        "list_external": cluster.list_external,
         "trigger_ids": cluster.trigger_ids,
         "instantiate": cluster.instantiate,
         "follow": cluster.follow,
