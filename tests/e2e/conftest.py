@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -37,17 +38,27 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         made.down("--purge").ok()
 
 
+def _shares(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker("shared_app") is not None
+
+
 @pytest.fixture
-def person(instance: Instance, tmp_path: Path) -> Iterator[Person]:
-    """Somebody new with a project of their own, which goes when the test is over."""
+def person(request: pytest.FixtureRequest, instance: Instance, tmp_path: Path) -> Iterator[Person]:
+    """Somebody new with a project of their own, which goes when the test is over; in a file marked
+    `shared_app`, the one whom its tests share."""
+    if _shares(request):
+        yield request.getfixturevalue("module_person")
+        return
     made = new_person(instance, unused_name("p"), tmp_path / "home")
     yield made
     instance.kubectl("delete", "namespace", made.project, "--wait=false")
 
 
 @pytest.fixture
-def app(person: Person) -> Path:
-    """A clone whose application `shop` serves `one`."""
+def app(request: pytest.FixtureRequest, person: Person) -> Path:
+    """A clone whose application `shop` serves `one`, or did when the file's tests that share it began."""
+    if _shares(request):
+        return cast(Path, request.getfixturevalue("module_app"))
     folder = person.repository("shop", python_app("one"))
     person.paas("new-app", ".", "--name", "shop", cwd=folder).ok()
     person.push(folder).ok()

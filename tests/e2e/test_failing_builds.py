@@ -10,18 +10,8 @@ import pytest
 from tests.support.platform import Person, Ran
 from tests.support.samples import python_app
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.shared_app]
 BASE = "registry.paas.internal:5000/paas/runtime-python:latest"
-
-
-@pytest.fixture(scope="module")
-def person(module_person: Person) -> Person:
-    return module_person
-
-
-@pytest.fixture
-def app(module_app: Path) -> Path:
-    return module_app
 
 
 def failed(person: Person, ran: Ran) -> dict[str, Any]:

@@ -12,17 +12,7 @@ import pytest
 from tests.support.platform import Person, clean_environment, run
 from tests.support.samples import python_app
 
-pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def person(module_person: Person) -> Person:
-    return module_person
-
-
-@pytest.fixture
-def app(module_app: Path) -> Path:
-    return module_app
+pytestmark = [pytest.mark.e2e, pytest.mark.shared_app]
 
 
 def builds(person: Person) -> int:
