@@ -172,11 +172,9 @@ async def _wait_bound(cluster: Cluster, say: Callable[[str], None]) -> None:
     """Wait until the front may read the Secrets of each project; where it may not, every delivery is refused.
     A project that the operator cannot bring there does not hold up the others."""
     deadline = asyncio.get_running_loop().time() + BOUND_WITHIN
-    for project in await cluster.list(NAMESPACE, labels=f"{names.LABEL_PROJECT}=true"):
-        name = project["metadata"]["name"]
+    projects = await cluster.list(NAMESPACE, labels=f"{names.LABEL_PROJECT}=true")
+    for name in (p["metadata"]["name"] for p in projects if not p["metadata"].get("deletionTimestamp")):
         while await cluster.get(ROLEBINDING, Key(name, WEBHOOKS_ROLE)) is None:
-            if project["metadata"].get("deletionTimestamp"):
-                break
             if asyncio.get_running_loop().time() > deadline:
                 say(f"project {name} lacks RoleBinding {WEBHOOKS_ROLE}: until then its webhooks are refused")
                 break
