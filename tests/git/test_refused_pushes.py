@@ -82,7 +82,7 @@ def test_without_a_token(server: Serving, app: Manifest, clone: Clone) -> None:
     assert "could not read Username" in done.err
     status, body = get(server, f"/git/demo/{name_of(app)}.git/info/refs?service=git-receive-pack")
     assert status == 401
-    assert b"paas git-credential" in body
+    assert b"paas git-remote APP -n PROJECT" in body
 
 
 @pytest.mark.parametrize("token", ["expired", "x" * 20000, "ümlaut", "a b"])
@@ -92,7 +92,7 @@ def test_with_a_token_that_is_nobody_s(server: Serving, app: Manifest, clone: Cl
         "http://", f"http://git:{__import__('urllib.parse').parse.quote(token)}@"
     )
     done = push(clone, url, token="")
-    assert "This token is not valid" in done.err
+    assert "The cluster does not accept your token" in done.err
     assert "Authentication failed" in done.err
     assert server.cluster.builds(name_of(app)) == []
 

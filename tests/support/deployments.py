@@ -108,7 +108,10 @@ class Project:
 
     async def kubelet(self) -> None:
         """One look at the pods: broken ones cannot pull, others become ready."""
-        for pod in await self.api.list(POD, self.name):
+        pods = await self.api.list(POD, self.name)
+        # What runs goes first: else a pod could become ready while another that is to crash still serves, and
+        # for a moment the rollout would be complete indeed.
+        for pod in sorted(pods, key=lambda pod: (pod.get("status") or {}).get("phase") == "Pending"):
             revision = pod["metadata"]["labels"].get("paas.dev/revision")
             broken = revision in self.broken
             phase = (pod.get("status") or {}).get("phase")

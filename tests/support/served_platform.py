@@ -22,6 +22,7 @@ from paas.front import cluster as front_cluster
 from paas.front.app import Front
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
+from paas.projects.default_objects import default_objects
 from paas.routes.certificates import Authority, issue
 from paas.server.app import Server
 from paas.server.cluster import dependencies_of
@@ -99,13 +100,17 @@ class Platform:
         return self.do(lambda cluster: token_of(cluster, project, name, audience=audience))
 
     def project(self) -> str:
+        """The name of a new project with the rights in it that the projects controller gives."""
         name = f"push-{secrets.token_hex(3)}"
         namespace = {
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {"name": name, "labels": {names.LABEL_PROJECT: "true"}},
         }
-        self.apply(namespace, account(name, "pusher"), bound(name, "pusher", "paas-pusher"))
+        (made,) = self.apply(namespace)
+        defaults = default_objects(made, pull_password="unused", settings=Settings())
+        rights = [manifest for manifest in defaults if manifest["kind"] == "RoleBinding"]
+        self.apply(account(name, "pusher"), *rights)
         return name
 
     def builds(self, project: str) -> list[Manifest]:
