@@ -63,6 +63,15 @@ def flush_refs(repository: Path, refs: Iterable[str], *, since: float) -> None:
     objects = repository / "objects"
     with os.scandir(objects) as found:
         # the clock of a file system is coarser than time()
-        folders |= {Path(e.path) for e in found if e.is_dir() and e.stat().st_mtime >= since - 2}
+        folders |= {Path(entry.path) for entry in found if entry.is_dir() and _changed(entry) >= since - 2}
     for folder in sorted(folders | {objects}, reverse=True):
         flush(folder)
+
+
+def _changed(entry: os.DirEntry[str]) -> float:
+    """When this folder changed last, in seconds since 1970; 0 for one that is gone: another push keeps what
+    is not accepted yet in a folder of its own beside the others, and takes it away at any moment."""
+    try:
+        return entry.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

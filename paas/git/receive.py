@@ -97,6 +97,9 @@ class Receiver:
             session.say(
                 push_messages.problem_lines("The server failed. See with git fetch whether it was stored")
             )
+            if push.reports:  # without one, git waits for it for ever
+                report = protocol.refused_report(push.commands, {}, otherwise="the server failed")
+                session.put(protocol.reported(report, side_band=push.side_band))
         finally:
             session.end()
             await session.discard()

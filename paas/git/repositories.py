@@ -264,8 +264,9 @@ class Repositories:
                 # one that cannot be looked at or removed must not keep the others on a full disk
                 log.exception("repository %s (%s) could not be swept", repository.uid, repository.key)
         for leftover in self.root.glob(".*"):
-            if leftover.name.startswith((".gone-", ".new-")) and moment - leftover.stat().st_mtime > 3600:
-                await asyncio.to_thread(shutil.rmtree, leftover, True)
+            with contextlib.suppress(FileNotFoundError):  # it has just got its name
+                if leftover.name.startswith((".gone-", ".new-")) and moment - leftover.stat().st_mtime > 3600:
+                    await asyncio.to_thread(shutil.rmtree, leftover, True)
         return removed
 
     async def _sweep_one(self, repository: Repository, live: bool, moment: float) -> bool:

@@ -17,9 +17,23 @@ import pytest
 from paas.api.resources import Manifest
 from tests.support.git_objects import ZERO, commands, entry, pack
 from tests.support.git_server import TOKEN, Clone, Serving, fsck, wait_for
-from tests.support.standalone_server import POINTS
+from tests.support.standalone_server import DISK_FAILS, POINTS
 
 pytestmark = pytest.mark.integration
+
+
+def test_a_failure_of_the_server_ends_the_push(own_server: Serving, clone: Clone) -> None:
+    """git waits for ever for a report that does not come. What was stored is built all the same."""
+    server, app = own_server, own_server.cluster.add_config("shop")
+    server.stop()
+    server.start(kill=DISK_FAILS)
+    commit = clone.commit()
+    done = clone.git("push", server.url("shop"), "main")
+    assert done.code == 1
+    assert "The server failed. See with git fetch whether it was stored" in done.err
+    assert "[remote rejected] main -> main (the server failed)" in done.err
+    wait_for(lambda: server.cluster.commits("shop") == [commit], "what was stored is built")
+    assert tip(server, app) == commit
 
 
 def tip(server: Serving, app: Manifest) -> str:

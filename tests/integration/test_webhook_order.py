@@ -21,7 +21,7 @@ from paas.api.resources import BUILD, BUILDCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.server.cluster import dependencies_of
 from paas.settings import Settings, SourceSettings
-from paas.webhooks import heads, poll
+from paas.webhooks import heads, poll, record
 from paas.webhooks.decision import decide
 from paas.webhooks.github import GitHub
 from paas.webhooks.host import Pushed
@@ -194,7 +194,7 @@ def test_what_was_delivered_is_in_the_status(shop: Shop) -> None:
     assert kept["lastVersion"] == 7
     config = shop.platform.do(lambda c: c.get(BUILDCONFIG, Key(shop.project, "shop")))
     assert config is not None
-    ours = [m for m in config["metadata"]["managedFields"] if m["manager"] == "paas-server"]
+    ours = [m for m in config["metadata"]["managedFields"] if m["manager"] == record.MANAGER]
     assert [(m["operation"], set(m["fieldsV1"]["f:status"])) for m in ours] == [
         ("Apply", {"f:deliveries", "f:head"})
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import functools
 import logging
 import os
@@ -19,7 +20,7 @@ from typing import Any
 
 from paas.front import app as front_app
 from paas.front.app import Front
-from paas.git import process, receive, repositories
+from paas.git import durable, process, receive, repositories
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
 from paas.registry.http import TokenDependencies
@@ -44,6 +45,8 @@ POINTS = (
 )
 ENDS = "scan-ends"
 """Not a kill: a task of the server ends that nobody awaits."""
+DISK_FAILS = "disk-fails"
+"""Not a kill: what git has stored cannot be flushed."""
 
 
 def die() -> None:
@@ -107,6 +110,12 @@ def arm(point: str, needs: dict[str, Any]) -> None:
                 raise LookupError("a fault in the look through the repositories")
 
             Server._scan = ends  # type: ignore[method-assign]
+        case "disk-fails":
+
+            def flush_refs(*_: Any, **__: Any) -> None:
+                raise OSError(errno.EIO, "a fault in the disk")
+
+            durable.flush_refs = flush_refs
 
 
 async def main() -> None:
@@ -114,7 +123,7 @@ async def main() -> None:
     parser.add_argument("cluster", type=Path)
     parser.add_argument("repositories", type=Path)
     parser.add_argument("port_file", type=Path)
-    parser.add_argument("--kill", choices=(*POINTS, ENDS))
+    parser.add_argument("--kill", choices=(*POINTS, ENDS, DISK_FAILS))
     parser.add_argument("--limit", type=int, default=64 * 2**20)
     options = parser.parse_args()
     level = os.environ.get("LOG", "INFO")
