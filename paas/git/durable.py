@@ -7,10 +7,17 @@ folders in which it renames; whoever promises something to a pusher flushes thos
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final
+
+MANY: Final = 50
+"""Refs from which on the whole file system is flushed at once: one by one, each would cost the disk several
+waits."""
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def write(path: Path, content: bytes) -> None:
@@ -50,9 +57,23 @@ def flush_tree(root: Path) -> None:
         flush(Path(folder))
 
 
-def flush_refs(repository: Path, refs: Iterable[str], *, since: float) -> None:
+def flush_file_system(path: Path) -> None:
+    """All that was written to the file system on which `path` is."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(handle) != 0:
+            problem = ctypes.get_errno()
+            raise OSError(problem, os.strerror(problem), str(path))
+    finally:
+        os.close(handle)
+
+
+def flush_refs(repository: Path, refs: Collection[str], *, since: float) -> None:
     """These refs, their reflogs, and the names of objects that were stored since then (seconds since 1970).
     Blocking."""
+    if len(refs) > MANY:
+        flush_file_system(repository)
+        return
     folders: set[Path] = set()
     for ref in refs:
         for path in (repository / ref, repository / "logs" / ref):

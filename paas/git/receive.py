@@ -81,9 +81,10 @@ class Receiver:
                 parsed = protocol.parse_report(report)
                 accepted = parsed.accepted if parsed else frozenset()
                 # before anybody is told: what was acknowledged survives a power cut
-                await asyncio.to_thread(
-                    durable.flush_refs, push.repository.path, accepted, since=session.began
-                )
+                if accepted:
+                    await asyncio.to_thread(
+                        durable.flush_refs, push.repository.path, accepted, since=session.began
+                    )
                 session.result = "accepted" if accepted else "refused"
                 log.info("push %s to %s by %s: %s", push.id, push.key, push.user, session.result)
                 self._workers.wake(push.repository)

@@ -8,7 +8,7 @@ from typing import Final
 
 from dulwich.errors import GitProtocolError
 
-from paas.git import process, protocol, push_messages
+from paas.git import durable, process, protocol, push_messages
 from paas.git.push_session import PushSession
 from paas.git.reflog import committer
 from paas.reconcile.tasks import cancelled
@@ -22,9 +22,14 @@ async def receive_pack(session: PushSession, *, limit: int) -> bytes:
     """The report of git receive-pack, perhaps cut short; what git says on band 2 goes to the pusher at once.
     `limit` is the largest pack in bytes."""
     push = session.push
+    config = {"receive.maxInputSize": str(limit)}
+    if len(push.commands) > durable.MANY:
+        # Git would wait for the disk once a ref: all are flushed together before the pusher is told, and a
+        # ref that is torn before that is restored from its reflog.
+        config["core.fsync"] = "objects,derived-metadata"
     child = await process.start(
         ["receive-pack", "--stateless-rpc", str(push.repository.path)],
-        config={"receive.maxInputSize": str(limit)},
+        config=config,
         extra=committer(push.user, push.id),
     )
     assert child.stdin is not None
