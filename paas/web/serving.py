@@ -1,11 +1,13 @@
-"""uvicorn, with what it lacks for a server on the open net: a time-out for request heads, and word of a
-SIGTERM before it waits for connections, so that answers that last as long as a build end early.
+"""uvicorn, with what it lacks for a server on the open net: time-outs for request heads and for clients that
+do not read, and word of a SIGTERM before it waits for connections, so that answers that last as long as a
+build end early.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
 from types import FrameType
@@ -16,13 +18,19 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from paas.web.health import Health
+from paas.web.linger import LINGER_SECONDS, Lingering
+
+log = logging.getLogger("paas.web")
 
 HEAD_SECONDS: Final = 20.0
 """From the connection (or the last answer on it) until the next request's head is complete, once its first
 byte is there."""
-LINGER_SECONDS: Final = 5.0
-"""How long a client may go on sending a body that was answered already; closing at once would make it lose
-the answer."""
+STALLED_SECONDS: Final = 120.0
+"""How long a client may leave all buffers full before its connection is cut: with `SEND_BUFFER` that is one
+that reads less than about 2 KiB/s, or nothing."""
+SEND_BUFFER: Final = 2**18
+"""Bytes that the kernel may hold for a connection: by itself it takes several MiB for one that does not read,
+and they count for the pod."""
 MOST_PROBES: Final = 64
 """Connections to the port of health and metrics."""
 LARGEST_HEAD: Final = 48 * 2**10
@@ -32,17 +40,47 @@ DRAIN_SECONDS: Final = 18
 
 
 class Protocol(H11Protocol):
-    """Closes connections whose request head does not arrive in time."""
+    """Closes connections whose request head does not arrive in time, and cuts those that do not read."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection: socket.socket = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self._lingering = Lingering(transport, still_sending=lambda: self.conn.their_state is h11.SEND_BODY)
+        self.transport = self._lingering  # type: ignore[assignment]
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear()
+        self._moves_again()
+        self._lingering.closed()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering.lingers:
+            self._lingering.drop(data)
+        else:
+            super().data_received(data)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self._does_not_read)
+
+    def resume_writing(self) -> None:
+        self._moves_again()
+        super().resume_writing()
+
+    def _moves_again(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _does_not_read(self) -> None:
+        log.info("a client does not read, or hardly; its connection is cut")
+        self.transport.abort()
 
     def handle_events(self) -> None:
         super().handle_events()
