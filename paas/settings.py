@@ -82,6 +82,10 @@ class Settings(Model):
     """Address under which build pods reach the registry."""
     registry_pull: str = "registry.paas.internal:5000"
     """Address under which nodes reach the registry."""
+    repositories_by_name_until: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?$")
+    """Projects that were made up to this time (2026-11-26T10:00:00Z) keep their images in repositories named
+    by the project alone; of all others the name contains a part of the Namespace's UID. `paas install` and
+    `paas up` set it when they upgrade a version that had only names, and keep it; empty: there are none."""
     registry_service: str = "registry.paas.internal:5000"
     """`service` of the registry's token authentication."""
     server_url: str = "https://paas.paas.internal"

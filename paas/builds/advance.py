@@ -133,7 +133,13 @@ def _start(
 ) -> list[Action]:
     build = seen.build
     secret = jobs.secret(build, spec, settings=settings, key=key, ca=inputs.ca, repository_url=repository_url)
-    job = jobs.job(build, spec, settings=settings, user_namespaces=inputs.user_namespaces)
+    job = jobs.job(
+        build,
+        spec,
+        settings=settings,
+        repositories=inputs.repositories,
+        user_namespaces=inputs.user_namespaces,
+    )
     made: list[Action] = [meta.create(job, owner=build)]
     if not seen.has_secret:
         made.insert(0, meta.create(secret, owner=build))
@@ -191,7 +197,7 @@ def _judged(
     digest = seen.image.digest
     claimed = ruling.digest if isinstance(ruling, outcome.Succeeded) else None
     if digest is not None and claimed in (None, digest):
-        image = f"{settings.registry_pull}/{jobs.repository(seen.build, spec)}@{digest}"
+        image = f"{settings.registry_pull}/{inputs.repositories.images(spec.output.to.stream)}@{digest}"
         return ended(
             seen,
             Phase.COMPLETE,

@@ -59,7 +59,7 @@ from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.reconcile.refused_pods import FAILED_CREATE
 from paas.reconcile.status import Blocker
 from paas.registry.client import RegistryClient, RegistryError
-from paas.registry.reference import stream_repository
+from paas.registry.repositories import repositories_of
 from paas.settings import Settings
 from paas.source import buildpacks
 
@@ -131,7 +131,8 @@ class BuildsController(Controller[Observed]):
         return None
 
     async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
-        if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
+        namespace = self.view.get(NAMESPACE, Key("", key.namespace))
+        if namespace is None or not is_project(namespace):
             return None
         config = self.view.get(BUILDCONFIG, key)
         builds = self.view.list(BUILD, key.namespace, label=(names.LABEL_BUILDCONFIG, key.name))
@@ -140,7 +141,9 @@ class BuildsController(Controller[Observed]):
             builds = [build for build in builds if build["spec"]["buildConfigUid"] == uid]
         elif not builds:
             return None
-        inputs = await self._inputs(builds)
+        inputs = await self._inputs(namespace, builds)
+        if inputs is None:
+            return None
         return Observed(
             key=key,
             config=config,
@@ -151,9 +154,21 @@ class BuildsController(Controller[Observed]):
             refusals=refusals,
         )
 
-    async def _inputs(self, builds: list[Manifest]) -> JobInputs:
+    async def _inputs(self, namespace: Manifest, builds: list[Manifest]) -> JobInputs | None:
+        """None when the project is gone."""
         busy = any(phase_of(build) not in TERMINAL for build in builds)
+        if busy:
+            # Namespaces and Builds are watched apart: a Build of a project that was made again must not be
+            # given the repositories of the Namespace before.
+            live = await self.cluster.get(NAMESPACE, key_of(namespace))
+            if live is None:
+                return None
+            namespace = live
+        repositories = repositories_of(namespace, by_name_until=self.settings.repositories_by_name_until)
+        if repositories is None:
+            return None
         return JobInputs(
+            repositories=repositories,
             key=self._credential_key() if busy else self._key,
             ca=self.settings.ca_file.read_text() if busy and self.settings.ca_file.exists() else "",
             user_namespaces=self._user_namespaces(),
@@ -239,7 +254,7 @@ class BuildsController(Controller[Observed]):
         tail = await self._tail(pod)
         seen = ObservedBuild(build=build, job=job, pod=pod, tail=tail)
         if needs_registry(verdict(seen, inputs, datetime.now(UTC))):
-            image = await self._image(build)
+            image = await self._image(build, inputs)
             return ObservedBuild(build=build, job=job, pod=pod, tail=tail, image=image)
         return seen
 
@@ -274,9 +289,9 @@ class BuildsController(Controller[Observed]):
             return None  # the termination message has the end of it
         return "\n".join(lines) or None
 
-    async def _image(self, build: Manifest) -> Confirmed | Unconfirmed:
+    async def _image(self, build: Manifest, inputs: JobInputs) -> Confirmed | Unconfirmed:
         stream = build["spec"]["output"]["to"]["name"].partition(":")[0]
-        repository = stream_repository(build["metadata"]["namespace"], stream)
+        repository = inputs.repositories.images(stream)
         try:
             registry = await self._client()
             return Confirmed(await registry.digest(repository, build["metadata"]["uid"]))

@@ -23,7 +23,7 @@ from paas.auth import credentials
 from paas.fetch import request
 from paas.kube.expansion import literal
 from paas.reconcile import meta
-from paas.registry.reference import cache_repository, stream_repository
+from paas.registry.repositories import Repositories
 from paas.settings import Settings
 
 FETCH: Final = "fetch"
@@ -41,11 +41,6 @@ START_SECONDS: Final = 900
 def job_name(build: Manifest) -> str:
     """Name of a Build's Job and Secret."""
     return meta.fit(f"{build['metadata']['name']}-build")
-
-
-def repository(build: Manifest, spec: BuildSpec) -> str:
-    """The repository in the registry that the Build pushes to; its tag is the Build's UID."""
-    return stream_repository(build["metadata"]["namespace"], spec.output.to.stream)
 
 
 def secret(
@@ -116,7 +111,14 @@ def fetch_request(
     )
 
 
-def job(build: Manifest, spec: BuildSpec, *, settings: Settings, user_namespaces: bool) -> Manifest:
+def job(
+    build: Manifest,
+    spec: BuildSpec,
+    *,
+    settings: Settings,
+    repositories: Repositories,
+    user_namespaces: bool,
+) -> Manifest:
     """The Job. `user_namespaces`: the pod's root is mapped to an unprivileged user of the node."""
     deadline = spec.completion_deadline_seconds or settings.builds.deadline_seconds
     metadata = build["metadata"]
@@ -131,7 +133,7 @@ def job(build: Manifest, spec: BuildSpec, *, settings: Settings, user_namespaces
         "terminationGracePeriodSeconds": 10,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "initContainers": [_fetch_container(spec, settings)],
-        "containers": [_kaniko_container(build, spec, settings)],
+        "containers": [_kaniko_container(build, spec, settings, repositories)],
         "volumes": _volumes(build, spec, settings),
     }
     if user_namespaces:
@@ -160,15 +162,18 @@ def job(build: Manifest, spec: BuildSpec, *, settings: Settings, user_namespaces
     }
 
 
-def kaniko_args(build: Manifest, spec: BuildSpec, settings: Settings) -> list[str]:
-    """Kaniko's argument list. Values of users stand behind a '=' of a flag of ours."""
+def kaniko_args(
+    build: Manifest, spec: BuildSpec, settings: Settings, repositories: Repositories
+) -> list[str]:
+    """Kaniko's argument list. Values of users stand behind a '=' of a flag of ours. The image's tag in the
+    registry is the Build's UID."""
     metadata, docker = build["metadata"], spec.strategy.docker_strategy
     registry = settings.registry_push
-    cache = cache_repository(metadata["namespace"], spec.output.to.stream)
+    stream = spec.output.to.stream
     args = [
         f"--context=dir://{CONTEXT}/{request.SOURCE}",
         f"--dockerfile={CONTEXT}/{request.DOCKERFILE}",
-        f"--destination={registry}/{repository(build, spec)}:{metadata['uid']}",
+        f"--destination={registry}/{repositories.images(stream)}:{metadata['uid']}",
         "--digest-file=/dev/termination-log",
         f"--registry-certificate={registry}={DOCKER_CONFIG}/{request.CA_FILE}",
         "--snapshot-mode=redo",
@@ -182,7 +187,7 @@ def kaniko_args(build: Manifest, spec: BuildSpec, settings: Settings) -> list[st
     else:
         args += [
             "--cache=true",
-            f"--cache-repo={registry}/{cache}",
+            f"--cache-repo={registry}/{repositories.cache(stream)}",
             "--cache-copy-layers=true",
             "--cache-ttl=336h",
         ]
@@ -224,11 +229,13 @@ def _fetch_container(spec: BuildSpec, settings: Settings) -> Manifest:
     }
 
 
-def _kaniko_container(build: Manifest, spec: BuildSpec, settings: Settings) -> Manifest:
+def _kaniko_container(
+    build: Manifest, spec: BuildSpec, settings: Settings, repositories: Repositories
+) -> Manifest:
     return {
         "name": KANIKO,
         "image": settings.builds.kaniko_image,
-        "args": [literal(argument) for argument in kaniko_args(build, spec, settings)],
+        "args": [literal(argument) for argument in kaniko_args(build, spec, settings, repositories)],
         "resources": _resources(spec, settings),
         "securityContext": {
             "runAsUser": 0,

@@ -10,6 +10,7 @@ from paas.api.build import Phase
 from paas.api.resources import Key, Manifest
 from paas.builds import outcome
 from paas.reconcile.refusal import Refusal
+from paas.registry.repositories import Repositories
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ class ObservedBuild:
 
 @dataclass(frozen=True)
 class JobInputs:
-    """What making a Job takes. `key` None: the platform's credential key could not be read."""
+    """What making a Job takes. `key` None: the platform's credential key could not be read. `repositories`
+    are the project's in the registry."""
 
     key: bytes | None = field(repr=False)
     ca: str
+    repositories: Repositories
     user_namespaces: bool
     runtimes: tuple[str, ...] = ()
 

@@ -27,6 +27,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         credential_key=credentials.key_of(settings.credentials_key_file.read_text()),
         find_build=functools.partial(cluster.get, BUILD),
         find_namespace=lambda name: cluster.get(NAMESPACE, Key("", name)),
+        by_name_until=settings.repositories_by_name_until,
     )
     find_secret = functools.partial(secret_of_project, cluster)
     return Dependencies(

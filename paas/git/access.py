@@ -95,6 +95,7 @@ class Access:
         self._authenticate, self._authorize = authenticate, authorize
         self._find_config, self._key = find_config, credential_key
         self._builds: Lookups[Key, Manifest | None] = Lookups(find_build, most=3, seconds=0.5)
+        self._configs: Lookups[Key, Manifest | None] = Lookups(find_config, most=3, seconds=0.5)
 
     async def user(self, token: str) -> UserInfo:
         """Whose token this is. Raises Unknown."""
@@ -172,7 +173,11 @@ class Access:
         built = ((spec.get("revision") or {}).get("git") or {}).get("commit")
         if phase in TERMINAL or spec["buildConfig"] != key.name or built != commit:
             return None
-        # whoever may write Builds in one project may write the UID of another's BuildConfig into one
+        # Whoever may write Builds in one project may write the UID of another's BuildConfig into one; and the
+        # repository of a BuildConfig that is gone is kept for a week, under the name of the one after it.
+        config = await self._configs.of(key)
+        if config is None or config["metadata"]["uid"] != spec["buildConfigUid"]:
+            return None
         repository = self._repositories.get(spec["buildConfigUid"])
         if repository is None or repository.key != key:
             return None

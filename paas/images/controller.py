@@ -18,6 +18,7 @@ from paas.reconcile.plan import Plan
 from paas.reconcile.refusal import Refusal
 from paas.reconcile.status import Blocker
 from paas.registry.reference import target
+from paas.registry.repositories import repositories_of
 from paas.settings import Settings
 
 
@@ -43,14 +44,18 @@ class ImagesController(Controller[Observed]):
         stream = self.view.get(IMAGESTREAM, key)
         if stream is None or stream["metadata"].get("deletionTimestamp"):
             return None
-        if not is_project(self.view.get(NAMESPACE, Key("", key.namespace))):
+        namespace = self.view.get(NAMESPACE, Key("", key.namespace))
+        if namespace is None or not is_project(namespace):
+            return None
+        repositories = repositories_of(namespace, by_name_until=self.settings.repositories_by_name_until)
+        if repositories is None:
             return None
         builds = []
         for build in self.view.list(BUILD, key.namespace):
             to = target(build)
             if to is not None and to.stream == key.name:
                 builds.append(build)
-        return Observed(stream=stream, builds=tuple(builds))
+        return Observed(stream=stream, repositories=repositories, builds=tuple(builds))
 
     def plan(self, observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         return plan(observed, now=now, settings=settings)

@@ -33,6 +33,8 @@ class Output:
     """RFC 3339, UTC, whole seconds: such texts compare like the times they say."""
     commit: str
     cause: str
+    reference: str = ""
+    """The image by digest, at the address that the Build was told of; empty when it does not say."""
 
 
 def output(build: Mapping[str, Any]) -> Output | None:
@@ -44,6 +46,7 @@ def output(build: Mapping[str, Any]) -> Output | None:
     if to is None or completed is None or status.get("phase") != "Complete" or not is_digest(image):
         return None
     revision = (spec.get("revision") or {}).get("git") or {}
+    reference = str(status.get("outputDockerImageReference") or "")
     return Output(
         tag=to.tag or DEFAULT_TAG,
         image=image,
@@ -54,13 +57,15 @@ def output(build: Mapping[str, Any]) -> Output | None:
         # a build of an external branch's head learns its commit while fetching
         commit=str(status.get("commit") or revision.get("commit") or ""),
         cause=str((spec.get("trigger") or {}).get("type") or ""),
+        reference=reference if reference.endswith(f"@{image}") else "",
     )
 
 
 def merge(
     tags: Iterable[TagHistory], builds: Iterable[Mapping[str, Any]], *, repository: str, generation: int
 ) -> tuple[TagHistory, ...]:
-    """The tags' histories, sorted by tag, after these Builds; `repository` is the stream's pull address.
+    """The tags' histories, sorted by tag, after these Builds; `repository` is the stream's pull address, for
+    Builds that do not say where their image is.
 
     The Builds are those that still exist, in any order; all that were merged before may be among them.
     """
@@ -113,7 +118,7 @@ def _add(
         return items
     event = TagEvent(
         created=done.completed if top is None else max(done.completed, top.created),
-        docker_image_reference=f"{repository}@{done.image}",
+        docker_image_reference=done.reference or f"{repository}@{done.image}",
         image=done.image,
         generation=generation,
         build=done.build,

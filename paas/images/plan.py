@@ -17,7 +17,7 @@ from paas.images.history import left_out, merge
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.plan import Event, Plan
 from paas.reconcile.status import Blocker, ConditionTable, generation_of
-from paas.registry.reference import stream_repository
+from paas.registry.repositories import Repositories
 from paas.settings import Settings
 
 TABLE: Final = ConditionTable(KIND, announced={Condition.TOO_MANY_TAGS: {Reason.TAG_LIMIT}})
@@ -25,9 +25,11 @@ TABLE: Final = ConditionTable(KIND, announced={Condition.TOO_MANY_TAGS: {Reason.
 
 @dataclass(frozen=True)
 class Observed:
-    """The stream, and all Builds of its project that feed it, in any phase."""
+    """The stream, the repositories of its project, and all Builds of that project that feed the stream, in
+    any phase."""
 
     stream: Manifest
+    repositories: Repositories
     builds: tuple[Manifest, ...] = ()
 
 
@@ -39,7 +41,7 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     stored = _stored(stream)
     if isinstance(stored, Blocker):
         return Plan.of(TABLE.failing(stream, stored, now=now))
-    repository = f"{settings.registry_pull}/{stream_repository(key.namespace, key.name)}"
+    repository = f"{settings.registry_pull}/{observed.repositories.images(key.name)}"
     tags = merge(stored.tags, observed.builds, repository=repository, generation=generation)
     status = ImageStreamStatus(
         observed_generation=generation,

@@ -33,9 +33,17 @@ from paas.api.resources import (
     key_of,
     resource_of,
 )
-from paas.install.manifests import SETTINGS_LABEL, Keys, manifests, mounted_settings
+from paas.install.manifests import (
+    REPOSITORIES_MARK,
+    SETTINGS_LABEL,
+    Keys,
+    by_name_until,
+    manifests,
+    mounted_settings,
+    repositories_mark,
+)
 from paas.kube.cluster import Cluster
-from paas.kube.errors import ApiError, ClusterUnreachable
+from paas.kube.errors import AlreadyExists, ApiError, ClusterUnreachable
 from paas.settings import Settings
 from paas.shipped import shipped
 
@@ -61,6 +69,8 @@ async def install(
         say("applying CustomResourceDefinitions")
         await apply_crds(cluster)
         kept = await cluster.get(SECRET, Key(names.SYSTEM_NAMESPACE, "operator-keys"))
+        since = await repositories_by_name_until(cluster)
+        settings = settings.model_copy(update={"repositories_by_name_until": since})
         wanted = manifests(
             shipped_manifests("deploy"),
             settings,
@@ -131,6 +141,19 @@ async def uninstall(cluster: Cluster, *, say: Callable[[str], None] = lambda _: 
             f"namespace {names.SYSTEM_NAMESPACE} is still being deleted after {WITHIN:.0f} s; "
             f"see: kubectl get namespace {names.SYSTEM_NAMESPACE} -o yaml"
         )
+
+
+async def repositories_by_name_until(cluster: Cluster) -> str:
+    """Up to when projects of this cluster have repositories by their name. The mark is made before anything
+    else when an earlier version, which has none, is upgraded, and never again."""
+    key = Key(names.SYSTEM_NAMESPACE, REPOSITORIES_MARK)
+    mark = await cluster.get(CONFIGMAP, key)
+    if mark is None and await cluster.get(DEPLOYMENT, Key(names.SYSTEM_NAMESPACE, "operator")) is not None:
+        try:
+            mark = await cluster.create(repositories_mark(by_name=True), manager=MANAGER)
+        except AlreadyExists:  # another installer, at the same time
+            mark = await cluster.get(CONFIGMAP, key)
+    return by_name_until(mark)
 
 
 def shipped_manifests(folder: str) -> list[Manifest]:

@@ -19,6 +19,10 @@ from paas.settings import Settings
 SETTINGS_LABEL: Final = "paas.dev/settings"
 """Of the ConfigMaps that have the settings, of this version and of those before."""
 MIDDLEWARES: Final = "traefik.ingress.kubernetes.io/router.middlewares"
+REPOSITORIES_MARK: Final = "paas-repositories"
+"""ConfigMap that is made once and stays: since it exists, repositories in the registry are bound to UIDs."""
+BY_NAME: Final = "byName"
+"""Its entry: whether projects that are older than it have repositories by their name."""
 CUSTOM_HOST_ROLE: Final = "paas-custom-host"
 """ClusterRole with the right to choose the host of a Route."""
 
@@ -47,6 +51,7 @@ def manifests(
     extra = [
         config,
         _info(settings, keys),
+        repositories_mark(by_name=bool(settings.repositories_by_name_until)),
         _secret("operator-keys", credentials | {"ca.key": keys.ca_key}),
         _secret("server-keys", credentials),
         _secret("front-keys", credentials | {"registry-token.key": keys.registry_token_key}),
@@ -140,6 +145,19 @@ def _info(settings: Settings, keys: Keys) -> Manifest:
         "https-port": str(settings.https_port),
     }
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _system("paas-info"), "data": data}
+
+
+def repositories_mark(*, by_name: bool) -> Manifest:
+    """The mark. Its creationTimestamp, which nobody can set, divides projects into older and later ones."""
+    data = {BY_NAME: str(by_name).lower()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _system(REPOSITORIES_MARK), "data": data}
+
+
+def by_name_until(mark: Manifest | None) -> str:
+    """`Settings.repositories_by_name_until` of a cluster with this mark."""
+    if mark is None or (mark.get("data") or {}).get(BY_NAME) != "true":
+        return ""
+    return str(mark["metadata"]["creationTimestamp"])
 
 
 def _secret(name: str, data: Mapping[str, str]) -> Manifest:

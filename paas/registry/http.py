@@ -27,6 +27,7 @@ from paas.auth.credentials import (
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile.conditions import timestamp
 from paas.registry.reference import target
+from paas.registry.repositories import Repositories, repositories_of
 from paas.registry.signer import Signer
 from paas.registry.token import (
     LIFETIME,
@@ -73,6 +74,8 @@ class TokenDependencies:
     """The Build as the API server has it now, or None."""
     find_namespace: Callable[[str], Awaitable[Manifest | None]]
     """The Namespace of that name, or None."""
+    by_name_until: str = ""
+    """`Settings.repositories_by_name_until`."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -134,7 +137,7 @@ class TokenHttp:
                 if not matches(project_credential(key, uid), password) or found is None:
                     return None
                 self._namespaces.prove(namespace)
-                return claimed if is_project(found) else None
+                return ProjectUser(namespace, self._repositories(found)) if is_project(found) else None
             case BuildUser(namespace, name):
                 of = Key(namespace, name)
                 build = await self._builds.of(of)
@@ -145,8 +148,15 @@ class TokenHttp:
                 to = target(build)
                 if to is None or (build.get("status") or {}).get("phase") in TERMINAL:
                     return None
-                return BuildUser(namespace, name, to.stream)
+                self._namespaces.prove(namespace)
+                own = self._repositories(await self._namespaces.of(namespace))
+                return BuildUser(namespace, name, to.stream, own)
         return None
+
+    def _repositories(self, namespace: Manifest | None) -> Repositories | None:
+        if namespace is None:
+            return None
+        return repositories_of(namespace, by_name_until=self._needs.by_name_until)
 
     async def _answer(
         self, request: Request, user: str, password: str, service: str | None, scopes: Sequence[str]

@@ -108,16 +108,6 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
-def stream_repository(project: str, stream: str) -> str:
-    """The repository of a stream's images in the platform's registry."""
-    return f"{project}/{stream}"
-
-
-def cache_repository(project: str, stream: str) -> str:
-    """The repository of the layers that builds of a stream keep for the next build."""
-    return f"{project}/{stream}/cache"
-
-
 def target(build: Mapping[str, Any]) -> StreamTag | None:
     """The stream tag that a Build (JSON data) feeds; None when it names none of its own project."""
     to = ((build.get("spec") or {}).get("output") or {}).get("to") or {}

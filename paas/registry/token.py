@@ -5,8 +5,9 @@
 
 Due are: to a build its own repository and cache (push and pull) and the runtime images (pull); to a project
 the images of its own streams and the runtime images (pull); to the platform everything to pull, and its own
-images to push. Nothing is due to strangers. A grant that comes out empty is not an error here: the registry
-refuses the request that the token does not cover.
+images to push. Which repositories are a project's own is in `repositories`. Nothing is due to strangers. A
+grant that comes out empty is not an error here: the registry refuses the request that the token does not
+cover.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from paas.api.project import is_reserved
 from paas.auth.credentials import BUILD_USER_PREFIX, PLATFORM_USER, PROJECT_USER_PREFIX
-from paas.registry.reference import cache_repository, is_repository, stream_repository
+from paas.registry.reference import is_repository
+from paas.registry.repositories import Repositories
 
 ISSUER: Final = "paas"
 """`iss` of every token; the registry is configured with it."""
@@ -34,18 +35,21 @@ _MAX_SCOPES = 32
 
 @dataclass(frozen=True)
 class BuildUser:
-    """A build that pushes; `stream` is where its output goes, known once the Build was looked up."""
+    """A build that pushes; `stream` is where its output goes. That and its project's repositories (None: it
+    is no project) are known once Build and Namespace were looked up."""
 
     namespace: str
     name: str
     stream: str = ""
+    repositories: Repositories | None = None
 
 
 @dataclass(frozen=True)
 class ProjectUser:
-    """The pods of a project, pulling."""
+    """The pods of a project, pulling from its repositories, which are known once it was looked up."""
 
     namespace: str
+    repositories: Repositories | None = None
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,11 @@ def due(user: User, repository: str) -> frozenset[str]:
     match user:
         case PlatformUser():
             return frozenset({PULL, PUSH} if first == PLATFORM_IMAGES else {PULL})
-        case BuildUser(namespace, _, stream):
-            # A namespace with a reserved name is no project: `paas` would own the runtime images.
-            own = {stream_repository(namespace, stream), cache_repository(namespace, stream)}
-            if repository in own and not is_reserved(namespace):
+        case BuildUser(stream=stream, repositories=Repositories() as own):
+            if repository in own.of_build(stream):
                 return frozenset({PULL, PUSH})
-        case ProjectUser(namespace):
-            if first == namespace and not is_reserved(namespace):
+        case ProjectUser(repositories=Repositories() as own):
+            if own.pulled(repository):
                 return frozenset({PULL})
     return frozenset({PULL} if first == PLATFORM_IMAGES else ())
 

@@ -33,6 +33,7 @@ from paas.builds.snapshot import (
 from paas.reconcile import meta
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.plan import Action, Create, Delete, Event, Plan, Requeue, Status
+from paas.registry.repositories import Repositories
 from paas.settings import Settings
 from tests.support import documented
 from tests.support.refusing import Refusing
@@ -40,6 +41,7 @@ from tests.support.refusing import Refusing
 START = datetime(2027, 1, 1, tzinfo=UTC)
 NAMESPACE, NAME = "demo", "shop"
 SETTINGS = Settings(domain="apps.localhost", https_port=8443)
+REPOSITORIES = Repositories("demo", "uid_0123456789ab")
 DIGEST = "sha256:" + "d" * 64
 COMMIT = "c" * 40
 
@@ -232,7 +234,11 @@ class FakeCluster:
     def observed(self) -> Observed:
         """As the controller gathers it."""
         inputs = JobInputs(
-            key=self.key, ca="PEM", user_namespaces=True, runtimes=("registry/paas/runtime-python:latest",)
+            key=self.key,
+            ca="PEM",
+            repositories=REPOSITORIES,
+            user_namespaces=True,
+            runtimes=("registry/paas/runtime-python:latest",),
         )
         return Observed(
             key=Key(NAMESPACE, NAME),

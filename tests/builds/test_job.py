@@ -18,7 +18,7 @@ from paas.auth import credentials
 from paas.builds import job
 from paas.builds.instantiate import frozen
 from paas.fetch.request import FetchRequest
-from tests.builds.fake_cluster import SETTINGS, config, push
+from tests.builds.fake_cluster import REPOSITORIES, SETTINGS, config, push
 from tests.support.expansion import expanded
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,7 +33,7 @@ def made(**spec: Any) -> tuple[Manifest, BuildSpec]:
 
 def job_of(**spec: Any) -> Manifest:
     build, parsed = made(**spec)
-    return job.job(build, parsed, settings=SETTINGS, user_namespaces=True)
+    return job.job(build, parsed, settings=SETTINGS, repositories=REPOSITORIES, user_namespaces=True)
 
 
 def secret_of(**spec: Any) -> dict[str, str]:
@@ -159,19 +159,20 @@ def test_T2_nothing_of_a_user_becomes_a_flag_of_its_own(value: str, folder: str,
         "output": {"to": {"name": "shop:latest"}, "imageLabels": [{"name": "x", "value": label}]},
     }
     build, parsed = made(**spec)
-    args = job.kaniko_args(build, parsed, SETTINGS)
-    known = {argument.partition("=")[0] for argument in job.kaniko_args(*made(), SETTINGS)}
+    args = job.kaniko_args(build, parsed, SETTINGS, REPOSITORIES)
+    known = {argument.partition("=")[0] for argument in job.kaniko_args(*made(), SETTINGS, REPOSITORIES)}
     assert {argument.partition("=")[0] for argument in args} == known | {
         "--context-sub-path", "--build-arg", "--label"
     }  # fmt: skip
     assert f"--build-arg=A={value}" in args
-    container = job.job(build, parsed, settings=SETTINGS, user_namespaces=True)["spec"]["template"]["spec"]
+    whole = job.job(build, parsed, settings=SETTINGS, repositories=REPOSITORIES, user_namespaces=True)
+    container = whole["spec"]["template"]["spec"]
     written = container["containers"][0]["args"]
     assert [expanded(argument, {"A": "not this"}) for argument in written] == args
 
 
 def test_certificates_are_always_checked() -> None:
-    args = " ".join(job.kaniko_args(*made(), SETTINGS))
+    args = " ".join(job.kaniko_args(*made(), SETTINGS, REPOSITORIES))
     assert "insecure" not in args
     assert "skip-tls" not in args
     assert "--registry-certificate=registry.paas.internal:5000=/kaniko/.docker/ca.crt" in args

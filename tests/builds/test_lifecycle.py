@@ -10,7 +10,7 @@ from paas.api.build import BuildStatus, InvalidSource
 from paas.builds.advance import advance
 from paas.reconcile.plan import Create, Status
 from paas.reconcile.refusal import Cause, Refusal
-from tests.builds.fake_cluster import COMMIT, NAMESPACE, SETTINGS, FakeCluster, digest_of, push
+from tests.builds.fake_cluster import COMMIT, NAMESPACE, REPOSITORIES, SETTINGS, FakeCluster, digest_of, push
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_it_runs_completes_and_says_where_the_image_is(cluster: FakeCluster) -> 
     assert status["phase"] == "Complete"
     assert status["output"]["to"]["imageDigest"] == digest_of(uid)
     assert status["outputDockerImageReference"] == (
-        f"registry.paas.internal:5000/{NAMESPACE}/shop@{digest_of(uid)}"
+        f"registry.paas.internal:5000/{REPOSITORIES.images('shop')}@{digest_of(uid)}"
     )
     assert status["duration"] == 42
     assert (status["commit"], status["contentKey"], status["buildpack"]) == (COMMIT, "key", "python")

@@ -27,12 +27,9 @@ async def never(_user: UserInfo, _verb: str, _subresource: str, _key: Key) -> bo
     return False
 
 
-async def nothing(_key: Key) -> Manifest | None:
-    return None
-
-
-def access(root: Path, **spec: Any) -> Access:
-    """With repositories of two applications, and one running Build of `demo/shop`."""
+def access(root: Path, *, config: str | None = "uid-shop", **spec: Any) -> Access:
+    """With repositories of two applications, and one running Build of `demo/shop`, whose BuildConfig has the
+    UID `config`."""
     for uid, key in (("uid-shop", SHOP), ("uid-core", BANK)):
         (root / uid).mkdir()
         (root / uid / "paas.json").write_text(json.dumps({"project": key.namespace, "name": key.name}))
@@ -42,11 +39,15 @@ def access(root: Path, **spec: Any) -> Access:
         build = {"metadata": {"uid": "uid-1"}, "spec": given | spec, "status": {"phase": "Running"}}
         return build if key == Key("demo", "shop-1") else None
 
+    async def find_config(key: Key) -> Manifest | None:
+        found = {SHOP: config, BANK: "uid-core"}.get(key)
+        return {"metadata": {"uid": found}} if found else None
+
     return Access(
         Repositories(root),
         authenticate=nobody,
         authorize=never,
-        find_config=nothing,
+        find_config=find_config,
         find_build=find_build,
         credential_key=CREDENTIAL_KEY,
     )
@@ -60,6 +61,15 @@ def login(uid: str = "uid-1") -> tuple[str, str]:
 async def test_a_running_build_reads_its_own_repository(tmp_path: Path) -> None:
     repository = await access(tmp_path).open_for_build(*login(), SHOP, COMMIT)
     assert (repository.uid, repository.key) == ("uid-shop", SHOP)
+
+
+@pytest.mark.parametrize("config", [None, "uid-of-the-shop-made-again"])
+async def test_t18_the_repository_of_a_buildconfig_that_is_gone_is_nobodys(
+    tmp_path: Path, config: str | None
+) -> None:
+    """It is kept for a week under its UID; that in a Build of the project made again opens nothing."""
+    with pytest.raises(Unknown):
+        await access(tmp_path, config=config).open_for_build(*login(), SHOP, COMMIT)
 
 
 @pytest.mark.parametrize("key", [SHOP, BANK, Key("demo", "core"), Key("bank", "shop")])

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from paas.api.resources import Manifest
 from paas.images.plan import Observed, plan
 from paas.reconcile.plan import Event, Plan, Status
+from paas.registry.repositories import Repositories
 from paas.settings import Settings
 from tests.support import documented
 from tests.support.completed_builds import build
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SETTINGS = Settings(registry_pull="registry.test:5000")
+REPOSITORIES = Repositories("demo", "uid_0123456789ab")
 
 
 def planned(observed: Observed, now: datetime = NOW) -> Plan:

@@ -15,26 +15,26 @@ from paas.api.image import TAG_LIMIT, current
 from paas.images.plan import Observed, plan
 from paas.reconcile.plan import Event, Plan, Status
 from paas.settings import Settings
-from tests.images.fake_cluster import NOW, applied, builds_strategy, condition, planned
+from tests.images.fake_cluster import NOW, REPOSITORIES, applied, builds_strategy, condition, planned
 from tests.support.branches import every_branch
 from tests.support.completed_builds import build, digest, stream
 
 
 def test_an_empty_stream_says_where_images_will_be_and_how_to_make_one():
-    after = applied(planned(Observed(stream())), stream())
-    assert after["status"]["dockerImageRepository"] == "registry.test:5000/demo/shop"
+    after = applied(planned(Observed(stream(), REPOSITORIES)), stream())
+    assert after["status"]["dockerImageRepository"] == "registry.test:5000/demo/uid_0123456789ab/shop"
     assert condition(after) == ("False", "NoImagesYet")
     assert "paas start-build" in after["status"]["conditions"][0]["message"]
 
 
 def test_a_completed_build_moves_the_tag_and_is_told():
-    result = planned(Observed(stream(), (build(1, image="a"),)))
+    result = planned(Observed(stream(), REPOSITORIES, (build(1, image="a"),)))
     after = applied(result, stream())
     assert condition(after) == ("True", "Reconciled")
     assert after["status"]["tagNames"] == "latest"
     item = current(after, "latest")
     assert item is not None
-    assert item.docker_image_reference == f"registry.test:5000/demo/shop@{digest('a')}"
+    assert item.docker_image_reference == f"registry.test:5000/demo/uid_0123456789ab/shop@{digest('a')}"
     assert current(after, "edge") is None
     assert current(None, "latest") is None
     (told,) = [action for action in result.actions if isinstance(action, Event)]
@@ -43,8 +43,8 @@ def test_a_completed_build_moves_the_tag_and_is_told():
 
 
 def test_the_same_image_built_again_is_recorded_but_not_told():
-    after = applied(planned(Observed(stream(), (build(1, image="a", at=1),))), stream())
-    result = planned(Observed(after, (build(2, image="a", at=2),)))
+    after = applied(planned(Observed(stream(), REPOSITORIES, (build(1, image="a", at=1),))), stream())
+    result = planned(Observed(after, REPOSITORIES, (build(2, image="a", at=2),)))
     assert [type(action) for action in result.actions] == [Status]
 
 
@@ -56,21 +56,23 @@ def test_a_history_that_cannot_be_read_is_kept_as_it_is_and_says_so():
         "created": "2026-01-01T10:00:00Z",
     }
     broken = stream(tags=[{"tag": "latest", "items": [item]}], updated="2026-01-01T10:00:00Z")
-    after = applied(planned(Observed(broken, (build(1),))), broken)
+    after = applied(planned(Observed(broken, REPOSITORIES, (build(1),))), broken)
     assert {**after["status"], "conditions": None} == {**broken["status"], "conditions": None}
     assert condition(after) == ("False", "HistoryUnreadable")
     message = after["status"]["conditions"][0]["message"]
     assert message.startswith("status.tags.0.items.0.dockerImageReference: ")
     assert "kubectl patch is/shop -n demo --subresource=status" in message
-    assert planned(Observed(after, (build(1), build(2)))) == Plan()
-    healed = applied(planned(Observed(stream(), (build(1),))), stream())
+    assert planned(Observed(after, REPOSITORIES, (build(1), build(2)))) == Plan()
+    healed = applied(planned(Observed(stream(), REPOSITORIES, (build(1),))), stream())
     assert condition(healed) == ("True", "Reconciled")
 
 
 def test_another_registry_address_is_taken_over_for_what_comes_next():
-    after = applied(planned(Observed(stream(), (build(1, image="a", at=1),))), stream())
+    after = applied(planned(Observed(stream(), REPOSITORIES, (build(1, image="a", at=1),))), stream())
     moved = plan(
-        Observed(after, (build(2, image="b", at=2),)), now=NOW, settings=Settings(registry_pull="new.test")
+        Observed(after, REPOSITORIES, (build(2, image="b", at=2),)),
+        now=NOW,
+        settings=Settings(registry_pull="new.test"),
     )
     items = applied(moved, after)["status"]["tags"][0]["items"]
     assert [item["dockerImageReference"].split("/")[0] for item in items] == [
@@ -106,8 +108,8 @@ def a_plan_after_its_plan_was_applied_is_empty(status, builds, more, later):
             seen[5]["spec"]["output"]["to"] = {"kind": "DockerImage", "name": "x"}
         if len(seen) > 6:
             seen[6]["status"]["completionTimestamp"] = "2026-01-01T10:00:03"
-        one = applied(planned(Observed(one, tuple(seen))), one)
-        assert planned(Observed(one, tuple(seen)), NOW + timedelta(seconds=later)) == Plan()
+        one = applied(planned(Observed(one, REPOSITORIES, tuple(seen))), one)
+        assert planned(Observed(one, REPOSITORIES, tuple(seen)), NOW + timedelta(seconds=later)) == Plan()
 
 
 @pytest.mark.parametrize("module", [plan_module, history_module], ids=["plan", "history"])
@@ -122,7 +124,7 @@ def test_a_stream_takes_no_more_tags_than_it_can_hold():
     full["status"]["tags"].append({"tag": "t0", "items": []})
     del full["status"]["tags"][0]
     pushed = (build(1, to="shop:latest"), build(2, to="shop:t0"), build(3, to="shop:latest"))
-    result = planned(Observed(full, pushed))
+    result = planned(Observed(full, REPOSITORIES, pushed))
     after = applied(result, full)
     tags = [history["tag"] for history in after["status"]["tags"]]
     assert len(tags) == TAG_LIMIT
@@ -131,9 +133,9 @@ def test_a_stream_takes_no_more_tags_than_it_can_hold():
     assert "start no rollout: latest from shop-3; let" in by_type["TooManyTags"]["message"]
     (told,) = [each for each in result.actions if isinstance(each, Event) and each.reason == "TagLimit"]
     assert told.message == by_type["TooManyTags"]["message"]
-    assert planned(Observed(after, pushed)) == Plan()
+    assert planned(Observed(after, REPOSITORIES, pushed)) == Plan()
     del after["status"]["tags"][1]
-    roomier = applied(planned(Observed(after, pushed)), after)
+    roomier = applied(planned(Observed(after, REPOSITORIES, pushed)), after)
     assert [each["type"] for each in roomier["status"]["conditions"]] == ["Ready"]
     assert "latest" not in tags
     assert after["status"]["tagNames"].endswith("...")

@@ -26,7 +26,7 @@ from paas.settings import Settings
 from tests.support import registry as registries
 from tests.support.operating import Operating, operating
 from tests.support.registry import Registry
-from tests.support.rooms import KEY, connect, eventually, make_project, set_status, settings_in
+from tests.support.rooms import KEY, connect, eventually, make_project, repositories, set_status, settings_in
 
 pytestmark = pytest.mark.integration
 
@@ -102,6 +102,11 @@ def push(number: int, **more: Any) -> BuildRequest:
         "dockerfile": "FROM scratch\n",
     }
     return BuildRequest(**(given | more))
+
+
+async def shop(api: Cluster, project: str) -> str:
+    """The repository of the stream `shop`."""
+    return (await repositories(api, project)).images("shop")
 
 
 class Kubelet:
@@ -188,10 +193,13 @@ async def test_a_push_becomes_an_image_that_the_registry_confirms(
     uid = made.build["metadata"]["uid"]
     await kubelet.start("shop-1")
     await build_in_phase(api, project, "shop-1", "Running")
-    digest = registry.push(f"{project}/shop", uid)
+    digest = registry.push(await shop(api, project), uid)
     await kubelet.end("shop-1", code=0, message=digest)
     done = await build_in_phase(api, project, "shop-1", "Complete")
-    assert done["status"]["outputDockerImageReference"] == f"pull.example:5000/{project}/shop@{digest}"
+    assert (
+        done["status"]["outputDockerImageReference"]
+        == f"pull.example:5000/{await shop(api, project)}@{digest}"
+    )
     assert done["status"]["duration"] == 42
     assert done["status"]["conditions"][0]["status"] == "True"
     await eventually_steady(running, project)
@@ -246,7 +254,7 @@ async def test_while_the_registry_is_down_a_build_waits_for_it(
     made = await instantiate(api, Key(project, "shop"), push(1), manager="test")
     kubelet = Kubelet(api, project)
     await kubelet.start("shop-1")
-    digest = registry.push(f"{project}/shop", made.build["metadata"]["uid"])
+    digest = registry.push(await shop(api, project), made.build["metadata"]["uid"])
     registry.stop()
     try:
         await kubelet.end("shop-1", code=0, message=digest)
@@ -303,7 +311,7 @@ async def test_a_steady_build_sees_no_write(
     await kubelet.start("shop-1")
     await build_in_phase(api, project, "shop-1", "Running")
     assert await asyncio.to_thread(running.writes, project) == 0
-    digest = registry.push(f"{project}/shop", made.build["metadata"]["uid"])
+    digest = registry.push(await shop(api, project), made.build["metadata"]["uid"])
     await kubelet.end("shop-1", code=0, message=digest)
     await build_in_phase(api, project, "shop-2", "Pending")
     await eventually_steady(running, project)

@@ -18,7 +18,7 @@ from paas.settings import Settings
 from tests.support.completed_builds import digest
 from tests.support.images import make_build, stream
 from tests.support.operating import Operating, operating
-from tests.support.rooms import condition, eventually, make_project, prepare
+from tests.support.rooms import condition, eventually, make_project, prepare, repositories
 
 pytestmark = pytest.mark.integration
 
@@ -107,7 +107,8 @@ async def test_builds_become_history_and_an_overtaken_one_does_not(
     assert stored is not None
     items = stored["status"]["tags"][0]["items"]
     assert [item["build"] for item in items] == ["shop-3", "shop-1"]
-    assert items[0]["dockerImageReference"] == f"registry.test:5000/{project}/shop@{digest('c')}"
+    own = await repositories(api, project)
+    assert items[0]["dockerImageReference"] == f"registry.test:5000/{own.images('shop')}@{digest('c')}"
     events = await api.list(EVENT, project)
     told = sorted(event["message"].split("(")[1] for event in events if event["reason"] == "TagUpdated")
     assert told == ["shop-1)", "shop-3)"]

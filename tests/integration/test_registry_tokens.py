@@ -32,7 +32,7 @@ from paas.registry.signer import Signer
 from paas.registry.token import Scope, claims
 from tests.support.guarded_registry import SERVICE, Registry, new_signing_key, serving
 from tests.support.images import make_build
-from tests.support.rooms import KEY, make_project, prepare, set_status
+from tests.support.rooms import KEY, make_project, prepare, repositories, set_status
 
 pytestmark = pytest.mark.integration
 CREDENTIALS_KEY = key_of(KEY)
@@ -56,6 +56,16 @@ def registry(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory)
 async def build(api: Cluster) -> Manifest:
     """A Build of a new project that is running."""
     return await make_build(api, await make_project(api, "push"), 7, phase="Running")
+
+
+@pytest.fixture
+async def shop(api: Cluster, build: Manifest) -> str:
+    """The repository of that Build's stream."""
+    return await repository_of(api, build)
+
+
+async def repository_of(api: Cluster, build: Manifest) -> str:
+    return (await repositories(api, build["metadata"]["namespace"])).images("shop")
 
 
 def credential(build: Manifest) -> dict[str, str]:
@@ -85,9 +95,11 @@ def refused(done) -> bool:
     )
 
 
-async def test_a_build_pushes_to_its_own_repository_and_cache(registry: Registry, build: Manifest) -> None:
-    project, tag = build["metadata"]["namespace"], build["metadata"]["uid"]
-    for repository in (f"{project}/shop", f"{project}/shop/cache"):
+async def test_a_build_pushes_to_its_own_repository_and_cache(
+    registry: Registry, api: Cluster, build: Manifest
+) -> None:
+    own, tag = await repositories(api, build["metadata"]["namespace"]), build["metadata"]["uid"]
+    for repository in (own.images("shop"), own.cache("shop")):
         done = registry.push(repository, tag, **credential(build))
         assert done.returncode == 0, done.stderr
         pushed = done.stdout.strip().rpartition("@")[2]
@@ -96,22 +108,30 @@ async def test_a_build_pushes_to_its_own_repository_and_cache(registry: Registry
 
 
 async def test_the_manifest_and_configuration_of_an_image_can_be_read(
-    registry: Registry, build: Manifest
+    registry: Registry, build: Manifest, shop: str
 ) -> None:
-    project, tag = build["metadata"]["namespace"], build["metadata"]["uid"]
-    assert registry.push(f"{project}/shop", tag, **credential(build)).returncode == 0
+    tag = build["metadata"]["uid"]
+    assert registry.push(shop, tag, **credential(build)).returncode == 0
     async with client(registry, **PLATFORM) as reader:
-        manifest = await reader.manifest(f"{project}/shop", tag)
+        manifest = await reader.manifest(shop, tag)
         assert manifest is not None
-        assert manifest.digest == await reader.digest(f"{project}/shop", tag)
-        config = await reader.config(f"{project}/shop", manifest.data["config"]["digest"])
+        assert manifest.digest == await reader.digest(shop, tag)
+        config = await reader.config(shop, manifest.data["config"]["digest"])
         assert config is not None
         assert "rootfs" in config.data
-        assert await reader.manifest(f"{project}/shop", "nothing") is None
+        assert await reader.manifest(shop, "nothing") is None
 
 
 @pytest.mark.parametrize(
-    "repository", ["{other}/shop", "{other}/shop/cache", "{own}/else", "paas/runtime-test"]
+    "repository",
+    [
+        "{other}/shop",
+        "{other}/shop/cache",
+        "{own}/shop",
+        "{own}/uid_0123456789ab/shop/cache",
+        "{own}/else",
+        "paas/runtime-test",
+    ],
 )
 async def test_t4_t8_a_build_pushes_nowhere_else(
     registry: Registry, api: Cluster, build: Manifest, repository: str
@@ -126,7 +146,7 @@ async def test_t4_t8_a_build_pushes_nowhere_else(
 
 async def test_t8_what_a_build_may_pull(registry: Registry, api: Cluster, build: Manifest) -> None:
     victim = await make_build(api, await make_project(api, "victim"), 1, phase="Running")
-    secret = f"{victim['metadata']['namespace']}/shop"
+    secret = await repository_of(api, victim)
     assert registry.push(secret, "x", **credential(victim)).returncode == 0
     assert refused(registry.crane("digest", f"{registry.address}/{secret}:x", **credential(build)))
     runtime = registry.crane("digest", f"{registry.address}/paas/runtime-test:1", **credential(build))
@@ -134,47 +154,45 @@ async def test_t8_what_a_build_may_pull(registry: Registry, api: Cluster, build:
 
 
 async def test_t8_a_project_pulls_its_own_and_the_runtime_images_and_pushes_nothing(
-    registry: Registry, api: Cluster, build: Manifest
+    registry: Registry, api: Cluster, build: Manifest, shop: str
 ) -> None:
     own = build["metadata"]["namespace"]
-    assert registry.push(f"{own}/shop", "x", **credential(build)).returncode == 0
+    assert registry.push(shop, "x", **credential(build)).returncode == 0
     pods = await project_of(api, own)
     foreign = await project_of(api, await make_project(api, "foreign"))
-    assert registry.crane("digest", f"{registry.address}/{own}/shop:x", **pods).returncode == 0
+    assert registry.crane("digest", f"{registry.address}/{shop}:x", **pods).returncode == 0
     assert registry.crane("digest", f"{registry.address}/paas/runtime-test:1", **pods).returncode == 0
-    assert refused(registry.crane("digest", f"{registry.address}/{own}/shop:x", **foreign))
-    assert refused(registry.push(f"{own}/shop", "y", **pods))
+    assert refused(registry.crane("digest", f"{registry.address}/{shop}:x", **foreign))
+    assert refused(registry.push(shop, "y", **pods))
 
 
-async def test_t8_strangers_get_nothing(registry: Registry, build: Manifest) -> None:
-    own = build["metadata"]["namespace"]
-    assert registry.push(f"{own}/shop", "x", **credential(build)).returncode == 0
-    assert refused(registry.crane("digest", f"{registry.address}/{own}/shop:x"))
+async def test_t8_strangers_get_nothing(registry: Registry, build: Manifest, shop: str) -> None:
+    assert registry.push(shop, "x", **credential(build)).returncode == 0
+    assert refused(registry.crane("digest", f"{registry.address}/{shop}:x"))
     assert refused(registry.crane("digest", f"{registry.address}/paas/runtime-test:1"))
-    assert refused(registry.push(f"{own}/shop", "y"))
+    assert refused(registry.push(shop, "y"))
 
 
 @pytest.mark.parametrize("phase", ["Complete", "Failed", "Error", "Cancelled"])
 async def test_t8_the_credential_of_a_build_dies_with_it(
-    registry: Registry, api: Cluster, build: Manifest, phase: str
+    registry: Registry, api: Cluster, build: Manifest, shop: str, phase: str
 ) -> None:
-    project = build["metadata"]["namespace"]
-    assert registry.push(f"{project}/shop", "before", **credential(build)).returncode == 0
+    assert registry.push(shop, "before", **credential(build)).returncode == 0
     await set_status(api, build, {"phase": phase, "completionTimestamp": "2026-01-01T10:00:00Z"})
-    assert refused(registry.push(f"{project}/shop", "after", **credential(build)))
+    assert refused(registry.push(shop, "after", **credential(build)))
     async with client(registry, **PLATFORM) as reader:
-        assert await reader.digest(f"{project}/shop", "after") is None
+        assert await reader.digest(shop, "after") is None
 
 
 async def test_t8_a_build_that_is_made_anew_has_another_credential(
-    registry: Registry, api: Cluster, build: Manifest
+    registry: Registry, api: Cluster, build: Manifest, shop: str
 ) -> None:
     old, project = credential(build), build["metadata"]["namespace"]
     await api.delete(BUILD, Key(project, build["metadata"]["name"]))
-    assert refused(registry.push(f"{project}/shop", "x", **old))
+    assert refused(registry.push(shop, "x", **old))
     again = await make_build(api, project, 7, phase="Running")
-    assert refused(registry.push(f"{project}/shop", "x", **old))
-    assert registry.push(f"{project}/shop", "x", **credential(again)).returncode == 0
+    assert refused(registry.push(shop, "x", **old))
+    assert registry.push(shop, "x", **credential(again)).returncode == 0
 
 
 async def test_missing_unreachable_and_denied_are_three_answers(registry: Registry, build: Manifest) -> None:
@@ -289,7 +307,7 @@ async def test_t8_a_build_neither_lists_deletes_nor_mounts(
     assert request(registry, f"{root}/_catalog", authorization=token)[0] == 401
     assert request(registry, f"{root}/{own}/manifests/{digest}", "DELETE", authorization=token)[0] == 401
     victim = await make_build(api, await make_project(api, "victim"), 1, phase="Running")
-    secret = f"{victim['metadata']['namespace']}/shop"
+    secret = await repository_of(api, victim)
     assert registry.push(secret, "x", **credential(victim)).returncode == 0
     async with client(registry, **PLATFORM) as reader:
         manifest = await reader.manifest(secret, "x")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paas.registry.repositories import Repositories
 from paas.registry.signer import Signer
 from paas.registry.token import (
     BuildUser,
@@ -25,17 +26,25 @@ from paas.registry.token import (
     parse_user,
 )
 
-BUILD = BuildUser("demo", "shop-7", "shop")
-PROJECT = ProjectUser("demo")
+OWN = Repositories("demo", "uid_0123456789ab")
+OLDER = Repositories("demo", "uid_0123456789ab", by_name=True)
+BUILD = BuildUser("demo", "shop-7", "shop", OWN)
+PROJECT = ProjectUser("demo", OWN)
 PLATFORM = PlatformUser()
+SHOP = "demo/uid_0123456789ab/shop"
 PULL, BOTH, NOTHING = {"pull"}, {"pull", "push"}, set()
 
 
 @pytest.mark.parametrize(
     ("user", "repository", "expected"),
     [
-        (BUILD, "demo/shop", BOTH),
-        (BUILD, "demo/shop/cache", BOTH),
+        (BUILD, "demo/uid_0123456789ab/shop", BOTH),
+        (BUILD, "demo/uid_0123456789ab/shop/cache", BOTH),
+        (BUILD, "demo/shop", NOTHING),
+        (BUILD, "demo/shop/cache", NOTHING),
+        (BUILD, "demo/uid_ba9876543210/shop", NOTHING),
+        (BUILD, "demo/uid_ba9876543210/shop/cache", NOTHING),
+        (BUILD, "demo/uid_0123456789ab/other", NOTHING),
         (BUILD, "paas/runtime-python", PULL),
         (BUILD, "demo/other", NOTHING),
         (BUILD, "demo/shop/else", NOTHING),
@@ -44,11 +53,23 @@ PULL, BOTH, NOTHING = {"pull"}, {"pull", "push"}, set()
         (BUILD, "other/shop/cache", NOTHING),
         (BUILD, "shop", NOTHING),
         (BUILD, "paas", NOTHING),
-        (BuildUser("demo", "shop-7"), "demo/cache", NOTHING),
+        (BuildUser("demo", "shop-7", "shop", OLDER), "demo/shop", BOTH),
+        (BuildUser("demo", "shop-7", "shop", OLDER), "demo/shop/cache", BOTH),
+        (BuildUser("demo", "shop-7", "shop", OLDER), "demo/uid_0123456789ab/shop/cache", BOTH),
+        (BuildUser("demo", "shop-7", "shop", OLDER), "demo/uid_ba9876543210/shop/cache", NOTHING),
+        (BuildUser("demo", "shop-7", repositories=OWN), "demo/cache", NOTHING),
         (BuildUser("paas", "runtime-python-1", "runtime-python"), "paas/runtime-python", PULL),
         (BuildUser("kube-system", "x-1", "x"), "kube-system/x", NOTHING),
-        (PROJECT, "demo/shop", PULL),
-        (PROJECT, "demo/shop/cache", PULL),
+        (PROJECT, "demo/uid_0123456789ab/shop", PULL),
+        (PROJECT, "demo/uid_0123456789ab/shop/cache", PULL),
+        (PROJECT, "demo/shop", NOTHING),
+        (PROJECT, "demo/uid_ba9876543210/shop", NOTHING),
+        (PROJECT, "demo/uid_0123456789ab", NOTHING),
+        (PROJECT, "demo/uid_0123456789abc/shop", NOTHING),
+        (ProjectUser("demo", OLDER), "demo/shop", PULL),
+        (ProjectUser("demo", OLDER), "demo/uid_0123456789ab/shop", PULL),
+        (ProjectUser("demo", OLDER), "demo/uid_ba9876543210/shop", NOTHING),
+        (ProjectUser("demo", OLDER), "demos/shop", NOTHING),
         (PROJECT, "paas/runtime-python", PULL),
         (PROJECT, "demos/shop", NOTHING),
         (PROJECT, "other/shop", NOTHING),
@@ -67,7 +88,7 @@ def test_what_is_due(user, repository, expected):
     [
         ("platform", PLATFORM),
         ("build:demo/shop-7", BuildUser("demo", "shop-7")),
-        ("project:demo", PROJECT),
+        ("project:demo", ProjectUser("demo")),
         ("build:demo", None),
         ("build:demo/", None),
         ("build:/shop-7", None),
@@ -106,16 +127,20 @@ def test_scopes_asked_for(texts, expected):
 
 def test_the_grant_is_the_intersection_of_asked_and_due():
     asked = parse_scopes(
-        ["repository:demo/shop:push", "repository:other/shop:pull,push", "repository:paas/x:*"]
+        [f"repository:{SHOP}:push", "repository:other/shop:pull,push", "repository:paas/x:*"]
     )
-    assert granted(BUILD, asked) == (Scope("demo/shop", frozenset({"push"})),)
-    assert granted(BUILD, parse_scopes(["repository:demo/shop:delete"])) == ()
+    assert granted(BUILD, asked) == (Scope(SHOP, frozenset({"push"})),)
+    assert granted(BUILD, parse_scopes([f"repository:{SHOP}:delete"])) == ()
 
 
 @given(
     st.sampled_from([BUILD, PROJECT, PLATFORM]),
     st.lists(
-        st.from_regex(r"repository:[a-z]{1,5}(/[a-z]{1,5}){0,2}:[a-z,*]{0,12}", fullmatch=True), max_size=5
+        st.from_regex(
+            r"repository:([a-z]{1,5}(/[a-z]{1,5}){0,2}|demo/uid_0123456789ab/shop(/cache)?):[a-z,*]{0,12}",
+            fullmatch=True,
+        ),
+        max_size=5,
     ),
 )
 def test_nothing_is_ever_granted_that_was_not_asked_or_is_not_due(user, texts):

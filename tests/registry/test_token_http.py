@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import urllib.parse
 from typing import Any
 
@@ -12,6 +13,7 @@ from paas.auth.credentials import build_credential, key_of, platform_credential,
 from paas.kube.errors import ClusterUnreachable
 from paas.registry import http
 from paas.registry.http import TokenDependencies, TokenHttp
+from paas.registry.repositories import Repositories
 from paas.registry.signer import Signer
 from paas.web import basic
 from tests.support.asgi import Answer, Arriving, ask
@@ -23,10 +25,20 @@ BUILD: Manifest = {
     "spec": {"output": {"to": {"kind": "ImageStreamTag", "name": "shop:latest"}}},
     "status": {"phase": "Running"},
 }
+DEMO: Manifest = {
+    "name": "demo",
+    "uid": "uid-of-demo",
+    "creationTimestamp": "2026-11-26T10:00:00Z",
+    "labels": {"paas.dev/project": "true"},
+}
 NAMESPACES: dict[str, Manifest] = {
-    "demo": {"metadata": {"name": "demo", "uid": "uid-of-demo", "labels": {"paas.dev/project": "true"}}},
+    "demo": {"metadata": DEMO},
     "default": {"metadata": {"name": "default", "uid": "uid-of-default"}},
 }
+
+
+OWN = Repositories("demo", f"uid_{hashlib.sha256(b'uid-of-demo').hexdigest()[:12]}")
+SHOP = OWN.images("shop")
 
 
 class Endpoint:
@@ -75,8 +87,8 @@ async def test_a_build_a_project_and_the_platform_are_known(endpoint: Endpoint) 
         ("project:demo", project_credential(KEY, "uid-of-demo")),
         ("platform", platform_credential(KEY)),
     ):
-        answer = await endpoint.get(user, password, scope="repository:demo/shop:pull")
-        assert (answer.status, answer.json["scope"]) == (200, "repository:demo/shop:pull"), user
+        answer = await endpoint.get(user, password, scope=f"repository:{SHOP}:pull")
+        assert (answer.status, answer.json["scope"]) == (200, f"repository:{SHOP}:pull"), user
 
 
 async def test_known_and_unknown_names_are_told_apart_by_nothing(endpoint: Endpoint) -> None:
@@ -117,7 +129,7 @@ async def test_too_many_fields_are_refused_in_query_and_form(endpoint: Endpoint,
 
 
 async def test_scopes_are_bounded(endpoint: Endpoint) -> None:
-    scopes = " ".join(f"repository:demo/r{number}:pull" for number in range(500))
+    scopes = " ".join(f"repository:{OWN.images(f'r{number}')}:pull" for number in range(500))
     answer = await endpoint.get("project:demo", project_credential(KEY, "uid-of-demo"), scope=scopes)
     assert answer.status == 200
     assert len(answer.json["scope"].split(" ")) == 32

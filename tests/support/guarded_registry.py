@@ -89,7 +89,9 @@ class Registry:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, binaries: Path, kubeconfig: Path, credential_key: bytes) -> Iterator[Registry]:
+def serving(
+    folder: Path, *, binaries: Path, kubeconfig: Path, credential_key: bytes, by_name_until: str = ""
+) -> Iterator[Registry]:
     """A registry and its token endpoint, until the block ends."""
     now = datetime.now(UTC)
     ca, ca_key = new_authority(["localhost"], now=now)
@@ -98,7 +100,7 @@ def serving(folder: Path, *, binaries: Path, kubeconfig: Path, credential_key: b
         (folder / name).write_bytes(content)
     signer = Signer(new_signing_key())
     (folder / "jwks.json").write_text(json.dumps(signer.jwks))
-    with _token_endpoint(folder, signer, kubeconfig, credential_key) as port:
+    with _token_endpoint(folder, signer, kubeconfig, credential_key, by_name_until) as port:
         token_url = f"https://localhost:{port}/registry/token"
         registry_port = _free_port()
         process = _start(folder, binaries, registry_port, token_url)
@@ -161,7 +163,9 @@ def _wait_answering(registry: Registry) -> None:
 
 
 @contextlib.contextmanager
-def _token_endpoint(folder: Path, signer: Signer, kubeconfig: Path, credential_key: bytes) -> Iterator[int]:
+def _token_endpoint(
+    folder: Path, signer: Signer, kubeconfig: Path, credential_key: bytes, by_name_until: str
+) -> Iterator[int]:
     doors: list[Cluster] = []
 
     async def door() -> Cluster:
@@ -182,6 +186,7 @@ def _token_endpoint(folder: Path, signer: Signer, kubeconfig: Path, credential_k
             credential_key=credential_key,
             find_build=find_build,
             find_namespace=find_namespace,
+            by_name_until=by_name_until,
         )
     )
     listening = socket.create_server(("127.0.0.1", 0))

@@ -10,9 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 from paas.api.names import LABEL_PROJECT
-from paas.api.resources import SERVICEACCOUNT, Key, Manifest, Resource
+from paas.api.resources import NAMESPACE, SERVICEACCOUNT, Key, Manifest, Resource
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
+from paas.registry.repositories import Repositories, repositories_of
 from paas.settings import Settings
 from tests.support.authority import new_authority
 
@@ -60,6 +61,15 @@ async def make_project(api: Cluster, prefix: str) -> str:
     }
     await api.create(manifest, manager="test")
     return name
+
+
+async def repositories(api: Cluster, project: str, *, by_name_until: str = "") -> Repositories:
+    """The repositories of a project in the registry."""
+    namespace = await api.get(NAMESPACE, Key("", project))
+    assert namespace is not None
+    found = repositories_of(namespace, by_name_until=by_name_until)
+    assert found is not None
+    return found
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
