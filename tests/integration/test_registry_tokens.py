@@ -297,7 +297,7 @@ async def test_t8_a_forged_token_is_refused(registry: Registry, make) -> None:
 async def test_t8_a_build_neither_lists_deletes_nor_mounts(
     registry: Registry, api: Cluster, build: Manifest
 ) -> None:
-    own = f"{build['metadata']['namespace']}/shop"
+    own = await repository_of(api, build)
     done = registry.push(own, "x", **credential(build))
     assert done.returncode == 0, done.stderr
     digest = done.stdout.strip().rpartition("@")[2]
@@ -320,9 +320,9 @@ async def test_t8_a_build_neither_lists_deletes_nor_mounts(
 
 
 async def test_the_token_endpoint_speaks_the_form_that_containerd_tries_first(
-    registry: Registry, build: Manifest
+    registry: Registry, api: Cluster, build: Manifest
 ) -> None:
-    own = f"{build['metadata']['namespace']}/shop"
+    own = await repository_of(api, build)
     known = credential(build)
     form = {"service": SERVICE, "client_id": "containerd", "scope": f"repository:{own}:pull"}
 
