@@ -11,14 +11,21 @@ from uuid import uuid4
 
 import pytest
 
-from paas.api.resources import CRD, INGRESS, NAMESPACE, ROUTE, SERVICE, Key, Manifest, Resource
+from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SERVICE, Key, Manifest, Resource
 from paas.kube.cluster import Cluster
 from paas.kube.errors import DeniedByPolicy
 from paas.node.apiserver import ApiServer
 from tests.support.command_line import Person
 from tests.support.operating import Operating, operating
 from tests.support.people import grant, kubeconfig_of, make_account
-from tests.support.policies import editor, ingress, install_policies, rights_in_force
+from tests.support.policies import (
+    definition,
+    editor,
+    ingress,
+    install_policies,
+    of_kind,
+    rights_in_force,
+)
 from tests.support.rooms import condition, eventually, make_project, settings_in
 from tests.support.routes import REDIRECT, controllers, route, service
 
@@ -50,20 +57,6 @@ def running(cluster: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield started
 
 
-def definition(kind: Resource) -> Manifest:
-    """A kind of an ingress controller, as far as the API server must know it."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
-    annotations = {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api"}
-    return {
-        "apiVersion": CRD.api_version,
-        "kind": CRD.kind,
-        "metadata": {"name": f"{kind.plural}.{kind.group}", "annotations": annotations},
-        "spec": {"group": kind.group, "names": names, "scope": "Namespaced", "versions": [version]},
-    }
-
-
 @pytest.fixture
 async def project(api: Cluster, running: Operating) -> str:
     return await make_project(api, "mine")
@@ -85,11 +78,6 @@ async def denied(door: Cluster, manifest: Manifest) -> str:
     with pytest.raises(DeniedByPolicy) as refusal:
         await door.create(manifest, manager="test")
     return refusal.value.words
-
-
-def of_kind(kind: Resource, project: str, spec: Manifest) -> Manifest:
-    metadata = {"name": "mine", "namespace": project}
-    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
 
 
 async def published(api: Cluster, name: str, **spec: object) -> Key:
@@ -259,45 +247,6 @@ async def test_administrators_and_who_may_bypass_write_ingresses(
     await eventually(accepted)
     change = {"metadata": {"labels": {"a": "b"}}}
     await developer.patch(INGRESS, Key(project, "mine"), change, manager="test")
-
-
-OUTSIDE = {
-    "a host of theirs": ({"host": "www.example.com"}, True),
-    "a host that only looks like it": ({"host": "notapps.test"}, True),
-    "no host": ({"host": None}, True),
-    "an annotation of theirs": ({"host": "www.example.com", "annotations": PRIORITY}, True),
-    "the platform's own": ({"host": "paas.apps.test"}, False),
-    "in the domain": ({"host": "shop-theirs.apps.test"}, False),
-    "the domain by a wildcard": ({"host": "*.test"}, False),
-    "inside the cluster": ({"host": "paas.paas.internal"}, False),
-    "in an annotation": (
-        {
-            "host": "www.example.com",
-            "annotations": {f"{ROUTER}.pathmatcher": "Path(`/`) || Host(`paas.apps.test`) && Path"},
-        },
-        False,
-    ),
-}
-
-
-@pytest.mark.parametrize(("given", "accepted"), OUTSIDE.values(), ids=OUTSIDE.keys())
-async def test_t17_outside_of_projects_only_the_platforms_names_are_refused(
-    api: Cluster,
-    cluster: ApiServer,
-    running: Operating,
-    tmp_path: Path,
-    given: dict[str, Any],
-    accepted: bool,
-) -> None:
-    name = f"outside-{uuid4().hex[:6]}"
-    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
-    async with await editor(api, cluster, Key(name, "developer"), tmp_path / "outside") as door:
-        if accepted:
-            await door.create(ingress("mine", name, **given), manager="test")
-        else:
-            assert "whose names are given by the platform" in await denied(
-                door, ingress("mine", name, **given)
-            )
 
 
 async def test_who_holds_edit_chooses_hosts(developer: Cluster, project: str) -> None:

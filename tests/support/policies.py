@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paas.api.resources import INGRESS, ROUTE, Key, Manifest, Resource
+from paas.api.resources import CRD, INGRESS, ROUTE, Key, Manifest, Resource
 from paas.install.apply import shipped_manifests
 from paas.install.manifests import Keys, manifests
 from paas.kube.cluster import Cluster
@@ -88,4 +88,30 @@ def ingress(
         "kind": "Ingress",
         "metadata": {"name": name, "namespace": namespace, **metadata},
         "spec": {"ingressClassName": class_name, "rules": [rule]},
+    }
+
+
+def of_kind(
+    kind: Resource, namespace: str, spec: Manifest, name: str = "mine", **metadata: object
+) -> Manifest:
+    """An object of a kind, with this spec."""
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": spec,
+    }
+
+
+def definition(kind: Resource) -> Manifest:
+    """A kind of an ingress controller, as far as the API server must know it."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
+    annotations = {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api"}
+    return {
+        "apiVersion": CRD.api_version,
+        "kind": CRD.kind,
+        "metadata": {"name": f"{kind.plural}.{kind.group}", "annotations": annotations},
+        "spec": {"group": kind.group, "names": names, "scope": "Namespaced", "versions": [version]},
     }
