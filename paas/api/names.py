@@ -43,6 +43,7 @@ ANNOTATION_REQUESTER: Final = "paas.dev/requester"
 # -- service accounts and objects a project is given -------------------------------------------------
 SERVICE_ACCOUNT_BUILDER: Final = "builder"
 SERVICE_ACCOUNT_PUSHER: Final = "pusher"
+SERVICE_ACCOUNT_OPERATOR: Final = "operator"
 SERVICE_ACCOUNT_SERVER: Final = "server"
 SERVICE_ACCOUNT_FRONT: Final = "front"
 """The accounts of these processes, in the platform's own namespace."""

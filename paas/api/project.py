@@ -17,6 +17,8 @@ ANNOTATION_STATUS: Final = "paas.dev/project-status"
 """On a project's Namespace: `ready`, or `preparing: …` or `stalled: …` with what is missing."""
 READY: Final = "ready"
 
+SECRETS_ROLE: Final = "paas-secrets"
+"""ClusterRole by which the operator reads and writes the Secrets of a project, and no others."""
 WEBHOOKS_ROLE: Final = "paas-webhooks"
 """ClusterRole by which server and front read the Secrets of a project's webhooks, and no others."""
 PUSHER_ROLE: Final = "paas-pusher"

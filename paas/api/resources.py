@@ -111,6 +111,9 @@ TOKENREVIEW: Final = Resource("authentication.k8s.io", "v1", "TokenReview", "tok
 SUBJECTACCESSREVIEW: Final = Resource(
     "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
 )
+SELFSUBJECTACCESSREVIEW: Final = Resource(
+    "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
 
 ALL: Final[tuple[Resource, ...]] = tuple(value for value in globals().values() if isinstance(value, Resource))
 BY_KIND: Final[dict[tuple[str, str], Resource]] = {(r.api_version, r.kind): r for r in ALL}

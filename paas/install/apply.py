@@ -1,7 +1,8 @@
 """Installs the platform on a cluster, and removes it: applies `manifests` and crds/, and waits.
 
 `paas up` and `paas install` both come through here, so that an embedded cluster is nothing special.
-CRDs go first and are waited for; then everything else is applied and the processes are waited for.
+CRDs go first and are waited for; then everything else is applied and the processes are waited for. Rights are
+given before the processes that need them, and taken when nothing that needs them is left.
 A Secret of keys that exists is kept: new keys would make every credential in use worthless.
 """
 
@@ -16,15 +17,17 @@ from typing import Any, Final
 import yaml
 
 from paas.api import names
-from paas.api.project import WEBHOOKS_ROLE
+from paas.api.project import SECRETS_ROLE, WEBHOOKS_ROLE
 from paas.api.resources import (
     BUILDCONFIG,
+    CLUSTERROLE,
     CONFIGMAP,
     CRD,
     DEPLOYMENT,
     DEPLOYMENTCONFIG,
     NAMESPACE,
     REPLICASET,
+    ROLE,
     ROLEBINDING,
     ROUTE,
     SECRET,
@@ -41,6 +44,7 @@ from paas.install.manifests import (
     manifests,
     mounted_settings,
     repositories_mark,
+    widened,
 )
 from paas.kube.cluster import Cluster
 from paas.kube.errors import AlreadyExists, ApiError, ClusterUnreachable
@@ -51,7 +55,9 @@ MANAGER: Final = "paas-install"
 WITHIN: Final = 180.0
 """Seconds that the processes may take to become available."""
 BOUND_WITHIN: Final = 30.0
-"""Seconds that the operator may take, for all projects together, to give the front its rights."""
+"""Seconds that the operator may take, for all projects together, to give the processes their rights."""
+_BOUND: Final = {SECRETS_ROLE: "builds wait", WEBHOOKS_ROLE: "webhooks are refused"}
+"""Roles that are bound in each project, and what a project without waits for."""
 
 
 class InstallFailed(Exception):
@@ -79,14 +85,21 @@ async def install(
         )
         say(f"applying {len(wanted)} objects to namespace {names.SYSTEM_NAMESPACE}")
         awaited: list[Key] = []
+        narrowed: list[Manifest] = []
         for manifest in wanted:
             if manifest["kind"] == "Ingress" and awaited:  # the address leads only to what is there
                 await _wait_for(cluster, awaited, say)
                 await _wait_bound(cluster, say)
-            await cluster.apply(manifest, manager=MANAGER)
+            given = manifest
+            if resource_of(manifest) in (CLUSTERROLE, ROLE):
+                given = widened(manifest, await cluster.get(resource_of(manifest), key_of(manifest)))
+                narrowed += [manifest] if given is not manifest else []
+            await cluster.apply(given, manager=MANAGER)
             if manifest["kind"] == "Deployment":
                 awaited.append(key_of(manifest))
         await _wait_for(cluster, awaited, say)
+        for manifest in narrowed:
+            await cluster.apply(manifest, manager=MANAGER)
         await _prune_settings(cluster)
     except ApiError as problem:
         raise InstallFailed(f"the cluster refused: {problem.message}") from problem
@@ -192,16 +205,17 @@ async def _wait_for(cluster: Cluster, deployments: list[Key], say: Callable[[str
 
 
 async def _wait_bound(cluster: Cluster, say: Callable[[str], None]) -> None:
-    """Wait until the front may read the Secrets of each project; where it may not, every delivery is refused.
-    A project that the operator cannot bring there does not hold up the others."""
+    """Wait until operator and front may read the Secrets of each project; where they may not, builds wait and
+    every delivery is refused. A project that the operator cannot bring there does not hold up the others."""
     deadline = asyncio.get_running_loop().time() + BOUND_WITHIN
     projects = await cluster.list(NAMESPACE, labels=f"{names.LABEL_PROJECT}=true")
     for name in (p["metadata"]["name"] for p in projects if not p["metadata"].get("deletionTimestamp")):
-        while await cluster.get(ROLEBINDING, Key(name, WEBHOOKS_ROLE)) is None:
-            if asyncio.get_running_loop().time() > deadline:
-                say(f"project {name} lacks RoleBinding {WEBHOOKS_ROLE}: until then its webhooks are refused")
-                break
-            await asyncio.sleep(0.2)
+        for role, lack in _BOUND.items():
+            while await cluster.get(ROLEBINDING, Key(name, role)) is None:
+                if asyncio.get_running_loop().time() > deadline:
+                    say(f"project {name} lacks RoleBinding {role}: until then its {lack}")
+                    break
+                await asyncio.sleep(0.2)
 
 
 async def _wait_available(cluster: Cluster, key: Key) -> None:

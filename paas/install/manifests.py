@@ -36,7 +36,7 @@ class Keys:
     registry_token_key: str
 
 
-HELD: Final = (("Secret", "server-keys"), ("ClusterRole", "paas-server"))
+HELD: Final = (("Secret", "server-keys"),)
 """Kinds and names of what is applied only when the server is."""
 
 
@@ -67,6 +67,14 @@ def manifests(
     # the tokens without which no node can pull an image, also that of the server.
     server = processes.pop("server")
     return [*namespaces, *extra, *rest, *processes.values(), *ingresses, *held, server]
+
+
+def widened(role: Manifest, live: Manifest | None) -> Manifest:
+    """A Role or ClusterRole with the rules that it has now as well: those of an older process stay until the
+    newer one has taken its place."""
+    wanted = role.get("rules") or []
+    before = [rule for rule in (live or {}).get("rules") or () if rule not in wanted]
+    return {**role, "rules": [*wanted, *before]} if before else role
 
 
 def mounted_settings(replica_sets: Iterable[Manifest]) -> set[str]:

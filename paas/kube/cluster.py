@@ -12,6 +12,7 @@ import aiohttp
 
 from paas.api.resources import (
     POD,
+    SELFSUBJECTACCESSREVIEW,
     SUBJECTACCESSREVIEW,
     TOKENREVIEW,
     Key,
@@ -255,6 +256,17 @@ class Cluster(Connection):
             groups=tuple(user.get("groups") or ()),
             extra={key: tuple(values) for key, values in (user.get("extra") or {}).items()},
         )
+
+    async def may(self, verb: str, resource: Resource, namespace: str) -> bool:
+        """Whether the API server's authorizers let ourselves do this (SelfSubjectAccessReview)."""
+        attributes = {
+            "verb": verb, "resource": resource.plural, "group": resource.group, "namespace": namespace,
+        }  # fmt: skip
+        review = SELFSUBJECTACCESSREVIEW
+        spec = {"resourceAttributes": attributes}
+        body = {"apiVersion": review.api_version, "kind": review.kind, "spec": spec}
+        answer = await self.request("POST", review.path(), body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
 
     async def allowed(
         self,

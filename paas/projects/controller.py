@@ -13,6 +13,7 @@ from paas.api.resources import (
     NAMESPACE,
     NETWORKPOLICY,
     ROLEBINDING,
+    SECRET,
     SERVICEACCOUNT,
     Key,
     Manifest,
@@ -63,9 +64,12 @@ class ProjectsController(Controller[Observed]):
         namespace = self.view.get(NAMESPACE, key)
         if not is_labelled(namespace) or namespace is None or namespace["metadata"].get("deletionTimestamp"):
             return None
+        may_write = await self.cluster.may("patch", SECRET, key.name)
         children: dict[tuple[Resource, str], Manifest] = {}
         for resource, name in NAMES:
             child = Key(key.name, name)
+            if resource == SECRET and not may_write:
+                continue
             # The watches see only what is ours, and Secrets are never watched: what they do not show may
             # nevertheless exist under the name.
             live = self.view.get(resource, child) or await self.cluster.get(resource, child)
@@ -76,6 +80,7 @@ class ProjectsController(Controller[Observed]):
             pull_password=self._pull_password(namespace),
             children=children,
             default_account=self.view.get(SERVICEACCOUNT, Key(key.name, "default")),
+            may_write_secrets=may_write,
             refusals=refusals,
         )
 

@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.project import PUSHER_ROLE, WEBHOOKS_ROLE
+from paas.api.project import PUSHER_ROLE, SECRETS_ROLE, WEBHOOKS_ROLE
 from paas.api.resources import (
     LIMITRANGE,
     NETWORKPOLICY,
@@ -25,6 +25,7 @@ ISOLATION: Final = "paas-isolation"
 BUILD_ISOLATION: Final = "paas-builds"
 
 NAMES: Final[tuple[tuple[Resource, str], ...]] = (
+    (ROLEBINDING, SECRETS_ROLE),
     (SERVICEACCOUNT, names.SERVICE_ACCOUNT_BUILDER),
     (SERVICEACCOUNT, names.SERVICE_ACCOUNT_PUSHER),
     (SECRET, names.PULL_SECRET),
@@ -34,7 +35,8 @@ NAMES: Final[tuple[tuple[Resource, str], ...]] = (
     (NETWORKPOLICY, ISOLATION),
     (NETWORKPOLICY, BUILD_ISOLATION),
 )
-"""Resource and name of everything that `default_objects` makes, in its order."""
+"""Resource and name of everything that `default_objects` makes, in its order: the operator's own right to a
+project's Secrets comes before the Secret."""
 
 PRIVATE_NETWORKS: Final = (
     "10.0.0.0/8",
@@ -52,6 +54,7 @@ def default_objects(namespace: Manifest, *, pull_password: str, settings: Settin
     """The manifests of `NAMES`, owned by the Namespace. `pull_password` belongs to this project's pods."""
     project = namespace["metadata"]["name"]
     specs: list[dict[str, Any]] = [
+        _binding(SECRETS_ROLE, names.SYSTEM_NAMESPACE, names.SERVICE_ACCOUNT_OPERATOR),
         {"imagePullSecrets": [{"name": names.PULL_SECRET}], "automountServiceAccountToken": False},
         {"automountServiceAccountToken": False},
         {

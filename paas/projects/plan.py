@@ -21,6 +21,8 @@ from paas.settings import Settings
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 BASELINE: Final = "baseline"
 
+SOON: Final = 0.5
+"""Seconds after which to look again whether a right that was given is in force; nothing tells of it."""
 RECHECK: Final = 15.0
 """Seconds after which to look again for the credential key, or at what has a name of ours: files and the
 objects of others are not watched."""
@@ -48,6 +50,8 @@ class Observed:
     children: Mapping[tuple[Resource, str], Manifest] = field(default_factory=dict)
     default_account: Manifest | None = None
     """ServiceAccount `default`; the cluster makes it a moment after the Namespace."""
+    may_write_secrets: bool = False
+    """Whether the API server lets the operator write Secrets here: a moment after it has bound itself."""
     refusals: tuple[Refusal, ...] = ()
 
 
@@ -62,7 +66,7 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     taken: list[str] = []
     password = observed.pull_password
     wanted = default_objects(namespace, pull_password=password or "", settings=settings)
-    if password is None:
+    if password is None or not observed.may_write_secrets:
         wanted = [manifest for manifest in wanted if resource_of(manifest) != SECRET]
     for manifest in wanted:
         resource, name = resource_of(manifest), manifest["metadata"]["name"]
@@ -74,6 +78,8 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     account = observed.default_account
     if account is not None and not _pulls(account):
         actions.append(GrantPull(namespace["metadata"]["name"], "default"))
+    if not observed.may_write_secrets:
+        actions.append(Requeue(SOON))
     blocker = None
     if taken:
         text = (
@@ -88,6 +94,9 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         actions.append(Requeue(RECHECK))
     elif observed.refusals:
         blocker = refused(observed.refusals[0], namespace=namespace["metadata"]["name"])
+    elif not observed.may_write_secrets:
+        text = "the operator may not write Secrets here yet"
+        blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)
     elif account is None:
         text = "ServiceAccount default does not exist yet"
         blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)

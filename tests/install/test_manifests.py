@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from paas.api.resources import Manifest
+from paas.api.resources import ROLEBINDING, Manifest
 from paas.install.apply import shipped_manifests
-from paas.install.manifests import MIDDLEWARES, Keys, manifests, mounted_settings
+from paas.install.manifests import MIDDLEWARES, Keys, manifests, mounted_settings, widened
+from paas.projects.default_objects import NAMES
 from paas.settings import Settings
 
 KEYS = Keys("the CA", "the CA's key", "the token key")
@@ -30,11 +31,20 @@ def test_the_order_keeps_the_platform_whole_while_it_is_replaced() -> None:
     order = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in made()]
     assert order[0][0] == "Namespace"
     kinds = [kind for kind, _ in order]
-    assert kinds[-7:-3] == ["Deployment", "Deployment", "Ingress", "Ingress"]
-    assert {name for kind, name in order[-7:-5]} == {"operator", "front"}
-    # an older server hands out tokens with that key and reads by that role until it is replaced
-    assert set(order[-3:-1]) == {("Secret", "server-keys"), ("ClusterRole", "paas-server")}
-    assert order[-1] == ("Deployment", "server")
+    assert kinds[-6:-2] == ["Deployment", "Deployment", "Ingress", "Ingress"]
+    assert {name for kind, name in order[-6:-4]} == {"operator", "front"}
+    # an older server hands out tokens with that key until it is replaced
+    assert order[-2:] == [("Secret", "server-keys"), ("Deployment", "server")]
+
+
+def test_rights_of_an_older_process_stay_while_it_runs() -> None:
+    role = one("ClusterRole", "paas-server", made())
+    new, old, kept = ({"apiGroups": [""], "resources": [name], "verbs": ["get"]} for name in "abc")
+    role["rules"] = [new, kept]
+    assert widened(role, None) is role
+    assert widened(role, {**role, "rules": [kept, new]}) is role
+    assert widened(role, {**role, "rules": [old, kept]})["rules"] == [new, kept, old]
+    assert role["rules"] == [new, kept]
 
 
 def test_the_front_survives_the_loss_of_one_of_its_pods() -> None:
@@ -119,12 +129,39 @@ def test_the_policies_know_the_domain_of_the_settings() -> None:
     assert "apps.localhost" not in str(policies)
 
 
-def test_the_policies_are_about_the_account_that_the_operator_has() -> None:
+@pytest.mark.parametrize("policy", ["paas-hosts", "paas-operator"])
+def test_the_policies_are_about_the_account_that_the_operator_has(policy: str) -> None:
     operator = one("Deployment", "operator", made())
     name = operator["spec"]["template"]["spec"]["serviceAccountName"]
     account = f"{operator['metadata']['namespace']}:{name}"
-    (condition,) = one("ValidatingAdmissionPolicy", "paas-hosts", made())["spec"]["matchConditions"]
+    (condition,) = one("ValidatingAdmissionPolicy", policy, made())["spec"]["matchConditions"]
     assert f"'system:serviceaccount:{account}'" in condition["expression"]
+
+
+def test_the_operator_may_bind_the_roles_that_projects_are_given_and_no_others() -> None:
+    (rule,) = (r for r in one("ClusterRole", "paas-operator", made())["rules"] if "bind" in r["verbs"])
+    given = {role for resource, role in NAMES if resource == ROLEBINDING}
+    assert set(rule["resourceNames"]) == given
+    policy = one("ValidatingAdmissionPolicy", "paas-operator", made())
+    assert f"{rule['resourceNames']}" in str(policy["spec"]["validations"]).replace("\\'", "'")
+
+
+def test_the_operators_policy_knows_every_kind_that_it_writes() -> None:
+    """What it may create or patch is either bounded by the policy, or of no harm anywhere."""
+    policy = one("ValidatingAdmissionPolicy", "paas-operator", made())
+    rules = policy["spec"]["matchConstraints"]["resourceRules"]
+    bounded = {(group, kind) for rule in rules for group in rule["apiGroups"] for kind in rule["resources"]}
+    roles = [one("ClusterRole", name, made()) for name in ("paas-operator", "paas-secrets")]
+    writes = {
+        (group, kind)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for kind in rule["resources"]
+        if {"create", "update", "patch"} & set(rule["verbs"]) and "/" not in kind
+    }
+    assert writes - bounded == {("", "events")}
+    assert bounded <= writes
 
 
 @pytest.mark.parametrize(("setting", "aggregated"), [("edit", "true"), ("granted", "false")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from paas.api.project import status_of
 from paas.api.resources import IMAGESTREAM, INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest
 from paas.images.controller import ImagesController
 from paas.kube.cluster import Cluster, UserInfo
-from paas.kube.errors import AlreadyExists
+from paas.kube.errors import AlreadyExists, DeniedByPolicy, Forbidden
 from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries
@@ -33,7 +34,7 @@ OPERATOR = "system:serviceaccount:paas-system:operator"
 async def operator_kubeconfig(api: Cluster, cluster: ApiServer, tmp_path: Path) -> Path:
     """A kubeconfig of the operator's ServiceAccount, with what deploy/ gives it and no more."""
     deploy = Path(__file__).parents[2] / "deploy"
-    for name in ("namespace.yaml", "rbac.yaml"):
+    for name in ("namespace.yaml", "rbac.yaml", "policies.yaml"):
         for manifest in yaml.safe_load_all((deploy / name).read_text()):
             try:
                 await api.create(manifest, manager="test")
@@ -107,7 +108,7 @@ async def everything_about_routes(api: Cluster, project: str) -> None:
         await eventually(lambda ready=ready: holds(api, ROUTE, key, ready))
 
 
-async def test_t20_the_server_reads_secrets_of_projects_only(
+async def test_t20_the_platform_reads_secrets_of_projects_only(
     api: Cluster, operator_kubeconfig: Path, tmp_path: Path
 ) -> None:
     def make(door: Cluster, view: View, chosen: Settings) -> list[Controller[Any]]:
@@ -119,13 +120,64 @@ async def test_t20_the_server_reads_secrets_of_projects_only(
                 UserInfo(f"system:serviceaccount:paas-system:{account}"),
                 verb="get", resource="secrets", group="", namespace=namespace,
             )
-            for account in ("server", "front")
+            for account in ("operator", "server", "front")
         }  # fmt: skip
-        assert len(answers) == 1
-        return answers.pop()
+        return answers == {True}
 
     with operating(operator_kubeconfig, make, settings=settings_in(tmp_path)):
         project = await make_project(api, "webhooks")
         await eventually(lambda: may_read(project))
     for namespace in ("paas-system", "kube-system", "default"):
-        assert not await may_read(namespace)
+        for account in ("operator", "server", "front"):
+            user = UserInfo(f"system:serviceaccount:paas-system:{account}")
+            assert not await api.allowed(user, verb="get", resource="secrets", group="", namespace=namespace)
+
+
+SECRETS = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "paas-secrets"}
+OURSELVES = {"kind": "ServiceAccount", "name": "operator", "namespace": "paas-system"}
+
+
+def binding(namespace: str, role: dict[str, str]) -> Manifest:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "own", "namespace": namespace},
+        "roleRef": role,
+        "subjects": [OURSELVES],
+    }
+
+
+async def test_t20_the_operator_gives_itself_no_way_out_of_projects(
+    api: Cluster, operator_kubeconfig: Path
+) -> None:
+    project = await make_project(api, "bounded")
+    plain = f"plain-{uuid4().hex[:6]}"
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plain}}, manager="test")
+    reserved = {"metadata": {"labels": {"paas.dev/project": "true"}}}
+    await api.patch(NAMESPACE, Key("", "paas-system"), reserved, manager="test")
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    async with await Cluster.connect(operator_kubeconfig) as door:
+
+        async def bounded() -> bool:
+            try:
+                made = {**account, "metadata": {"name": "probe", "namespace": plain}}
+                await door.create(made, manager="test", dry_run=True)
+            except DeniedByPolicy:
+                return True
+            except Forbidden:
+                return False
+            return False
+
+        await eventually(bounded)
+        for namespace in ("kube-system", "paas-system", "default", plain):
+            with pytest.raises(DeniedByPolicy, match="writes in projects only"):
+                await door.create(binding(namespace, SECRETS), manager="test")
+        with pytest.raises(DeniedByPolicy, match="makes no namespace a project"):
+            await door.patch(NAMESPACE, Key("", plain), reserved, manager="test")
+        # RBAC's own wall: neither held nor among the names that it may bind
+        with pytest.raises(Forbidden, match="not currently held"):
+            await door.create(binding(project, {**SECRETS, "name": "admin"}), manager="test")
+        # and what it does hold is bound by nobody through it
+        with pytest.raises(DeniedByPolicy, match="binds paas-secrets"):
+            await door.create(binding(project, {**SECRETS, "name": "paas-operator"}), manager="test")
+        await door.create(binding(project, SECRETS), manager="test")

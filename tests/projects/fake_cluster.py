@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from paas.api.names import PULL_SECRET
+from paas.api.project import SECRETS_ROLE
 from paas.api.resources import Manifest, resource_of
 from paas.projects.plan import GrantPull, Observed, plan
 from paas.reconcile.plan import Apply, Event, Plan, Requeue
@@ -48,7 +49,7 @@ def planned(cluster: Observed) -> Plan:
 
 def applied(result: Plan, cluster: Observed) -> Observed:
     """The cluster after a plan, as the API server would have it."""
-    children = dict(cluster.children)
+    children, bound = dict(cluster.children), cluster.may_write_secrets
     for action in result.actions:
         match action:
             case Apply(manifest) if manifest["kind"] == "Namespace":
@@ -64,6 +65,10 @@ def applied(result: Plan, cluster: Observed) -> Observed:
                     **manifest,
                     "metadata": {**manifest["metadata"], "uid": uid or f"uid-{key[1]}"},
                 }
+                if manifest["kind"] == "Secret":
+                    assert cluster.may_write_secrets
+                if key[1] == SECRETS_ROLE:
+                    bound = True
             case GrantPull("demo", "default"):
                 before = cluster.default_account or {}
                 secrets = [*before.get("imagePullSecrets", ()), {"name": PULL_SECRET}]
@@ -72,9 +77,16 @@ def applied(result: Plan, cluster: Observed) -> Observed:
                 pass
             case _:
                 pytest.fail(f"a project's plan has no {action}")
-    return replace(cluster, children=children)
+    return replace(cluster, children=children, may_write_secrets=bound)
+
+
+def settled(cluster: Observed) -> Observed:
+    """After its plans, until the last of them writes nothing."""
+    for _ in range(3):
+        cluster = applied(planned(cluster), cluster)
+    assert not planned(cluster).writes
+    return cluster
 
 
 def given_all() -> Observed:
-    cluster = observed()
-    return applied(planned(cluster), cluster)
+    return settled(observed())

@@ -23,7 +23,7 @@ from paas.api.resources import (
     resource_of,
 )
 from paas.projects.default_objects import NAMES
-from paas.projects.plan import POD_SECURITY, RECHECK, Observed
+from paas.projects.plan import POD_SECURITY, RECHECK, SOON, Observed
 from paas.reconcile.plan import Apply, Event, Plan, Requeue
 from tests.projects.fake_cluster import (
     account,
@@ -32,6 +32,7 @@ from tests.projects.fake_cluster import (
     namespace,
     observed,
     planned,
+    settled,
 )
 from tests.support.branches import every_branch
 from tests.support.refusing import Refusing
@@ -118,7 +119,7 @@ def test_a_foreign_object_under_a_name_is_never_touched_and_told_once(resource, 
         "kind": resource.kind,
         "metadata": {"namespace": "demo", "name": name, "uid": "foreign"},
     }
-    cluster = observed(children={(resource, name): foreign})
+    cluster = observed(children={(resource, name): foreign}, may_write_secrets=True)
     result = planned(cluster)
     assert all(
         (resource_of(action.manifest), action.manifest["metadata"]["name"]) != (resource, name)
@@ -153,23 +154,36 @@ def test_what_somebody_changed_is_put_right():
 
 
 def test_other_pull_secrets_of_the_default_account_stay():
-    cluster = observed(default_account=account("default", "theirs"))
-    after = applied(planned(cluster), cluster)
+    after = settled(observed(default_account=account("default", "theirs")))
     assert after.default_account["imagePullSecrets"] == [{"name": "theirs"}, {"name": "paas-registry"}]
 
 
 def test_before_the_default_account_exists_the_project_is_being_prepared():
-    cluster = observed(default_account=None)
-    after = applied(planned(cluster), cluster)
+    after = settled(observed(default_account=None))
     assert status_of(after.namespace).startswith("preparing")
-    done = replace(after, default_account=account())
-    assert status_of(applied(planned(done), done).namespace) == "ready"
+    assert status_of(settled(replace(after, default_account=account())).namespace) == "ready"
+
+
+def test_the_operator_writes_the_secret_when_its_own_right_to_is_in_force():
+    cluster = observed()
+    first = planned(cluster)
+    kinds = [action.manifest["kind"] for action in first.actions if isinstance(action, Apply)]
+    assert kinds[0] == "RoleBinding"
+    assert "Secret" not in kinds
+    assert Requeue(SOON) in first.actions, "nothing tells when a right is in force"
+    given = applied(first, cluster)
+    binding = given.children[ROLEBINDING, "paas-secrets"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "operator", "namespace": "paas-system"}]
+    waiting = replace(given, may_write_secrets=False)
+    assert status_of(waiting.namespace) == "preparing: the operator may not write Secrets here yet"
+    assert planned(waiting) == Plan((Requeue(SOON),))
+    assert SECRET not in {resource for resource, _ in given.children}
+    assert (SECRET, "paas-registry") in settled(given).children
 
 
 @pytest.mark.parametrize("level", ["restricted", "privileged"])
 def test_an_administrators_pod_security_level_stays(level):
-    cluster = observed(namespace=namespace(**{POD_SECURITY: level}))
-    after = applied(planned(cluster), cluster)
+    after = settled(observed(namespace=namespace(**{POD_SECURITY: level})))
     assert after.namespace["metadata"]["labels"][POD_SECURITY] == level
     assert planned(after) == Plan()
 
@@ -205,8 +219,9 @@ children_strategy = st.dictionaries(
     st.sampled_from([{}, {POD_SECURITY: "baseline"}, {POD_SECURITY: "restricted"}]),
     st.sampled_from(["demo", "kube-system"]),
     st.sampled_from([None, "ready", "preparing: x", "stalled: x"]),
+    st.booleans(),
 )
-def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, name, said):
+def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, name, said, one_else_bound):
     whole = given_all().children
     children = {}
     for key, kind in kinds.items():
@@ -223,12 +238,14 @@ def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, n
     one = namespace(name, **labels)
     if said:
         one["metadata"]["annotations"] = {ANNOTATION_STATUS: said}
-    cluster = Observed(one, "s3cret", children, default_account)
-    after = applied(planned(cluster), cluster)
+    # whoever has taken the name of the binding may have given the right, too
+    bound = kinds.get((ROLEBINDING, "paas-secrets"), "foreign") != "foreign" or one_else_bound
+    cluster = Observed(one, "s3cret", children, default_account, may_write_secrets=bound)
+    after = settled(cluster)
     taken = "foreign" in kinds.values() and is_project(one)
-    assert planned(after) == Plan((Requeue(RECHECK),) if taken else ())
-    locked = replace(after, pull_password=None)
-    assert planned(applied(planned(locked), locked)).writes == ()
+    waits = () if after.may_write_secrets or not is_project(one) else (Requeue(SOON),)
+    assert planned(after) == Plan((*waits, *((Requeue(RECHECK),) if taken else ())))
+    settled(replace(after, pull_password=None))
 
 
 def test_a_key_that_cannot_be_read_is_said_and_all_else_is_made():
@@ -238,8 +255,7 @@ def test_a_key_that_cannot_be_read_is_said_and_all_else_is_made():
     assert status_of(after.namespace).startswith("stalled: the platform's credential key cannot be read")
     assert set(after.children) == {(resource, name) for resource, name in NAMES if resource != SECRET}
     assert any(isinstance(action, Requeue) for action in plan.actions), "files are not watched"
-    readable = replace(after, pull_password="s3cret")
-    assert status_of(applied(planned(readable), readable).namespace) == "ready"
+    assert status_of(settled(replace(after, pull_password="s3cret")).namespace) == "ready"
 
 
 @settings(max_examples=100, derandomize=True)
@@ -254,7 +270,7 @@ def what_the_cluster_refuses_is_said_and_done_later(kinds, default_account, gran
         refusing.toggle("Apply", kind)
     if grant:
         refusing.toggle("GrantPull", "")
-    cluster = settled(observed(default_account=default_account), refusing)
+    cluster = settled_against(observed(default_account=default_account, may_write_secrets=True), refusing)
     said = status_of(cluster.namespace)
     if "Namespace" in kinds:
         assert said == "", "it cannot be said there"
@@ -264,13 +280,13 @@ def what_the_cluster_refuses_is_said_and_done_later(kinds, default_account, gran
         assert "exceeded quota" in said
         assert "kubectl describe quota -n demo" in said
     refusing.refuses.clear()
-    cluster = settled(cluster, refusing)
+    cluster = settled_against(cluster, refusing)
     assert refusing.known == ()
     assert planned(cluster) == Plan()
     assert status_of(cluster.namespace).startswith("ready" if default_account else "preparing")
 
 
-def settled(cluster, refusing):
+def settled_against(cluster, refusing):
     """After plans in a cluster that refuses something, until they come to rest."""
     after = [cluster]
 
