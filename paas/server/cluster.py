@@ -16,6 +16,7 @@ from paas.server.push_progress import push_progress
 from paas.settings import Settings
 from paas.source import buildpacks
 from paas.webhooks.heads import Heads
+from paas.webhooks.poll import PATIENCE
 from paas.webhooks.record import record
 from paas.webhooks.secrets import secret_of_project
 
@@ -41,6 +42,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
             find_secret=find_secret,
             authority=settings.ca_file.read_text() if settings.ca_file.is_file() else "",
             allowed_addresses=tuple(str(each) for each in settings.sources.allowed_addresses),
+            patience=PATIENCE,
         ),
         record=functools.partial(record, cluster),
         trigger_ids=functools.partial(trigger_ids, cluster),

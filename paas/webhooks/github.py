@@ -73,11 +73,13 @@ def _push(payload: Mapping[str, Any]) -> Pushed | Ignored:
     return Pushed(
         branch=ref.removeprefix(BRANCHES)[:1024],
         commit=commit,
-        before=_text(payload.get("before")),
+        before=_text(payload.get("before"))[:64],
         pushed_at=_number(repository.get("pushed_at")),
-        default_branch=_text(repository.get("default_branch")) or _text(repository.get("master_branch")),
-        repository=_text(repository.get("clone_url")) or _text(repository.get("html_url")),
-        user=_text(_mapping(payload.get("pusher")).get("name")),
+        default_branch=(_text(repository.get("default_branch")) or _text(repository.get("master_branch")))[
+            :1024
+        ],
+        repository=(_text(repository.get("clone_url")) or _text(repository.get("html_url")))[:2048],
+        user=_text(_mapping(payload.get("pusher")).get("name"))[:1024],
         author=_person(head.get("author")),
         committer=_person(head.get("committer")),
         message=_text(head.get("message"))[:8192] if head.get("id") == commit else "",

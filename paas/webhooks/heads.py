@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 8.0
 """A git host waits about ten for the answer to its delivery."""
+BUSY: Final = "too many git hosts are asked at the moment, so this one was not"
 SILENT: Final = f"no answer from the git host within {ANSWER_SECONDS:.0f} seconds"
 MOST_AT_ONCE: Final = 3
 LARGEST_ANSWER: Final = 2**16
@@ -34,12 +35,18 @@ cluster raises."""
 
 
 class Heads:
-    """Asks hosts as builds do: with the BuildConfig's login, at permitted addresses."""
+    """Asks hosts as builds do: with the BuildConfig's login, at permitted addresses. Who asks waits for its
+    turn for `patience` seconds at most, beside those of the answer."""
 
     def __init__(
-        self, *, find_secret: FindConfig, authority: str, allowed_addresses: tuple[str, ...]
+        self,
+        *,
+        find_secret: FindConfig,
+        authority: str,
+        allowed_addresses: tuple[str, ...],
+        patience: float = 0.0,
     ) -> None:
-        self._find_secret = find_secret
+        self._find_secret, self._patience = find_secret, patience
         self._authority, self._allowed = authority, allowed_addresses
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._of_project: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -59,11 +66,14 @@ class Heads:
         )
         # one of a project at a time, so that one with a silent host does not hold up the others
         turn = self._of_project.setdefault(config["metadata"]["namespace"], asyncio.Semaphore(1))
+        problem = BUSY
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), turn, self._slots:
-                return await _ask(wanted)
+            async with asyncio.timeout(self._patience + ANSWER_SECONDS), turn, self._slots:
+                problem = SILENT
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return await _ask(wanted)
         except TimeoutError:
-            return HeadReport(problem=SILENT)
+            return HeadReport(problem=problem)
 
 
 async def _ask(wanted: HeadRequest) -> HeadReport:

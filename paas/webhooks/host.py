@@ -30,7 +30,8 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Pushed:
-    """A branch of the external repository moved."""
+    """A branch of the external repository moved. Each text is short, as a delivery may wait for its host with
+    it."""
 
     branch: str
     commit: str

@@ -11,11 +11,13 @@ are waited for. What is correctly signed is taken, whatever else came from the s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -44,6 +46,8 @@ log = logging.getLogger(__name__)
 LARGEST_BODY: Final = 2**20
 MEMORY: Final = 64 * 2**20
 """Bytes of all bodies that are arriving."""
+MOST_OF_PROJECT: Final = 32
+"""Genuine deliveries of one project that are handled at once; those of a slow host wait for seconds."""
 FAILURES_ALLOWED: Final = 120
 FAILURES_SECONDS: Final = 60.0
 RETRY_SECONDS: Final = 60
@@ -91,6 +95,7 @@ class WebhookHttp:
         self._failures = FailureLimit(FAILURES_ALLOWED, seconds=FAILURES_SECONDS, clock=clock)
         self._source_builds, self._record, self._counted = source_builds, record, counted
         self._budget = BodyBudget(MEMORY)
+        self._handled: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -129,6 +134,20 @@ class WebhookHttp:
             raise BodyRefused(415, "a compressed body is not accepted")
         match = _PATH.fullmatch(request.path)
         key, host = (Key(match[1], match[2]), HOSTS.get(match[3])) if match else (None, None)
+        taken = await self._take(request, key, host)
+        if key is None or host is None or taken is None:
+            return Answer(401, "refused", "unknown address or wrong signature")
+        # The body is gone by now: what follows may wait for the git host, and the room is for what arrives.
+        config, event = taken
+        with self._one_of(key.namespace):
+            answer = await self._act(key, config, request, event)
+            await self._record(key, _delivery(host, request, answer), answer.head)
+        return answer
+
+    async def _take(
+        self, request: Request, key: Key | None, host: GitHost | None
+    ) -> tuple[Manifest, Ping | Pushed | Ignored | NotUnderstood] | None:
+        """Read the body: the BuildConfig and what the delivery tells; None when it is not genuine."""
         with self._budget.share() as share:
             arriving = request.body(limit=LARGEST_BODY, idle=10, total=30, share=share)
             # before the body is held, so that what is held is never kept by a read
@@ -136,17 +155,34 @@ class WebhookHttp:
             body = await arriving.read()
             genuine = (host or GitHub()).is_genuine(request.headers, body, signed.secrets or [_DUMMY])
             if key is None or host is None or signed.config is None or not signed.secrets or not genuine:
-                return Answer(401, "refused", "unknown address or wrong signature")
+                return None
             self._secrets.prove(key, host)
-            answer = await self._act(key, signed.config, host, request, body)
-        await self._record(key, _delivery(host, request, answer), answer.head)
-        return answer
+            try:
+                return signed.config, host.event(request.headers, body)
+            except NotUnderstood as problem:
+                return signed.config, problem.with_traceback(None)  # a traceback would keep the body
 
-    async def _act(self, key: Key, config: Manifest, host: GitHost, request: Request, body: bytes) -> Answer:
+    @contextlib.contextmanager
+    def _one_of(self, project: str) -> Iterator[None]:
+        """Count a delivery among those of its project. Raises Refused when there are too many."""
+        if self._handled[project] >= MOST_OF_PROJECT:
+            wait = [(b"retry-after", str(RETRY_SECONDS).encode())]
+            raise Refused(
+                503, f"{MOST_OF_PROJECT} deliveries of this project are being handled; repeat it", wait
+            )
+        self._handled[project] += 1
         try:
-            event = host.event(request.headers, body)
-        except NotUnderstood as problem:
-            return Answer(400, "refused", str(problem))
+            yield
+        finally:
+            self._handled[project] -= 1
+            if not self._handled[project]:
+                del self._handled[project]
+
+    async def _act(
+        self, key: Key, config: Manifest, request: Request, event: Ping | Pushed | Ignored | NotUnderstood
+    ) -> Answer:
+        if isinstance(event, NotUnderstood):
+            return Answer(400, "refused", str(event))
         if isinstance(event, Ping):
             return Answer(200, "ignored", f"ping: the hook of {key.name} works; pushes will make builds")
         if isinstance(event, Ignored):

@@ -17,6 +17,7 @@ from paas.api.buildconfig import Delivery
 from paas.api.resources import Manifest, key_of
 from paas.kube.errors import ApiError
 from paas.reconcile.conditions import timestamp
+from paas.reconcile.tasks import cancelled
 from paas.webhooks.record import Record, why_refused
 from paas.webhooks.source_builds import SourceBuilds
 
@@ -26,11 +27,12 @@ LIST_SECONDS: Final = 20.0
 """How often it is looked which BuildConfigs are to be polled; an interval is at least three times as long."""
 FIRST_SECONDS: Final = 30.0
 """Within which all are polled after a start, for what was told while nobody listened."""
-MOST_AT_ONCE: Final = 4
+PATIENCE: Final = 60.0
+"""How long a poll waits for its turn: each project has one poll at a time, and silent hosts take long."""
 
 
 class Poller:
-    """Polls what is due, for ever."""
+    """Polls what is due, for ever; the rounds of projects do not wait for each other."""
 
     def __init__(
         self,
@@ -43,32 +45,41 @@ class Poller:
         self._list_configs, self._source_builds, self._record = list_configs, source_builds, record
         self._clock = clock
         self._due: dict[str, float] = {}
+        self._rounds: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        while True:
-            try:
-                await self.once()
-            except Exception:
-                # nobody would miss this task
-                log.exception("git hosts could not be looked at")
-            await asyncio.sleep(LIST_SECONDS)
+        try:
+            while True:
+                try:
+                    await self.once()
+                except Exception:
+                    # nobody would miss this task
+                    log.exception("git hosts could not be looked at")
+                await asyncio.sleep(LIST_SECONDS)
+        finally:
+            await cancelled(*self._rounds.values())
 
     async def once(self) -> None:
-        """Poll everything that is due."""
+        """Begin a round in each project where something is due and no round is under way."""
         polled = {c["metadata"]["uid"]: c for c in await self._list_configs() if interval_of(c)}
         self._due = {uid: due for uid, due in self._due.items() if uid in polled}
         now = self._clock()
         for uid in polled.keys() - self._due.keys():
             self._due[uid] = now + random.uniform(0, FIRST_SECONDS)  # noqa: S311
-        due = [config for uid, config in polled.items() if self._due[uid] <= now]
-        slots = asyncio.Semaphore(MOST_AT_ONCE)
+        due: dict[str, list[Manifest]] = {}
+        for uid in sorted(polled, key=self._due.__getitem__):
+            if self._due[uid] <= now:
+                due.setdefault(polled[uid]["metadata"]["namespace"], []).append(polled[uid])
+        for project in due.keys() - self._rounds.keys():
+            self._rounds[project] = asyncio.create_task(self._round(project, due[project]))
 
-        async def one(config: Manifest) -> None:
-            async with slots:
+    async def _round(self, project: str, configs: list[Manifest]) -> None:
+        try:
+            for config in configs:
                 await self._poll(config)
-
-        await asyncio.gather(*(one(config) for config in due))
+        finally:
+            del self._rounds[project]
 
     async def _poll(self, config: Manifest) -> None:
         # a little early each time, so that what is listed only now and then is not always late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from paas.webhooks import poll
 from paas.webhooks.poll import Poller
 from paas.webhooks.record import recorded
 from paas.webhooks.source_builds import Made
+from tests.support.asgi import settled
 
 
-def config(name: str, **git: Any) -> Manifest:
+def config(name: str, *, project: str = "demo", **git: Any) -> Manifest:
     return {
-        "metadata": {"name": name, "namespace": "demo", "uid": f"uid-{name}"},
+        "metadata": {"name": name, "namespace": project, "uid": f"uid-{name}"},
         "spec": {"source": {"git": git}},
     }
 
@@ -32,6 +34,9 @@ class Host:
     async def polled(self, key: Key) -> Made | str | None:
         self.asked.append(key.name)
         answer = self.answers.get(key.name)
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -60,6 +65,7 @@ class Polling:
         while self.now < until:
             self.now += poll.LIST_SECONDS
             await self.poller.once()
+            await settled()
 
 
 URI = "https://git.example/shop.git"
@@ -133,3 +139,29 @@ async def test_what_the_api_server_refuses_is_told_once(problem: ApiError, reaso
     (entry,) = stored["deliveries"]
     assert (entry["decision"], entry["reason"], entry["event"]) == ("retry", reason, "poll")
     assert written == 1, "the same again is no news"
+
+
+async def test_silent_hosts_of_a_project_delay_no_poll_of_another() -> None:
+    answers = {f"silent-{number}": asyncio.Event() for number in range(20)}
+    host = Host(**answers)
+    silent = [config(name, uri=URI, pollIntervalSeconds=60) for name in answers]
+    polling = Polling(host, *silent, config("shop", project="other", uri=URI, pollIntervalSeconds=60))
+    await polling.run(600)
+    assert 10 <= host.asked.count("shop") <= 15
+    assert len(host.asked) - host.asked.count("shop") == 1, "a project has one poll at a time"
+    for answer in answers.values():
+        answer.set()
+    await polling.run(120)
+    assert set(answers) < set(host.asked), "and none of its own is left out for ever"
+
+
+async def test_no_poll_goes_on_when_the_poller_ends() -> None:
+    host = Host(shop=asyncio.Event())
+    polling = Polling(host, config("shop", uri=URI, pollIntervalSeconds=60))
+    await polling.run(60)
+    assert host.asked == ["shop"]
+    running = asyncio.create_task(polling.poller.run())
+    await settled()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert polling.poller._rounds == {}

@@ -40,6 +40,18 @@ CONFIGS = {
     "two": config("two", "hook", "other"),
     "plain": config("plain"),
     "missing": config("missing", "nothing"),
+    # whose host must be asked which push is the newer one
+    "asking": config("asking", "hook")
+    | {
+        "status": {
+            "head": {
+                "uri": "https://git.example/team/shop.git",
+                "ref": "main",
+                "commit": "c" * 40,
+                "build": "asking-1",
+            }
+        }
+    },
 }
 
 
@@ -50,6 +62,9 @@ class Endpoint:
         self.reads: list[str] = []
         self.counted: set[tuple[str, str]] = set()
         self.now = 0.0
+        self.host: asyncio.Event | None = None
+        """Set while a git host answers nothing."""
+        self.waiting = 0
         source_builds = SourceBuilds(
             find_config=self.find_config,
             find_builds=self.find_builds,
@@ -79,7 +94,11 @@ class Endpoint:
         return []
 
     async def ask_head(self, config: Manifest, ref: str | None) -> HeadReport:
-        raise AssertionError("the host is asked though nothing was built before")
+        assert self.host is not None, "the host is asked though nothing was built before"
+        self.waiting += 1
+        await self.host.wait()
+        self.waiting -= 1
+        return HeadReport(problem="no answer")
 
     async def record(self, key: Key, delivery: Delivery | None, head: SourceHead | None) -> None: ...
 
@@ -87,7 +106,13 @@ class Endpoint:
         return Instantiated({"metadata": {"name": f"{key.name}-1"}}, created=True)
 
     async def deliver(
-        self, name: str = "shop", *, secret: bytes = SECRET, host: str = "github", body: Any = BODY
+        self,
+        name: str = "shop",
+        *,
+        project: str = "demo",
+        secret: bytes = SECRET,
+        host: str = "github",
+        body: Any = BODY,
     ) -> Answer:
         signed = body if isinstance(body, bytes) else BODY
         about = {
@@ -96,7 +121,7 @@ class Endpoint:
             "X-Hub-Signature-256": "sha256=" + hmac.new(secret, signed, hashlib.sha256).hexdigest(),
             "X-Forwarded-For": ADDRESS,
         }
-        return await ask(self.app, "POST", f"/webhooks/demo/{name}/{host}", headers=about, body=body)
+        return await ask(self.app, "POST", f"/webhooks/{project}/{name}/{host}", headers=about, body=body)
 
 
 @pytest.fixture
@@ -159,3 +184,26 @@ async def test_no_word_of_a_request_becomes_a_label(endpoint: Endpoint) -> None:
     assert endpoint.counted == {("unknown", "refused")}
     await endpoint.deliver()
     assert endpoint.counted == {("unknown", "refused"), ("github", "build")}
+
+
+async def test_deliveries_that_wait_for_their_host_keep_no_others_out(endpoint: Endpoint) -> None:
+    endpoint.host = asyncio.Event()
+    large = json.dumps(payload() | {"commits": ["x" * 2**19]}).encode()
+    waiting = [
+        asyncio.create_task(endpoint.deliver("asking", body=large)) for _ in range(2 * http.MOST_OF_PROJECT)
+    ]
+    await settled()
+    assert endpoint.waiting == http.MOST_OF_PROJECT
+    assert endpoint.app._budget.held == 0, "what waits has no body any more"
+    answered = [task.result() for task in waiting if task.done()]
+    assert {(answer.status, answer.headers["retry-after"]) for answer in answered} == {(503, "60")}
+    assert len(answered) == http.MOST_OF_PROJECT
+    assert (await endpoint.deliver(project="other")).status == 202
+    endpoint.host.set()
+    await asyncio.gather(*waiting)
+    assert (await endpoint.deliver()).status == 202, "and the project's own are taken again"
+
+
+async def test_a_genuine_delivery_that_is_not_understood_is_told(endpoint: Endpoint) -> None:
+    answer = await endpoint.deliver(body=b"[")
+    assert (answer.status, answer.json["reason"]) == (400, "the body is not JSON")
