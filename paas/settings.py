@@ -75,7 +75,10 @@ class Settings(Model):
     """Who may choose the host of a Route: all who may edit its project, or only whom an administrator gives
     `create` of routes/custom-host (ClusterRole paas-custom-host); then nobody can wait for another's host."""
     ingress_namespaces: tuple[str, ...] = ("kube-system", "traefik")
-    """Where the ingress controller may run: pods of projects are reached from there."""
+    """Where the ingress controller may run: pods of projects and of the platform are reached from there."""
+    ingress_networks: tuple[Cidr, ...] = ()
+    """CIDRs of the nodes that the ingress controller runs on, if its pods use the node's network
+    (`hostNetwork`): a NetworkPolicy then knows its requests by their address only."""
     build_networks: tuple[Cidr, ...] = ()
     """CIDRs of private addresses that builds may reach besides the internet (a registry, a git host)."""
     registry_push: str = "registry.paas.internal:5000"

@@ -23,6 +23,8 @@ REPOSITORIES_MARK: Final = "paas-repositories"
 """ConfigMap that is made once and stays: since it exists, repositories in the registry are bound to UIDs."""
 BY_NAME: Final = "byName"
 """Its entry: whether projects that are older than it have repositories by their name."""
+HTTP_POLICY: Final = "paas-http"
+"""NetworkPolicy that lets the ingress controller reach the processes that answer requests."""
 CUSTOM_HOST_ROLE: Final = "paas-custom-host"
 """ClusterRole with the right to choose the host of a Route."""
 
@@ -103,12 +105,27 @@ def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
         for variable in changed["spec"].get("variables") or ():
             if variable["name"] == "domain":
                 variable["expression"] = json.dumps(settings.domain)  # a string of CEL, too
+    if (changed["kind"], changed["metadata"]["name"]) == ("NetworkPolicy", HTTP_POLICY):
+        (rule,) = changed["spec"]["ingress"]
+        rule["from"] = _ingress_controllers(settings)
+        if not rule["from"]:  # which would mean everybody
+            changed["spec"]["ingress"] = []
     if (changed["kind"], changed["metadata"]["name"]) == ("ClusterRole", CUSTOM_HOST_ROLE):
         aggregated = str(settings.custom_hosts == "edit").lower()
         for label in changed["metadata"]["labels"]:
             # Not left out: what an earlier installation said is said otherwise.
             changed["metadata"]["labels"][label] = aggregated
     return changed
+
+
+def _ingress_controllers(settings: Settings) -> list[Manifest]:
+    namespaces = sorted(settings.ingress_namespaces)
+    expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}
+    blocks = ({"ipBlock": {"cidr": cidr}} for cidr in settings.ingress_networks)
+    return [
+        *([{"namespaceSelector": {"matchExpressions": [expression]}}] if namespaces else []),
+        *blocks,
+    ]
 
 
 def _put_hosts(ingress: Manifest, settings: Settings) -> None:

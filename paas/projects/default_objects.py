@@ -130,6 +130,11 @@ def _limits() -> Manifest:
     }
 
 
+def _ingress_controllers(settings: Settings) -> list[Manifest]:
+    """Where requests from outside come from, as the peers of a NetworkPolicy."""
+    return [_namespaces(settings), *({"ipBlock": {"cidr": cidr}} for cidr in settings.ingress_networks)]
+
+
 def _namespaces(settings: Settings) -> Manifest:
     wanted = sorted({names.SYSTEM_NAMESPACE, *settings.ingress_namespaces})
     expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": wanted}
@@ -145,7 +150,7 @@ def _isolation(settings: Settings) -> Manifest:
     return {
         "podSelector": _builds("DoesNotExist"),
         "policyTypes": ["Ingress"],
-        "ingress": [{"from": [{"podSelector": {}}, _namespaces(settings)]}],
+        "ingress": [{"from": [{"podSelector": {}}, *_ingress_controllers(settings)]}],
     }
 
 
