@@ -27,6 +27,7 @@ from paas.reconcile import meta
 from paas.reconcile.plan import Action, Delete, Requeue
 from paas.reconcile.refusal import Cause, Refusal
 from paas.reconcile.status import explained
+from paas.registry.collection import RETRY_AFTER
 from paas.settings import Settings
 
 REGISTRY_RECHECK: Final = 5.0
@@ -118,6 +119,10 @@ def advance(
             ),
             Requeue(WAIT_RECHECK),
         ]
+    if seen.collecting:
+        # Its push would be refused (see registry.collection): it starts as soon as that has ended.
+        text = "waits until the registry is rid of unused images, usually for seconds"
+        return [*waiting(seen, Reason.BUILD_QUEUED, text, now), Requeue(RETRY_AFTER)]
     return _start(seen, spec, inputs, inputs.key, repository_url, refusal, now, settings)
 
 

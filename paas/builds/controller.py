@@ -23,6 +23,7 @@ from paas.api.resources import (
     EVENT,
     IMAGESTREAM,
     JOB,
+    LEASE,
     NAMESPACE,
     NODE,
     POD,
@@ -58,6 +59,7 @@ from paas.reconcile.plan import Effect, Plan
 from paas.reconcile.refusal import EffectRefused, Refusal
 from paas.reconcile.refused_pods import FAILED_CREATE
 from paas.reconcile.status import Blocker
+from paas.registry import collection
 from paas.registry.client import RegistryClient, RegistryError
 from paas.registry.repositories import repositories_of
 from paas.settings import Settings
@@ -240,6 +242,9 @@ class BuildsController(Controller[Observed]):
         return ObservedBuild(
             build=build,
             has_secret=secret is not None,
+            collecting=collection.under_way(
+                await self.cluster.get(LEASE, collection.LEASE_KEY), now=datetime.now(UTC)
+            ),
             secret_missing=await self._missing_secret(child.namespace, build),
         )
 

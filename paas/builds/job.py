@@ -23,7 +23,7 @@ from paas.auth import credentials
 from paas.fetch import request
 from paas.kube.expansion import literal
 from paas.reconcile import meta
-from paas.registry.repositories import Repositories
+from paas.registry.repositories import CACHE_HOURS, Repositories
 from paas.settings import Settings
 
 FETCH: Final = "fetch"
@@ -189,7 +189,7 @@ def kaniko_args(
             "--cache=true",
             f"--cache-repo={registry}/{repositories.cache(stream)}",
             "--cache-copy-layers=true",
-            "--cache-ttl=336h",
+            f"--cache-ttl={CACHE_HOURS}h",
         ]
     if spec.source.context_dir:
         args.append(f"--context-sub-path={spec.source.context_dir}")

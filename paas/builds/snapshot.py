@@ -41,6 +41,8 @@ class ObservedBuild:
     taken: str | None = None
     has_secret: bool | None = None
     secret_missing: str | None = None
+    collecting: bool = False
+    """Unused images of the registry are being collected, so that nobody may push."""
     pod_refusal: Refusal | None = None
     """Why the Job controller cannot make the pod."""
 

@@ -13,7 +13,15 @@ from paas.terminal.problem import usage
 from paas.terminal.session import CONNECTION, Context, Kubeconfig, Namespace
 
 HEADINGS: Final[Mapping[str, Sequence[str]]] = {
-    "A cluster on this machine, or your own": ("up", "down", "kubeconfig", "doctor", "install", "uninstall"),
+    "A cluster on this machine, or your own": (
+        "up",
+        "down",
+        "kubeconfig",
+        "doctor",
+        "install",
+        "uninstall",
+        "registry",
+    ),
     "Projects": ("new-project", "project"),
     "Applications": ("new-app", "status", "logs", "set", "git-remote", "webhooks"),
     "Builds": ("start-build", "cancel-build"),

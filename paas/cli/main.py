@@ -128,6 +128,7 @@ def application() -> typer.Typer:
     from paas.install import cli as install
     from paas.node import cli as node
     from paas.projects import cli as projects
+    from paas.registry import cli as registry
     from paas.routes import cli as routes
     from paas.templates import cli as templates
     from paas.webhooks import cli as webhooks
@@ -145,6 +146,7 @@ def application() -> typer.Typer:
     routes.register(app)
     git.register(app)
     webhooks.register(app)
+    registry.register(app)
     _add_credential(app)
     return app
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from datetime import UTC, datetime
 
-from paas.api.resources import BUILD, BUILDCONFIG, NAMESPACE, Key
+from paas.api.resources import BUILD, BUILDCONFIG, LEASE, NAMESPACE, Key
 from paas.auth import credentials
 from paas.builds.instantiate import builds_of, start_build
 from paas.front.app import Dependencies
 from paas.kube.cluster import Cluster
+from paas.registry.collection import LEASE_KEY, under_way
 from paas.registry.http import TokenDependencies
 from paas.registry.signer import Signer
 from paas.settings import Settings
@@ -27,6 +29,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         credential_key=credentials.key_of(settings.credentials_key_file.read_text()),
         find_build=functools.partial(cluster.get, BUILD),
         find_namespace=lambda name: cluster.get(NAMESPACE, Key("", name)),
+        collecting=functools.partial(collecting, cluster),
         by_name_until=settings.repositories_by_name_until,
     )
     find_secret = functools.partial(secret_of_project, cluster)
@@ -45,3 +48,8 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         ready=cluster.ready,
         address=settings.external_url(settings.server_host),
     )
+
+
+async def collecting(cluster: Cluster) -> bool:
+    """Whether unused images of the registry are being collected now."""
+    return under_way(await cluster.get(LEASE, LEASE_KEY), now=datetime.now(UTC))

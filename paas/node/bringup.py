@@ -23,6 +23,7 @@ from paas.node import build, doctor, images, instance, manifests, network, packa
 from paas.node.components import COMPONENTS
 from paas.node.errors import NodeError
 from paas.node.paths import cache_root
+from paas.node.registry_gc import registry_gc
 from paas.node.spec import Instance, check_name, choose_subnets
 from paas.node.toolchain import Progress
 
@@ -80,6 +81,9 @@ def up(options: UpOptions, *, install: platform.Install | None, progress: Progre
             platform.write_installation(spec, installation)
         else:
             install(installation)
+            program = str((spec.binaries / "registry").resolve())
+            storage = str(spec.registry_storage)
+            apply(spec, registry_gc(image=image, storage=storage, program=program))
     return spec
 
 

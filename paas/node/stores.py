@@ -8,6 +8,7 @@ platform's token endpoint does, listens where only the instance's own processes 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -20,7 +21,9 @@ from paas.node import config, instance
 from paas.node.errors import NodeError
 from paas.node.spec import REGISTRY, Instance
 from paas.node.toolchain import Progress
+from paas.registry.collection import LOCK
 
+COLLECTED_WITHIN = 120.0  # seconds that a collection of unused images may take
 WORTH_KEEPING = 4 * 2**20  # bytes; less is made again as quickly as it is loaded
 LOOPBACK = f"127.0.0.1:{config.BOOTSTRAP_REGISTRY_PORT}"
 
@@ -95,6 +98,29 @@ class LoopbackRegistry:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
+        with self._shared():
+            yield from self._running()
+
+    @contextlib.contextmanager
+    def _shared(self) -> Iterator[None]:
+        """Wait while unused images are collected: what is pushed meanwhile would be taken for unused."""
+        deadline = time.monotonic() + COLLECTED_WITHIN
+        with (self._spec.registry_storage / LOCK).open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise NodeError(
+                            "Unused images are still being collected from the registry",
+                            why="no image can be loaded into it meanwhile",
+                            next_step="run `paas up` again; `kubectl get jobs -n kube-system` shows it",
+                        ) from None
+                    time.sleep(0.2)
+            yield
+
+    def _running(self) -> Iterator[None]:
         log = self._spec.logs / "registry-bootstrap.log"
         command = [
             *instance.enter(self._spec),

@@ -26,11 +26,13 @@ from paas.auth.credentials import (
 )
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile.conditions import timestamp
+from paas.registry.collection import RETRY_AFTER
 from paas.registry.reference import target
 from paas.registry.repositories import Repositories, repositories_of
 from paas.registry.signer import Signer
 from paas.registry.token import (
     LIFETIME,
+    PUSH,
     BuildUser,
     PlatformUser,
     ProjectUser,
@@ -74,6 +76,8 @@ class TokenDependencies:
     """The Build as the API server has it now, or None."""
     find_namespace: Callable[[str], Awaitable[Manifest | None]]
     """The Namespace of that name, or None."""
+    collecting: Callable[[], Awaitable[bool]]
+    """Whether unused images are being collected, as the API server has it now: nobody pushes then."""
     by_name_until: str = ""
     """`Settings.repositories_by_name_until`."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -172,6 +176,10 @@ class TokenHttp:
             return
         now = needs.clock()
         grants = granted(who, parse_scopes(scopes))
+        if any(PUSH in grant.actions for grant in grants) and await needs.collecting():
+            # not refused: what was pushed would be collected, and the client may ask again
+            later: Headers = [(b"retry-after", str(RETRY_AFTER).encode())]
+            raise Refused(503, "unused images are being collected; push again in a moment", later)
         token = needs.signer.sign(
             claims(user, grants, service=needs.service, now=now, identifier=uuid4().hex)
         )

@@ -20,6 +20,8 @@ from paas.api.project import is_reserved
 from paas.api.resources import Manifest
 
 CACHE: Final = "cache"
+CACHE_HOURS: Final = 336
+"""How long builds take a cached layer after it was made."""
 PART: Final = "uid_"
 
 

@@ -99,6 +99,7 @@ class FakeCluster:
         self.registry_up = True
         self.key: bytes | None = b"k" * 32
         self.source_secret_missing = False
+        self.collecting = False
         self.pods_refused: str | None = None
         """What the API server says to the Job controller when it makes a pod."""
         self.jobs_lag = False
@@ -263,6 +264,7 @@ class FakeCluster:
             return replace(
                 seen,
                 has_secret=jobs.job_name(build) in self.secrets,
+                collecting=self.collecting,
                 secret_missing=wanted if self.source_secret_missing else None,
             )
         if job is not None and outcome.job_state(job) is None and seen.pod is None:

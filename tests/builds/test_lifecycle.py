@@ -8,7 +8,7 @@ import pytest
 
 from paas.api.build import BuildStatus, InvalidSource
 from paas.builds.advance import advance
-from paas.reconcile.plan import Create, Status
+from paas.reconcile.plan import Create, Requeue, Status
 from paas.reconcile.refusal import Cause, Refusal
 from tests.builds.fake_cluster import COMMIT, NAMESPACE, REPOSITORIES, SETTINGS, FakeCluster, digest_of, push
 
@@ -39,6 +39,18 @@ def test_no_job_is_made_while_the_cluster_refuses_its_secret(cluster: FakeCluste
     cluster.settle()
     assert (set(cluster.secrets), set(cluster.jobs)) == ({"shop-1-build"}, {"shop-1-build"})
     assert cluster.status("shop-1")["reason"] == "BuildPending"
+
+
+def test_it_waits_while_unused_images_are_collected_and_then_starts(cluster: FakeCluster) -> None:
+    cluster.collecting = True
+    plan = cluster.step()
+    assert not cluster.jobs_made
+    assert any(isinstance(action, Requeue) for action in plan.actions)
+    assert (cluster.phase("shop-1"), cluster.status("shop-1")["reason"]) == ("New", "BuildQueued")
+    assert "registry" in cluster.status("shop-1")["message"]
+    cluster.collecting = False
+    cluster.settle()
+    assert cluster.phase("shop-1") == "Pending"
 
 
 def test_it_runs_completes_and_says_where_the_image_is(cluster: FakeCluster) -> None:

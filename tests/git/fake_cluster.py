@@ -109,6 +109,9 @@ class FakeCluster:
     async def find_secret(self, key: Key) -> Manifest | None:
         return self._read(self.root / "secrets" / _file(key))
 
+    async def collecting(self) -> bool:
+        return False
+
     async def find_namespace(self, name: str) -> Manifest | None:
         if name not in ("demo", "kube-system"):
             return None

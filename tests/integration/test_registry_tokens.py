@@ -26,8 +26,10 @@ from paas.auth.credentials import (
     project_user,
 )
 from paas.kube.cluster import Cluster
+from paas.kube.lease import Lease
 from paas.node import build as components
 from paas.registry.client import RegistryClient, RegistryDenied, RegistryUnreachable
+from paas.registry.collection import LEASE_KEY
 from paas.registry.signer import Signer
 from paas.registry.token import Scope, claims
 from tests.support.guarded_registry import SERVICE, Registry, new_signing_key, serving
@@ -369,3 +371,24 @@ async def test_every_refused_identity_looks_the_same(registry: Registry, build: 
         authorization=basic(user=good["user"], password=good["password"]),
     )
     assert other[0] == 400
+
+
+async def test_nobody_pushes_while_unused_images_are_collected_and_all_pull(
+    registry: Registry, api: Cluster, build: Manifest, shop: str
+) -> None:
+    """What the token endpoint says is the API server's word of now: no token is given from the Lease on."""
+    pods = await project_of(api, build["metadata"]["namespace"])
+    assert registry.push(shop, "x", **credential(build)).returncode == 0
+    if await api.get(NAMESPACE, Key("", LEASE_KEY.namespace)) is None:
+        metadata = {"name": LEASE_KEY.namespace}
+        await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, manager="test")
+    lease = Lease(api, LEASE_KEY, identity="collector")
+    await lease.acquire()
+    try:
+        done = registry.push(shop, "y", **credential(build))
+        assert done.returncode != 0
+        assert "503" in done.stderr
+        assert registry.crane("digest", f"{registry.address}/{shop}:x", **pods).returncode == 0
+    finally:
+        await lease.release()
+    assert registry.push(shop, "y", **credential(build)).returncode == 0

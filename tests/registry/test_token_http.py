@@ -47,6 +47,7 @@ class Endpoint:
     def __init__(self) -> None:
         self.reads: list[str] = []
         self.unreachable = False
+        self.collecting = False
         self.app = TokenHttp(
             TokenDependencies(
                 signer=Signer(new_signing_key()),
@@ -54,6 +55,7 @@ class Endpoint:
                 credential_key=KEY,
                 find_build=self.find_build,
                 find_namespace=self.find_namespace,
+                collecting=self.is_collecting,
             )
         )
 
@@ -62,6 +64,9 @@ class Endpoint:
         if self.unreachable:
             raise ClusterUnreachable("no answer")
         return BUILD if key == Key("demo", "shop-1") else None
+
+    async def is_collecting(self) -> bool:
+        return self.collecting
 
     async def find_namespace(self, name: str) -> Manifest | None:
         self.reads.append(name)
@@ -89,6 +94,20 @@ async def test_a_build_a_project_and_the_platform_are_known(endpoint: Endpoint) 
     ):
         answer = await endpoint.get(user, password, scope=f"repository:{SHOP}:pull")
         assert (answer.status, answer.json["scope"]) == (200, f"repository:{SHOP}:pull"), user
+
+
+async def test_nobody_pushes_while_unused_images_are_collected_and_all_pull(endpoint: Endpoint) -> None:
+    build = ("build:demo/shop-1", build_credential(KEY, "uid-of-shop-1", "registry"))
+    endpoint.collecting = True
+    for actions in ("push", "pull,push"):
+        answer = await endpoint.get(*build, scope=f"repository:{SHOP}:{actions}")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "3")
+    for scope in (f"repository:{SHOP}:pull", "repository:paas/runtime-python:pull,push", ""):
+        assert (await endpoint.get(*build, scope=scope)).status == 200
+    project = ("project:demo", project_credential(KEY, "uid-of-demo"))
+    assert (await endpoint.get(*project, scope=f"repository:{SHOP}:pull,push")).status == 200
+    endpoint.collecting = False
+    assert (await endpoint.get(*build, scope=f"repository:{SHOP}:pull,push")).status == 200
 
 
 async def test_known_and_unknown_names_are_told_apart_by_nothing(endpoint: Endpoint) -> None:

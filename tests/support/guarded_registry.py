@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from paas.api.resources import BUILD, NAMESPACE, Key, Manifest
+from paas.front.cluster import collecting
 from paas.kube.cluster import Cluster
 from paas.registry.http import TokenDependencies, TokenHttp
 from paas.registry.signer import Signer
@@ -179,6 +180,9 @@ def _token_endpoint(
     async def find_namespace(name: str) -> Manifest | None:
         return await (await door()).get(NAMESPACE, Key("", name))
 
+    async def is_collecting() -> bool:
+        return await collecting(await door())
+
     app = TokenHttp(
         TokenDependencies(
             signer=signer,
@@ -186,6 +190,7 @@ def _token_endpoint(
             credential_key=credential_key,
             find_build=find_build,
             find_namespace=find_namespace,
+            collecting=is_collecting,
             by_name_until=by_name_until,
         )
     )

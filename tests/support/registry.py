@@ -9,8 +9,9 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,21 +20,27 @@ from paas.node import build, pki
 
 @dataclass
 class Registry:
-    """`address` is host:port, `ca_file` the authority of its certificate."""
+    """`address` is host:port, `ca_file` the authority of its certificate, `storage` where it keeps images."""
 
     address: str
     ca_file: Path
+    storage: Path
+    program: Path
     _command: list[str] = field(repr=False, default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
 
-    def push(self, repository: str, tag: str, *, content: str = "") -> str:
-        """Store an image without layers under a tag; its digest."""
+    def push(self, repository: str, tag: str, *, content: str = "", layers: Sequence[bytes] = ()) -> str:
+        """Store an image of these layers under a tag; its digest."""
         config = json.dumps({"architecture": "amd64", "os": "linux", "comment": content}).encode()
-        blob = f"sha256:{hashlib.sha256(config).hexdigest()}"
-        started = self._send("POST", f"/v2/{repository}/blobs/uploads/", b"", "")
-        location = started.headers["Location"]
-        joint = "&" if "?" in location else "?"
-        self._send("PUT", f"{location}{joint}digest={blob}", config, "application/octet-stream")
+        blob = self.upload(repository, config)
+        listed = [
+            {
+                "mediaType": "application/vnd.oci.image.layer.v1.tar",
+                "digest": self.upload(repository, layer),
+                "size": len(layer),
+            }
+            for layer in layers
+        ]
         kind = "application/vnd.oci.image.manifest.v1+json"
         manifest = {
             "schemaVersion": 2,
@@ -43,14 +50,35 @@ class Registry:
                 "digest": blob,
                 "size": len(config),
             },
-            "layers": [],
+            "layers": listed,
         }
         answer = self._send("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(manifest).encode(), kind)
         return str(answer.headers["Docker-Content-Digest"])
 
+    def upload(self, repository: str, content: bytes) -> str:
+        """Store a blob; its digest."""
+        blob = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        started = self._send("POST", f"/v2/{repository}/blobs/uploads/", b"", "")
+        location = started.headers["Location"]
+        joint = "&" if "?" in location else "?"
+        self._send("PUT", f"{location}{joint}digest={blob}", content, "application/octet-stream")
+        return blob
+
+    def has(self, repository: str, digest: str, *, kind: str = "manifests") -> bool:
+        """Whether a manifest, or with `kind` blobs a layer, can be pulled from the repository."""
+        try:
+            self._send("GET", f"/v2/{repository}/{kind}/{digest}", b"", "")
+        except urllib.error.HTTPError as answer:
+            if answer.code == 404:
+                return False
+            raise
+        return True
+
     def _send(self, method: str, where: str, body: bytes, kind: str) -> urllib.request.addinfourl:
         url = where if where.startswith("https://") else f"https://{self.address}{where}"
-        request = urllib.request.Request(url, data=body, method=method, headers={"Content-Type": kind})
+        # what has no Accept is given a manifest of an older kind
+        headers = {"Content-Type": kind, "Accept": "application/vnd.oci.image.manifest.v1+json, */*"}
+        request = urllib.request.Request(url, data=body or None, method=method, headers=headers)
         context = ssl.create_default_context(cafile=str(self.ca_file))
         with urllib.request.urlopen(request, context=context, timeout=10) as answer:
             answer.read()
@@ -102,8 +130,13 @@ def running(folder: Path) -> Iterator[Registry]:
         },
     }
     (folder / "registry.json").write_text(json.dumps(settings))
+    program = binaries / "registry"
     registry = Registry(
-        f"127.0.0.1:{port}", ca_file, [str(binaries / "registry"), "serve", str(folder / "registry.json")]
+        f"127.0.0.1:{port}",
+        ca_file,
+        folder / "storage",
+        program,
+        [str(program), "serve", str(folder / "registry.json")],
     )
     registry.start()
     try:

@@ -135,6 +135,7 @@ async def main() -> None:
         credential_key=CREDENTIAL_KEY,
         find_build=cluster.find_build,
         find_namespace=cluster.find_namespace,
+        collecting=cluster.collecting,
     )
     needs: dict[str, Any] = {
         "authenticate": cluster.authenticate,

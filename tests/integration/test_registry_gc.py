@@ -1,0 +1,276 @@
+"""Unused images are collected from a real registry: what is needed stays whole, and the disk comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from paas.api import names
+from paas.api.resources import (
+    BUILD,
+    CONTROLLERREVISION,
+    LEASE,
+    NAMESPACE,
+    POD,
+    SERVICEACCOUNT,
+    Key,
+    Manifest,
+)
+from paas.front.cluster import collecting
+from paas.install.apply import shipped_manifests
+from paas.kube.cluster import Cluster
+from paas.node.apiserver import ApiServer
+from paas.node.registry_gc import registry_gc
+from paas.registry import collect as collector
+from paas.registry.collect import CannotCollect, Registry, collect, show
+from paas.registry.collection import LEASE_KEY, LOCK
+from paas.registry.gc_job import GC_KEY
+from paas.registry.storage import Storage
+from tests.support import registry as registries
+from tests.support.images import make_build, stream
+from tests.support.people import kubeconfig_of
+from tests.support.rooms import eventually, make_project, prepare, repositories, set_status
+
+pytestmark = pytest.mark.integration
+MIB = 2**20
+ACCOUNTS = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+
+
+@pytest.fixture(scope="module")
+def kept_kinds(cluster_kubeconfig: Path) -> None:
+    asyncio.run(prepare(cluster_kubeconfig))
+
+
+@pytest.fixture
+async def real(
+    kept_kinds: None, api: Cluster, tmp_path: Path
+) -> AsyncIterator[tuple[registries.Registry, Registry]]:
+    """A registry that serves, and the same as the collector sees it; nobody has the Lease."""
+    if await api.get(NAMESPACE, Key("", names.SYSTEM_NAMESPACE)) is None:
+        metadata = {"name": names.SYSTEM_NAMESPACE}
+        await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, manager="test")
+    with registries.running(tmp_path) as serving:
+        yield serving, Registry(serving.program, Storage(serving.storage))
+    await api.delete(LEASE, LEASE_KEY)
+
+
+def layer() -> bytes:
+    return os.urandom(MIB)
+
+
+def pod(project: str, name: str, image: str, labels: dict[str, str] | None = None) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": project, "name": name, "labels": labels or {}},
+        "spec": {"containers": [{"name": "web", "image": image}]},
+    }
+
+
+async def account(api: Cluster, project: str) -> None:
+    async def there() -> bool:
+        return await api.get(SERVICEACCOUNT, Key(project, "default")) is not None
+
+    await eventually(there)
+
+
+async def test_what_nothing_needs_goes_and_its_disk_comes_back(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    serving, registry = real
+    project = await make_project(api, "gc")
+    own = await repositories(api, project)
+    shop, shared = own.images("shop"), layer()
+    kept = {
+        name: serving.push(shop, name, content=name, layers=[shared, layer()]) for name in ("stream", "pod")
+    }
+    kept["revision"] = serving.push(f"{project}/shop", "by-name", content="revision", layers=[shared])
+    build = await make_build(api, project, 1, phase="Running")
+    kept["build"] = serving.push(shop, build["metadata"]["uid"], content="build", layers=[layer()])
+    kept["cache"] = serving.push(own.cache("shop"), "key", content="cache", layers=[layer()])
+    runtime = serving.push("paas/runtime-test", "latest", content="runtime", layers=[layer()])
+    # gone: an older image, one that a second push left without a tag, those of a deleted project
+    gone = [serving.push(shop, "older", content="older", layers=[shared, layer()])]
+    gone.append(serving.push(shop, "moved", content="a", layers=[layer()]))
+    gone.append(serving.push(shop, "moved", content="b", layers=[layer()]))
+    deleted = "deleted/uid_0123456789ab/shop"
+    secret = layer()
+    lost = serving.push(deleted, "x", content="x", layers=[secret, layer()])
+    serving.push(f"{deleted}/cache", "key", content="c", layers=[secret])
+
+    made = await api.create(stream(project), manager="test")
+    item = {
+        "created": "2026-01-01T10:00:00Z",
+        "dockerImageReference": f"registry.test:5000/{shop}@{kept['stream']}",
+        "image": kept["stream"],
+        "generation": 1,
+    }
+    await set_status(api, made, {"tags": [{"tag": "latest", "items": [item]}]})
+    await api.create(
+        {
+            "apiVersion": CONTROLLERREVISION.api_version,
+            "kind": CONTROLLERREVISION.kind,
+            "metadata": {"namespace": project, "name": "shop-1"},
+            "revision": 1,
+            "data": {"images": [{"reference": f"registry.test:5000/{project}/shop@{kept['revision']}"}]},
+        },
+        manager="test",
+    )
+    await account(api, project)
+    await api.create(pod(project, "by-hand", f"registry.test:5000/{shop}@{kept['pod']}"), manager="test")
+    try:
+        said: list[str] = []
+        before = registry.storage.used()
+        going = await show(api, registry, say=said.append)
+        assert {image.digest for image in going} >= {*gone, lost}
+        assert registry.storage.used() == before, "a dry run changes nothing"
+        assert said[-1].startswith("5 images would be removed, and 5.0 MiB be freed"), said
+
+        said.clear()
+        freed = await collect(api, registry, say=said.append, wait=0)
+        after = registry.storage.used()
+        assert freed == before - after
+        assert 5 * MIB <= freed < 5.3 * MIB, said
+        assert said[-1] == f"5 images removed, {freed / MIB:.1f} MiB freed"
+        assert f"{deleted}: empty, removed" in said
+    finally:
+        await api.delete(POD, Key(project, "by-hand"))
+        await api.delete(BUILD, Key(project, build["metadata"]["name"]))
+
+    for name, digest in kept.items():
+        where = {"revision": f"{project}/shop", "cache": own.cache("shop")}.get(name, shop)
+        assert serving.has(where, digest), name
+    assert serving.has("paas/runtime-test", runtime)
+    assert not any(serving.has(shop, digest) for digest in gone)
+    assert not serving.has(deleted, lost)
+    secret_digest = serving.upload("other/x", secret)
+    assert not serving.has(deleted, secret_digest, kind="blobs"), "the layer was readable there"
+    # the registry that served all the while takes again what it had, and has all of it
+    again = serving.push(shop, "again", content="older", layers=[shared, secret])
+    assert serving.has(shop, again)
+    assert serving.has(shop, secret_digest, kind="blobs")
+    assert not await collecting(api)
+
+
+async def test_nothing_is_collected_while_a_build_may_push(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    """The layers of a push whose manifest is still to come are named by nothing."""
+    serving, registry = real
+    project = await make_project(api, "pushing")
+    await account(api, project)
+    uploaded = serving.upload(f"{project}/shop", layer())
+    labels = {names.LABEL_BUILD: "shop-1"}
+    await api.create(pod(project, "shop-1-build", "kaniko", labels), manager="test")
+    with pytest.raises(CannotCollect, match=f"builds run .*{project}/shop-1-build"):
+        await collect(api, registry, say=lambda _: None, wait=0)
+    assert serving.has(f"{project}/shop", uploaded, kind="blobs")
+    assert not await collecting(api)
+    await api.delete(POD, Key(project, "shop-1-build"))
+    await collect(api, registry, say=lambda _: None, wait=30)
+    assert not serving.has(f"{project}/shop", uploaded, kind="blobs"), "of a push that never ended"
+
+
+async def test_a_build_that_starts_between_the_look_and_the_lease_is_seen(
+    api: Cluster, real: tuple[registries.Registry, Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pods are listed again under the Lease: one that is made after that asks for its token in vain."""
+    serving, registry = real
+    project = await make_project(api, "race")
+    await account(api, project)
+    uploaded = serving.upload(f"{project}/shop", layer())
+    listed, acquire = 0, collector.Lease.acquire
+
+    async def late(self: collector.Lease) -> None:
+        nonlocal listed
+        listed += 1
+        labels = {names.LABEL_BUILD: "shop-1"}
+        await api.create(pod(project, "shop-1-build", "kaniko", labels), manager="test")
+        await acquire(self)
+        assert await collecting(api)
+
+    monkeypatch.setattr(collector.Lease, "acquire", late)
+    with pytest.raises(CannotCollect, match="builds run"):
+        await collect(api, registry, say=lambda _: None, wait=0)
+    await api.delete(POD, Key(project, "shop-1-build"))
+    assert listed == 1
+    assert serving.has(f"{project}/shop", uploaded, kind="blobs")
+    assert not await collecting(api)
+
+
+async def test_the_lease_is_held_to_the_end_and_one_that_is_lost_ends_the_work(
+    api: Cluster, real: tuple[registries.Registry, Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving, registry = real
+    serving.push("deleted/shop", "x", content="x", layers=[layer()])
+    seen = []
+
+    async def swept(registry: Registry, lease: collector.Lease) -> None:
+        seen.append(await collecting(api))
+        stolen = await api.get(LEASE, LEASE_KEY)
+        assert stolen is not None
+        stolen["spec"]["holderIdentity"] = "somebody else"
+        await api.request("PUT", LEASE.path(LEASE_KEY.namespace, LEASE_KEY.name), body=stolen)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(collector, "_sweep", swept)
+    monkeypatch.setattr("paas.kube.lease.RENEW_EVERY", 0.2)
+    with pytest.raises(collector.LeaseLost):
+        await collect(api, registry, say=lambda _: None, wait=0)
+    assert seen == [True]
+
+
+async def test_images_that_are_being_loaded_on_the_node_are_waited_for(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    import fcntl
+
+    serving, registry = real
+    serving.push("deleted/shop", "x", content="x")
+    with (serving.storage / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(CannotCollect, match="paas up"):
+            await collect(api, registry, say=lambda _: None, wait=0)
+    assert await collect(api, registry, say=lambda _: None, wait=0) > 0
+
+
+async def test_its_account_may_do_what_it_does_and_the_others_see_that_it_does(
+    api: Cluster, cluster: ApiServer, real: tuple[registries.Registry, Registry], tmp_path: Path
+) -> None:
+    """Under the roles that `paas up` and deploy/ give: the collector's, the front's, the operator's."""
+    serving, registry = real
+    serving.push("deleted/shop", "x", content="x", layers=[layer()])
+    shipped = [m for m in shipped_manifests("deploy") if m["kind"] in ACCOUNTS]
+    made = registry_gc(image="platform:1", storage="/srv", program="/bin/registry")
+    for manifest in (*made, *shipped):
+        await api.apply(manifest, manager="test")
+    own = await kubeconfig_of(api, cluster, GC_KEY, tmp_path / "collector")
+    others = [
+        await kubeconfig_of(api, cluster, Key(names.SYSTEM_NAMESPACE, name), tmp_path / name)
+        for name in ("front", "operator")
+    ]
+
+    async def seen() -> list[bool]:
+        found = []
+        for path in others:
+            async with await Cluster.connect(path) as door:
+                found.append(await collecting(door))
+        return found
+
+    during: list[list[bool]] = []
+    sweep = collector._sweep
+
+    async def looked(registry: Registry, lease: collector.Lease) -> None:
+        during.append(await seen())
+        await sweep(registry, lease)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collector, "_sweep", looked)
+        async with await Cluster.connect(own) as door:
+            assert await collect(door, registry, say=lambda _: None, wait=0) > MIB
+    assert during == [[True, True]]
+    assert await seen() == [False, False]
