@@ -133,6 +133,7 @@ async def test_what_nothing_needs_goes_and_its_disk_comes_back(
         said.clear()
         freed = await collect(api, registry, say=said.append, wait=0)
         after = registry.storage.used()
+        print(*said, f"{before} bytes before, {after} after", sep="\n")
         assert freed == before - after
         assert 5 * MIB <= freed < 5.3 * MIB, said
         assert said[-1] == f"5 images removed, {freed / MIB:.1f} MiB freed"
