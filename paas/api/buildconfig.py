@@ -380,6 +380,21 @@ class SourceHead(Model):
     """Its Build."""
 
 
+class WaitingPush(Model):
+    """A push to the hosted repository of which the cluster lets no Build be made; it is tried again."""
+
+    ref: Text
+    """The branch."""
+    commit: Annotated[str, Field(max_length=64)]
+    """The commit."""
+    since: ShortName
+    """When it was first refused."""
+    cause: ShortName
+    """Quota, Policy, Rights or Invalid."""
+    message: Text
+    """What the API server says."""
+
+
 class BuildConfigStatus(Status):
     """What the platform knows about a BuildConfig."""
 
@@ -395,6 +410,8 @@ class BuildConfigStatus(Status):
     """The last deliveries of webhooks, newest first."""
     head: SourceHead | None = None
     """The newest commit that a webhook or a poll made a Build of: what is older is not built again."""
+    waiting_push: WaitingPush | None = None
+    """The push that waits because the cluster refuses its Build; later pushes wait behind it."""
 
 
 KIND: Final = Kind(
@@ -456,5 +473,5 @@ spec:
           name: shop-webhook
 """,
     name_rule=NameRule(limit=52),
-    server_status=frozenset({"deliveries", "head"}),
+    server_status=frozenset({"deliveries", "head", "waitingPush"}),
 )

@@ -36,8 +36,8 @@ from paas.builds.snapshot import Observed, ObservedBuild, phase_of, started
 from paas.fetch.request import repository_path
 from paas.reconcile.conditions import Wanted
 from paas.reconcile.plan import Action, Delete, Effect, Plan, Requeue
-from paas.reconcile.refusal import Refusal, concerning
-from paas.reconcile.status import Blocker, ConditionTable, generation_of, refused
+from paas.reconcile.refusal import Cause, Refusal, concerning
+from paas.reconcile.status import GOES_ON, Blocker, ConditionTable, generation_of, hint_about, refused
 from paas.settings import Settings
 
 TABLE: Final = ConditionTable(KIND, announced={Condition.READY: {Reason.REFUSED}})
@@ -139,12 +139,29 @@ def _refused(observed: Observed) -> Blocker | None:
     return None
 
 
+def _waiting(observed: Observed, spec: BuildConfigSpec) -> Blocker | None:
+    """The push of which the cluster lets the server make no Build."""
+    push = ((observed.config or {}).get("status") or {}).get("waitingPush")
+    if push is None or spec.source.kind is not SourceType.HOSTED:
+        return None
+    try:
+        cause = Cause(push["cause"])
+    except ValueError:  # of a newer server
+        cause = Cause.POLICY
+    text = (
+        f"{push['ref']} at {push['commit'][:12]} was pushed, and the cluster refuses its Build: "
+        f"{push['message']}; "
+        f"{hint_about(cause, namespace=observed.key.namespace)}{GOES_ON}"
+    )
+    return Blocker(Reason.REFUSED, text)
+
+
 def _stream_of(build: Manifest) -> str:
     return str(build["spec"]["output"]["to"]["name"].partition(":")[0])
 
 
 def _conditions(observed: Observed, spec: BuildConfigSpec) -> list[Wanted]:
-    resolved, blocker = _source_resolved(observed, spec), _refused(observed)
+    resolved, blocker = _source_resolved(observed, spec), _refused(observed) or _waiting(observed, spec)
     to = spec.output.to
     if resolved.status == "False":
         blocker = Blocker(resolved.reason, resolved.message, stalled=False)

@@ -28,6 +28,7 @@ from paas.git.push import BRANCHES, Built, FindConfig, Gone, NotBuilt, Outcome, 
 from paas.git.reflog import Entry, Handled, pending, trigger_id, unknown_of
 from paas.git.refs import deploying_branch, is_update
 from paas.git.repositories import Repositories, Repository
+from paas.git.waiting import TellWaiting, refused, stored, tell_nobody
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.reconcile import backoff
 
@@ -81,6 +82,8 @@ class _Work:
     unmarked: dict[str, Entry] = field(default_factory=dict)
     """By branch, the last entry whose outcome is known and which the repository does not say yet."""
     pins: dict[int, str] = field(default_factory=dict)
+    told: bool = False
+    """Whether the BuildConfig says that a push waits."""
 
 
 class Workers:
@@ -94,13 +97,14 @@ class Workers:
         instantiate: Instantiate,
         prepare: Prepare,
         trigger_ids: TriggerIds = no_trigger_ids,
+        tell_waiting: TellWaiting = tell_nobody,
         retry_seconds: tuple[float, float] = (0.5, 30.0),
     ) -> None:
         self._repositories = repositories
         self._find = find
         self._instantiate = instantiate
         self._prepare = prepare
-        self._trigger_ids = trigger_ids
+        self._trigger_ids, self._tell_waiting = trigger_ids, tell_waiting
         self._retry = retry_seconds
         self._work: dict[str, _Work] = {}
         self._waiting: dict[tuple[str, str], list[OutcomeWaiter]] = {}
@@ -210,6 +214,8 @@ class Workers:
             try:
                 await self._handle_all(repository)
                 failures, work.stuck = 0, None
+                if work.told:  # what waited was taken back: its branch is gone, or has another history
+                    await self._tell_handled(repository, work)
             except asyncio.CancelledError:
                 raise
             except Exception as problem:
@@ -245,10 +251,18 @@ class Workers:
         for position, (branch, entry) in enumerate(entries):
             if config is None:
                 config = await self._find(repository.key)
-            outcome, number = await self._decide(repository, config, branch, entry)
+            try:
+                outcome, number = await self._decide(repository, config, branch, entry)
+            except ApiError as problem:
+                await self._tell_refused(repository, work, config, branch, entry, problem)
+                raise
             # the pusher need not wait for the mark: without it the same Build is found again
             for waiter in self._waiting.get((repository.uid, entry.push), ()):
                 waiter.put(outcome)
+            if _is_told(repository, work, config):
+                # before the mark: after it, nobody looks at this push again
+                await self._tell_handled(repository, work)
+                config = None
             work.unmarked[branch] = entry
             if number is not None:
                 work.pins[number] = entry.new
@@ -256,6 +270,27 @@ class Workers:
             if number is not None or position % MARKED_TOGETHER == 0:
                 await self._mark(repository, work)
         await self._mark(repository, work)
+
+    async def _tell_refused(
+        self,
+        repository: Repository,
+        work: _Work,
+        config: Manifest | None,
+        branch: str,
+        entry: Entry,
+        problem: ApiError,
+    ) -> None:
+        """Say on the BuildConfig why this push waits, unless it says so."""
+        waiting = refused(config, branch, entry.new, problem) if config is not None else None
+        if waiting is None or config is None:
+            return
+        work.told = True
+        if stored(config) != waiting.dump():
+            await self._tell_waiting(repository.key, repository.uid, waiting)
+
+    async def _tell_handled(self, repository: Repository, work: _Work) -> None:
+        await self._tell_waiting(repository.key, repository.uid, None)
+        work.told = False
 
     async def _mark(self, repository: Repository, work: _Work) -> None:
         if repository.path.is_dir() and work.unmarked:
@@ -345,6 +380,12 @@ class Workers:
 def _known(handled: dict[str, Handled], unmarked: dict[str, Entry]) -> dict[str, Handled]:
     """What the repository says, and what it does not say yet."""
     return handled | {branch: Handled(entry.new, entry.mark) for branch, entry in unmarked.items()}
+
+
+def _is_told(repository: Repository, work: _Work, config: Manifest | None) -> bool:
+    """Whether the BuildConfig says that a push waits; a server before this one may have said it."""
+    own = config is not None and config["metadata"]["uid"] == repository.uid
+    return work.told or (own and config is not None and stored(config) is not None)
 
 
 def _passes(problem: Exception) -> bool:

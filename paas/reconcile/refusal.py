@@ -83,14 +83,20 @@ def subject_of(action: Action) -> Subject | None:
 
 def of_answer(action: Action, answer: ApiError) -> Refusal | None:
     """The refusal that an answer of the API server is; None when the same may well be accepted soon."""
-    untyped = any(part in answer.message for part in _UNTYPED)
-    if not untyped and (answer.status >= 500 or answer.status in _NOT_ABOUT_THE_REQUEST):
-        return None
-    if _GOING_AWAY in answer.message:
+    if not is_refusal(answer):
         return None
     return Refusal(
         action, cause_of(answer), shortened(_without_secrets(answer.message, action)), answer.status
     )
+
+
+def is_refusal(answer: ApiError) -> bool:
+    """Whether an answer is about what was asked for, so that the same is answered the same way until
+    something changes."""
+    untyped = any(part in answer.message for part in _UNTYPED)
+    if not untyped and (answer.status >= 500 or answer.status in _NOT_ABOUT_THE_REQUEST):
+        return False
+    return _GOING_AWAY not in answer.message
 
 
 def of_effect(effect: Effect, problem: EffectRefused) -> Refusal:

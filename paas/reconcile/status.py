@@ -52,14 +52,18 @@ GOES_ON: Final = ", and it goes on by itself"
 def explained(refusal: Refusal, *, namespace: str) -> tuple[str, str]:
     """What the API server refused and why, and what to do about it."""
     _, kind, name = refusal.subject
-    hint = {
+    what = f"{kind} {name.rpartition('/')[2]}" if kind else name
+    return f"the cluster refuses {what}: {refusal.words}", hint_about(refusal.cause, namespace=namespace)
+
+
+def hint_about(cause: Cause, *, namespace: str) -> str:
+    """What to do about a refusal of this cause."""
+    return {
         Cause.QUOTA: f"free some of the quota or raise it (kubectl describe quota -n {namespace})",
         Cause.RIGHTS: "the platform lacks a right; give it its rights again with: paas install",
         Cause.POLICY: "a rule of this cluster forbids it; change the object or ask an administrator for an "
         "exception",
-    }.get(refusal.cause, "correct the spec")
-    what = f"{kind} {name.rpartition('/')[2]}" if kind else name
-    return f"the cluster refuses {what}: {refusal.words}", hint
+    }.get(cause, "correct the spec")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from paas.git.instantiate import ManualBuilds
 from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
+from paas.git.waiting import TellWaiting, tell_nobody
 from paas.git.worker import Prepare, TriggerIds, Workers, no_trigger_ids
 from paas.reconcile.tasks import Tasks
 from paas.server.metrics import Metrics
@@ -88,6 +89,8 @@ class Dependencies:
     """The platform's own https URL outside, to which plain http is redirected."""
     trigger_ids: TriggerIds = no_trigger_ids
     """Ids of the triggers that are known to have made Builds of a BuildConfig."""
+    tell_waiting: TellWaiting = tell_nobody
+    """Says on a BuildConfig that the cluster refuses the Build of a push."""
     routers: tuple[APIRouter, ...] = ()
     limits: Limits = field(default_factory=Limits)
     follow_seconds: float = 900
@@ -110,6 +113,7 @@ class Server:
             instantiate=needs.instantiate,
             prepare=needs.prepare,
             trigger_ids=needs.trigger_ids,
+            tell_waiting=needs.tell_waiting,
         )
         self.receiver = Receiver(
             self.workers,

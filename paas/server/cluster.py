@@ -10,6 +10,7 @@ from paas.auth.review import Auth
 from paas.builds.instantiate import builds_of, start_build
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
+from paas.git.waiting import tell
 from paas.kube.cluster import Cluster
 from paas.server.app import Dependencies
 from paas.server.push_progress import push_progress
@@ -46,6 +47,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
         ),
         record=functools.partial(record, cluster),
         trigger_ids=functools.partial(trigger_ids, cluster),
+        tell_waiting=functools.partial(tell, cluster),
         instantiate=functools.partial(start_build, cluster, manager=MANAGER),
         prepare=Preparer(buildpacks.load(), runtime_registry=settings.builds.runtime_registry),
         follow=functools.partial(push_progress, cluster, wait=settings.builds.stop_wait_seconds),

@@ -69,6 +69,45 @@ def test_a_spec_that_cannot_be_read_is_stalled_and_still_follows_its_builds() ->
     assert cluster.phase("shop-1") == "Complete"
 
 
+WAITING = {
+    "ref": "main",
+    "commit": "a" * 40,
+    "since": "2026-01-01T00:00:00Z",
+    "cause": "Quota",
+    "message": "exceeded quota: small",
+}
+
+
+def test_a_push_whose_build_is_refused_is_said_until_the_server_takes_it_back() -> None:
+    cluster = FakeCluster()
+    assert cluster.config is not None
+    cluster.config["status"] = {"waitingPush": dict(WAITING)}
+    cluster.settle()
+    status, reason, message = condition(cluster, "Ready")
+    assert (status, reason) == ("False", "Refused")
+    assert message == (
+        "main at aaaaaaaaaaaa was pushed, and the cluster refuses its Build: exceeded quota: small; "
+        "free some of the quota or raise it (kubectl describe quota -n demo), and it goes on by itself"
+    )
+    assert condition(cluster, "Stalled")[:2] == ("True", "Refused")
+    assert cluster.config["status"]["waitingPush"] == WAITING
+    cluster.config["status"]["waitingPush"]["cause"] = "OfANewerServer"
+    cluster.settle()
+    assert "a rule of this cluster" in condition(cluster, "Ready")[2]
+    del cluster.config["status"]["waitingPush"]
+    cluster.settle()
+    assert condition(cluster, "Ready")[:2] == ("True", "Reconciled")
+    assert condition(cluster, "Stalled") == ("", "", "")
+
+
+def test_what_waited_here_says_nothing_of_a_source_that_is_elsewhere_now() -> None:
+    cluster = FakeCluster(source=EXTERNAL)
+    assert cluster.config is not None
+    cluster.config["status"] = {"waitingPush": dict(WAITING)}
+    cluster.settle()
+    assert condition(cluster, "Ready")[0] == "True"
+
+
 def test_what_the_server_wrote_into_the_status_stays() -> None:
     cluster = FakeCluster()
     assert cluster.config is not None

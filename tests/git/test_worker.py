@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from paas.api.build_request import BuildRequest, Instantiated
+from paas.api.buildconfig import WaitingPush
 from paas.api.resources import Key, Manifest
 from paas.git import process
 from paas.git.push_messages import waiting
@@ -192,6 +193,91 @@ async def test_what_passes_is_waited_for(tmp_path: Path, problem: Exception) -> 
     )
     assert await workers.drain(repository, timeout=20)
     assert [request.invalid for request in cluster.made] == [None]
+
+
+class Refusing(Hosted):
+    """A cluster that refuses Builds for a while, and what its BuildConfig says meanwhile."""
+
+    def __init__(self, repository: Repository, *answers: ApiError) -> None:
+        super().__init__(repository)
+        self.answers, self.told = list(answers), list[WaitingPush | None]()
+        self.waiting: Manifest | None = None
+        self.first = asyncio.Event()
+
+    async def find(self, key: Key) -> Manifest | None:
+        config = await super().find(key)
+        assert config is not None
+        return config | ({"status": {"waitingPush": self.waiting}} if self.waiting else {})
+
+    async def instantiate(self, key: Key, request: BuildRequest) -> Instantiated:
+        if self.answers:
+            raise self.answers.pop(0)
+        return await super().instantiate(key, request)
+
+    async def tell(self, key: Key, uid: str, waiting: WaitingPush | None) -> None:
+        assert (key, uid) == (KEY, "u")
+        self.told.append(waiting)
+        self.first.set()
+        self.waiting = waiting.dump() if waiting else None
+
+    def workers(self, root: Path) -> Workers:
+        async def prepare(_repository: Any, _config: Any, request: BuildRequest) -> Prepared:
+            return Prepared(request)
+
+        return Workers(
+            Repositories(root),
+            find=self.find,
+            instantiate=self.instantiate,
+            prepare=prepare,
+            tell_waiting=self.tell,
+            retry_seconds=(0.0, 0.0),
+        )
+
+
+QUOTA = Forbidden(403, "Forbidden", "exceeded quota: small")
+
+
+async def test_a_push_that_is_refused_is_told_once_and_taken_back_when_it_is_built(tmp_path: Path) -> None:
+    repository = await Repositories(tmp_path).open("u", KEY)
+    commit = await push(repository)
+    cluster = Refusing(repository, QUOTA, QUOTA, ApiError(503, "ServiceUnavailable", "busy"), QUOTA)
+    assert await cluster.workers(tmp_path).drain(repository, timeout=20)
+    first, last = cluster.told
+    assert first is not None
+    assert (first.ref, first.commit, first.cause) == ("main", commit, "Quota")
+    assert first.message == "exceeded quota: small"
+    assert last is None
+    assert len(cluster.made) == 1
+
+
+async def test_a_cluster_that_is_busy_refuses_nothing(tmp_path: Path) -> None:
+    repository = await Repositories(tmp_path).open("u", KEY)
+    await push(repository)
+    cluster = Refusing(repository, ApiError(503, "ServiceUnavailable", "busy"))
+    assert await cluster.workers(tmp_path).drain(repository, timeout=20)
+    assert cluster.told == []
+
+
+async def test_what_a_server_before_told_is_taken_back(tmp_path: Path) -> None:
+    repository = await Repositories(tmp_path).open("u", KEY)
+    await push(repository)
+    cluster = Refusing(repository)
+    cluster.waiting = {"commit": "a" * 40}
+    assert await cluster.workers(tmp_path).drain(repository, timeout=20)
+    assert cluster.told == [None]
+
+
+async def test_a_push_that_waits_and_is_taken_back_is_not_told_any_more(tmp_path: Path) -> None:
+    repository = await Repositories(tmp_path).open("u", KEY)
+    await push(repository)
+    cluster = Refusing(repository, *[QUOTA] * 100_000)
+    workers = cluster.workers(tmp_path)
+    workers.wake(repository)
+    await cluster.first.wait()
+    await process.run(["-C", str(repository.path), "update-ref", "-d", "refs/heads/main"])
+    assert await workers.drain(repository, timeout=20)
+    assert (len(cluster.told), cluster.told[-1]) == (2, None)
+    assert cluster.made == []
 
 
 async def test_a_mark_that_cannot_be_written_builds_nothing_twice(

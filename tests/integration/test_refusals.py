@@ -37,6 +37,7 @@ from paas.node.audit import entries
 from paas.operator import controllers
 from paas.reconcile.conditions import find
 from tests.support.operating import Operating, operating
+from tests.support.quota import Quota
 from tests.support.rooms import eventually, make_project, prepare, settings_in
 
 pytestmark = pytest.mark.integration
@@ -49,27 +50,6 @@ def running(cluster_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) 
     settings = settings_in(tmp_path_factory.mktemp("platform"))
     with operating(cluster_kubeconfig, controllers, settings=settings) as started:
         yield started
-
-
-class Quota:
-    """A ResourceQuota that has no room for any object of some kind."""
-
-    def __init__(self, api: Cluster, namespace: str, counted: str) -> None:
-        self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/resourcequotas"
-        self._hard = {f"count/{counted}": "0"}
-
-    async def fill(self) -> None:
-        quota: Manifest = {"metadata": {"name": "small"}, "spec": {"hard": self._hard}}
-        await self._api.request("POST", self._path, body=quota)
-        # no quota controller runs here: its part, which admission looks at
-        status = {"status": {"hard": self._hard, "used": self._hard}}
-        await self._api.request(
-            "PATCH", f"{self._path}/small/status", body=status, content_type="application/merge-patch+json"
-        )
-
-    async def lift(self) -> None:
-        await self._api.request("DELETE", f"{self._path}/small")
 
 
 @dataclass(frozen=True)
