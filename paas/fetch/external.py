@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
 from dulwich.client import HTTPUnauthorized, Urllib3HttpGitClient
-from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
+from dulwich.errors import GitProtocolError, HangupException, NotGitRepository, ObjectFormatException
 from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
@@ -36,6 +36,7 @@ from paas.source.trees import GitTree
 from paas.terminal.progress_lines import detail
 
 Refs = Mapping[Ref, ObjectID]
+_Kind = TypeVar("_Kind", Blob, Tree)
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -99,6 +100,11 @@ def fetch(
         ) from problem
     except NotGitRepository as problem:
         raise failed(f"there is no git repository at {uri}; correct spec.source.git.uri") from problem
+    except ObjectFormatException as problem:
+        raise failed(
+            f"{uri} cannot be fetched: one of its objects is not well-formed ({problem}). "
+            "git fsck names it; a new commit on top of it is fetched without what is below"
+        ) from problem
     except (GitProtocolError, HangupException, HTTPError, OSError, ValueError) as problem:
         forbidden = _cause(problem, egress.Forbidden)
         raise failed(
@@ -189,13 +195,11 @@ def failed(message: str) -> Unbuildable:
 def write(checkout: Checkout, extraction: Extraction) -> None:
     """Write the files of a checkout. A submodule becomes an empty folder, as git leaves it too.
 
-    Raises UnsafePath and TooLarge.
+    Raises Unbuildable, UnsafePath and TooLarge.
     """
-    store = checkout.repository.object_store
 
     def walk(tree: ObjectID, folder: str) -> None:
-        listed = store[tree]
-        assert isinstance(listed, Tree), "a folder's object is a tree"
+        listed = _object(checkout, tree, Tree, folder)
         for raw, mode, sha in listed.iteritems():
             path = f"{folder}{raw.decode('utf-8', 'surrogateescape')}"
             if stat.S_ISDIR(mode):
@@ -204,15 +208,22 @@ def write(checkout: Checkout, extraction: Extraction) -> None:
             elif stat.S_IFMT(mode) == 0o160000:
                 extraction.folder(path)
             else:
-                blob = store[sha]
-                assert isinstance(blob, Blob), "a file's object is a blob"
-                data = blob.as_raw_string()
+                data = _object(checkout, sha, Blob, path).as_raw_string()
                 if stat.S_ISLNK(mode):
                     extraction.link(path, data.decode("utf-8", "surrogateescape"))
                 else:
                     extraction.file(path, BytesIO(data), executable=bool(mode & 0o100))
 
     walk(ObjectID(checkout.tree.encode()), "")
+
+
+def _object(checkout: Checkout, sha: ObjectID, kind: type[_Kind], path: str) -> _Kind:
+    store = checkout.repository.object_store
+    found = store[sha] if sha in store else None  # noqa: SIM401 - it has no get
+    if not isinstance(found, kind):
+        what = f"{path or 'its root'} is not the {kind.type_name.decode()} that its folder names"
+        raise failed(f"commit {checkout.commit[:12]} is damaged: {what}; git fsck says more of it")
+    return found
 
 
 def _resolve(refs: Refs, ref: str | None, uri: str) -> ObjectID:

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dulwich.objects import Commit, ObjectID
+from dulwich.objects import ObjectID
 from pydantic import ValidationError
 
 from paas.api.base import first_problem
-from paas.api.build import InvalidSource, Person
+from paas.api.build import InvalidSource
 from paas.api.build_request import BuildRefused, BuildRequest, InstantiateError
 from paas.api.buildconfig import BuildConfigSpec
 from paas.api.names import Reason
@@ -24,6 +24,7 @@ from paas.git.objects import Objects, reading
 from paas.git.repositories import Repository
 from paas.git.worker import Prepared
 from paas.source.buildpack import Buildpack
+from paas.source.commit import read
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree
@@ -69,14 +70,15 @@ class Preparer:
 
     def _look(self, objects: Objects, spec: BuildConfigSpec, request: BuildRequest) -> Prepared:
         assert request.commit is not None, "a push has a commit"
-        commit = objects[ObjectID(request.commit.encode())]
-        if not isinstance(commit, Commit):
+        kind, content = objects.raw(ObjectID(request.commit.encode()))
+        if kind != b"commit":
             raise BuildRefused(f"{request.commit} is not a commit", hint="push a branch")
+        commit = read(content)
         request = replace(
             request,
-            author=person(commit.author),
-            committer=person(commit.committer),
-            commit_message=_words(commit)[:LONGEST_MESSAGE] or None,
+            author=commit.author,
+            committer=commit.committer,
+            commit_message=commit.message[:LONGEST_MESSAGE] or None,
         )
         docker = spec.strategy.docker_strategy
         try:
@@ -97,15 +99,6 @@ class Preparer:
         return Prepared(request, made.found)
 
 
-def _words(commit: Commit) -> str:
-    """The message of a commit, by the encoding that the commit names; what no text can hold is replaced."""
-    try:
-        said = str(commit.message, (commit.encoding or b"utf-8").decode("ascii"), "replace")
-    except (LookupError, ValueError):
-        said = str(commit.message, "utf-8", "replace")
-    return said.encode("utf-8", "replace").decode()
-
-
 def _short(request: BuildRequest) -> str:
     return (request.commit or "")[:12]
 
@@ -113,9 +106,3 @@ def _short(request: BuildRequest) -> str:
 def _invalid(request: BuildRequest, problem: Unbuildable) -> Prepared:
     invalid = InvalidSource(reason=problem.reason, message=problem.message[:LONGEST_MESSAGE])
     return Prepared(replace(request, invalid=invalid))
-
-
-def person(identity: bytes) -> Person:
-    """`Name <address>` taken apart."""
-    name, _, rest = identity.decode(errors="replace").partition("<")
-    return Person(name=name.strip()[:1024], email=rest.partition(">")[0].strip()[:1024])

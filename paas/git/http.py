@@ -182,7 +182,11 @@ class GitHttp:
             await request.reply(200, _RESULT, b"", _NO_CACHE)
             return
         push = Push(repository, user.username, reader.commands, reader.capabilities, reader.rewritten())
-        refused = refusals(reader.commands, tips=repository.refs())
+        refused = (
+            {command.ref: reader.refusal for command in reader.commands}
+            if reader.refusal
+            else refusals(reader.commands, tips=repository.refs())
+        )
         if refused:
             await self._refuse(request, push, refused, pieces)
             return

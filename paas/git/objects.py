@@ -33,6 +33,11 @@ class Objects:
         self._ask, self._answer = ask, answer
 
     def __getitem__(self, object_id: ObjectID, /) -> ShaFile:
+        kind, content = self.raw(object_id)
+        return ShaFile.from_raw_string(_TYPES[kind], content)
+
+    def raw(self, object_id: ObjectID) -> tuple[bytes, bytes]:
+        """Its type and content as they are: dulwich takes only well-formed objects."""
         self._ask.write(object_id + b"\n")
         self._ask.flush()
         _, _, about = self._answer.readline().rstrip(b"\n").partition(b" ")
@@ -48,7 +53,7 @@ class Objects:
         content = self._answer.read(int(size) + 1)[:-1]
         if len(content) != int(size):
             raise KeyError(object_id)
-        return ShaFile.from_raw_string(_TYPES[kind], content)
+        return kind, content
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@
     server:  band 2 (what the pusher reads) … band 1 (report-status in pkt-lines) flush
 
 The list is parsed strictly and written again for the child, so that git and we cannot read two things
-into the same bytes, and only capabilities that we know pass.
+into the same bytes, and only capabilities that we know pass. Names of refs are bytes: those that are no
+UTF-8 are kept by surrogate escapes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _KNOWN: Final = frozenset(
 )
 
 
+_TOO_MANY: Final = f"more than {MOST_COMMANDS} refs in one push; push fewer at once"
+
+
 class BadRequest(Exception):
     """What came is not a push; the text says what is wrong."""
 
@@ -49,6 +53,8 @@ class CommandReader:
     rest: bytes = b""
     """What arrived behind the command list: the beginning of the pack."""
     complete: bool = False
+    refusal: str = ""
+    """Why nothing of this push can be taken, although the list can be read."""
 
     def __post_init__(self) -> None:
         self._seen = bytearray()
@@ -68,8 +74,10 @@ class CommandReader:
         except (GitProtocolError, UnicodeDecodeError) as problem:
             raise BadRequest(f"the list of refs cannot be read: {problem}") from problem
         if len(self._seen) > LONGEST_LIST:
-            raise BadRequest("the list of refs is too long; push fewer refs at once")
-        return False
+            self.refusal = _TOO_MANY
+            self.complete = True
+            self._seen.clear()
+        return self.complete
 
     def _packet(self, packet: bytes | None) -> None:
         if packet is None:
@@ -82,16 +90,16 @@ class CommandReader:
         if separator and self.commands:
             raise BadRequest("capabilities come behind the first ref only")
         if separator:
-            names = capabilities.decode().split(" ")
+            names = capabilities.decode(errors="replace").split(" ")
             self.capabilities = frozenset(name for name in names if name in _KNOWN)
             if "object-format=sha256" in names:
                 raise BadRequest("repositories here use SHA-1")
-        old, _, remainder = line.decode().partition(" ")
+        old, _, remainder = line.decode(errors="surrogateescape").partition(" ")
         new, _, ref = remainder.partition(" ")
         if not (is_object_id(old) and is_object_id(new) and ref):
             raise BadRequest("a line of the list is not 'old new ref' (signed pushes are not taken)")
         if len(self.commands) >= MOST_COMMANDS:
-            raise BadRequest(f"more than {MOST_COMMANDS} refs in one push; push fewer at once")
+            self.refusal = _TOO_MANY  # the others are read as well: a client wants an answer for each
         self.commands.append(Command(old=old, new=new, ref=ref))
 
     def rewritten(self) -> bytes:
@@ -101,7 +109,7 @@ class CommandReader:
             line = f"{command.old} {command.new} {command.ref}"
             if number == 0:
                 line += "\0 " + " ".join(sorted(self.capabilities))
-            lines.append(line.encode())
+            lines.append(line.encode(errors="surrogateescape"))
         return b"".join(pkt_line(line) for line in lines) + FLUSH
 
 
@@ -130,7 +138,7 @@ def refused_report(
     """A report-status that takes none of the commands; `otherwise` is said of those without a reason."""
     lines = [f"unpack {unpack}\n"]
     lines += [f"ng {command.ref} {reasons.get(command.ref, otherwise)}\n" for command in commands]
-    return b"".join(pkt_line(line.encode()) for line in lines) + FLUSH
+    return b"".join(pkt_line(line.encode(errors="surrogateescape")) for line in lines) + FLUSH
 
 
 def reworded(report: bytes, words: Callable[[str], str]) -> bytes:
@@ -168,7 +176,7 @@ def parse_report(report: bytes) -> Report | None:
         return None
     if not packets or packets[0] is None or packets[-1] is not None:
         return None
-    lines = [packet.decode(errors="replace").rstrip("\n") for packet in packets if packet is not None]
+    lines = [packet.decode(errors="surrogateescape").rstrip("\n") for packet in packets if packet is not None]
     accepted = frozenset(line.removeprefix("ok ") for line in lines[1:] if line.startswith("ok "))
     return Report(unpack=lines[0].removeprefix("unpack "), accepted=accepted)
 

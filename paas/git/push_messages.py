@@ -11,6 +11,7 @@ from paas.api.names import SERVICE_ACCOUNT_PUSHER
 from paas.api.resources import Key
 from paas.git.push import Built, Gone, NotBuilt, Outcome, Stored, Unchanged
 from paas.kube.errors import ApiError, ClusterUnreachable
+from paas.source.tree import shown
 from paas.terminal.naming import ACCOUNT_PREFIX, user_text
 from paas.terminal.progress_lines import detail, problem, step
 
@@ -20,7 +21,8 @@ def outcome(key: Key, what: Outcome) -> list[str]:
     match what:
         case Unchanged():
             return []
-        case Stored(branch, deploying):
+        case Stored():
+            branch, deploying = shown(what.branch), shown(what.deploying)
             return [
                 step(f"Stored {branch}; no build, because {branch} does not deploy: {deploying} does"),
                 detail(f"To deploy these commits: git push paas {shlex.quote(f'{branch}:{deploying}')}"),
@@ -49,7 +51,9 @@ def _received(request: BuildRequest) -> str:
     """The first line: what came and from whom."""
     subject = (request.commit_message or "").strip().split("\n", 1)[0][:72]
     title = f' "{subject}"' if subject else ""
-    return step(f"Received {request.ref} {(request.commit or '')[:7]}{title} ({_person(request)})")
+    return step(
+        f"Received {shown(request.ref or '')} {(request.commit or '')[:7]}{title} ({_person(request)})"
+    )
 
 
 def _person(request: BuildRequest) -> str:
@@ -71,14 +75,14 @@ def problem_lines(message: str) -> list[str]:
 
 def deleted(branch: str, deploying: bool) -> list[str]:
     """A branch was taken away."""
-    lines = [step(f"Deleted {branch}; no build")]
+    lines = [step(f"Deleted {shown(branch)}; no build")]
     if deploying:
-        lines.append(detail(f"What runs goes on running; the next push to {branch} deploys again"))
+        lines.append(detail(f"What runs goes on running; the next push to {shown(branch)} deploys again"))
     return lines
 
 
 def tagged(tags: Sequence[str]) -> list[str]:
-    return [step(f"Stored tag {tag}; tags do not deploy") for tag in tags[:10]]
+    return [step(f"Stored tag {shown(tag)}; tags do not deploy") for tag in tags[:10]]
 
 
 def waiting(key: Key, why: Exception) -> list[str]:

@@ -153,7 +153,8 @@ def _unlogged(old: str, new: str, *, after: str | None) -> Entry:
 def trigger_id(repository: str, ref: str, entry: Entry) -> str:
     """The identity of the Build that this move makes; the same move never makes two."""
     text = "\0".join(("push", repository, ref, entry.old, entry.new, entry.id))
-    return f"push-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+    digest = hashlib.sha256(text.encode(errors="surrogateescape"))  # a ref's name is bytes
+    return f"push-{digest.hexdigest()[:40]}"
 
 
 def committer(user: str, push: str) -> dict[str, str]:

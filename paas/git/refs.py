@@ -55,7 +55,7 @@ def refusals(commands: Iterable[Command], *, tips: Mapping[str, str]) -> dict[st
 
 def _name_problem(ref: str) -> str | None:
     short = ref.split("/", 2)[2]
-    if len(ref.encode()) > LONGEST:
+    if len(ref.encode(errors="surrogateescape")) > LONGEST:
         return f"the name is longer than {LONGEST} bytes"
     if not short or _BAD.search(ref) or short == "@" or short.endswith(("/", ".")):
         return "not a valid name"

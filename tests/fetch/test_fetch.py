@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import socket
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -391,6 +392,53 @@ def test_a_repository_of_an_odd_shape_is_named(
     assert path.name in (report.message or "")
     if shape == "empty" and commit is None:
         assert "is empty" in (report.message or "")
+
+
+def test_a_commit_that_is_not_well_formed_is_named_with_a_way_out(
+    pod: Pod, host: GitHost, source: Path
+) -> None:
+    tree = git(source, "rev-parse", "HEAD^{tree}")
+    commit = literally(source, "commit", f"tree {tree}\nauthor Old <o@example.com> 1 UTC\n\nold\n")
+    path = host.repository("old")
+    git(source, "push", "-q", str(path), f"{commit}:refs/heads/main")
+    report = pod.run(uri=f"{host.url}/{path.name}", allowed_addresses=LOOPBACK)
+    assert report.reason == "FetchSourceFailed"
+    assert "a new commit on top" in (report.message or "")
+    git(source, "checkout", "-q", "--detach", commit)
+    git(source, "commit", "-q", "--allow-empty", "-m", "new")
+    git(source, "push", "-q", str(path), "HEAD:main")
+    report = pod.run(uri=f"{host.url}/{path.name}", allowed_addresses=LOOPBACK)
+    assert (report.commit, report.reason) == (git(source, "rev-parse", "HEAD"), None), report.message
+
+
+@pytest.mark.parametrize("mode", ["100644", "040000", "120000"])
+def test_a_folder_that_names_what_is_something_else(pod: Pod, host: GitHost, source: Path, mode: str) -> None:
+    wrong = git(source, "rev-parse", "HEAD:app.py" if mode == "040000" else "HEAD^{tree}")
+    entry = f"{mode.lstrip('0')} odd\0".encode() + bytes.fromhex(wrong)
+    tree = literally(source, "tree", entry)
+    who = "A <a@example.com> 1 +0000"
+    commit = literally(source, "commit", f"tree {tree}\nauthor {who}\ncommitter {who}\n\nx\n")
+    path = host.repository(f"odd-{mode}")
+    git(path, "config", "core.bare", "true")
+    git(path, "fetch", "-q", str(source), "main")
+    for kind, content in (("tree", entry), ("commit", git(source, "cat-file", "commit", commit) + "\n")):
+        literally(path, kind, content)
+    (path / "refs/heads/main").write_text(f"{commit}\n")
+    report = pod.run(uri=f"{host.url}/{path.name}", allowed_addresses=LOOPBACK)
+    assert report.reason == "FetchSourceFailed"
+    assert path.name in (report.message or "") or "odd is not the" in (report.message or "")
+
+
+def literally(repository: Path, kind: str, content: str | bytes) -> str:
+    """Store an object as it is, well-formed or not; its id."""
+    made = subprocess.run(
+        ["git", "hash-object", "-t", kind, "-w", "--literally", "--stdin"],
+        cwd=repository,
+        input=content.encode() if isinstance(content, str) else content,
+        capture_output=True,
+        check=True,
+    )
+    return made.stdout.decode().strip()
 
 
 # -- which hosts -----------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_shallow_lines_are_passed_on() -> None:
         pkt_line(f"{ZERO} {A.upper()} refs/heads/x".encode()),
         pkt_line(f"{ZERO} {A}".encode()), pkt_line(f"{ZERO} {A} ".encode()),
         pkt_line(b"\xff" * 90),
-        pkt_line(f"{ZERO} {A} refs/heads/\xff".encode("latin-1")), pkt_line(b"shallow --x"),
+        pkt_line(b"shallow --x"),
         pkt_line(f"{ZERO} {A} refs/heads/x\0 object-format=sha256".encode()),
     ],
 )  # fmt: skip
@@ -76,8 +76,18 @@ def test_what_is_no_list(body: bytes) -> None:
 def test_a_list_without_end_is_cut_off() -> None:
     reader = CommandReader()
     piece = pkt_line(b"shallow " + A.encode()) * 1000
-    with pytest.raises(BadRequest):
-        any(reader.feed(piece) for _ in range(100))
+    assert any(reader.feed(piece) for _ in range(100))
+    assert "push fewer at once" in reader.refusal
+
+
+def test_names_are_bytes() -> None:
+    line = pkt_line(f"{ZERO} {A} refs/heads/\xff".encode("latin-1") + b"\0 report-status") + b"0000"
+    reader = CommandReader()
+    reader.feed(line)
+    assert reader.commands == [Command(ZERO, A, "refs/heads/\udcff")]
+    assert reader.rewritten() == line
+    report = refused_report(reader.commands, {}, otherwise="no")
+    assert b"ng refs/heads/\xff no\n" in report
 
 
 def test_reports() -> None:

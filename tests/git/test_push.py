@@ -342,14 +342,23 @@ def test_racing_pushes_to_different_branches_all_win(server: Serving, app: Manif
 
 
 def test_histories_with_old_flaws_are_taken(server: Serving, app: Manifest, clone: Clone) -> None:
-    """zeroPaddedFilemode, badTimezone and missingSpaceBeforeDate occur in real histories."""
+    """Git works with them, in old histories and in those that other programs wrote; so do we."""
     clone.commit()
     tree = clone.git("rev-parse", "HEAD^{tree}", ok=True).out.strip()
-    raw = f"tree {tree}\nauthor Old <old@example.com> 1000000000 +51800\ncommitter Old <o@e> 1 +0000\n\nOld\n"
-    (clone.path / "raw").write_text(raw)
-    commit = clone.git("hash-object", "-t", "commit", "-w", "--literally", "raw", ok=True).out.strip()
-    push(clone, server, app, f"{commit}:refs/heads/main")
-    assert server.cluster.commits(name_of(app)) == [commit]
+    commits = []
+    for who in (
+        "author Old <old@example.com> 1000000000 +51800\ncommitter Old <o@e> 1 +0000\n",
+        "author Old <old@example.com> 1 UTC\ncommitter Old\n",
+        "author Old<old@example.com>1 +0000\n",
+        "",
+    ):
+        (clone.path / "raw").write_text(f"tree {tree}\n{who}\nOld {len(who)}\n")
+        made = clone.git("hash-object", "-t", "commit", "-w", "--literally", "raw", ok=True)
+        commits.append(made.out.strip())
+        push(clone, server, app, f"+{commits[-1]}:refs/heads/main")
+    assert server.cluster.commits(name_of(app)) == commits
+    builds = server.cluster.builds(name_of(app))
+    assert [build["spec"]["invalid"] for build in builds] == [None] * len(commits)
 
 
 def test_a_repository_is_one_application_s_alone(server: Serving, clone: Clone) -> None:

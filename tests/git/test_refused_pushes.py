@@ -216,9 +216,28 @@ def test_deleting_what_has_moved_or_never_was(server: Serving, app: Manifest, st
 
 
 def test_too_many_refs(server: Serving, app: Manifest, stored: str) -> None:
-    many = commands(*((ZERO, stored, f"refs/heads/b{number}") for number in range(20_000)))
-    status, body = post(server, app, many)
-    assert (status, b"push fewer" in body) == (400, True)
+    before = state(server, app)
+    for number in (5_001, 30_000):
+        many = commands(*((ZERO, stored, f"refs/heads/b{n}") for n in range(number)))
+        status, body = post(server, app, many + pack())
+        assert status == 200
+        assert b"ng refs/heads/b5000 more than 5000 refs in one push; push fewer at once" in body
+        assert b"\nok " not in body
+    assert state(server, app) == before
+
+
+def test_a_branch_whose_name_is_no_utf_8(server: Serving, app: Manifest, clone: Clone) -> None:
+    """Git takes any bytes; it deploys like any other, is moved, and is deleted."""
+    name, ref = os.fsdecode(b"caf\xe9"), os.fsdecode(b"refs/heads/caf\xe9")
+    for _ in range(2):
+        commit = clone.commit()
+        told = clone.git("push", server.url(name_of(app)), f"HEAD:{ref}", ok=True).err
+        assert "Received caf\\udce9 " in told
+    builds = server.cluster.builds(name_of(app))
+    assert [build["spec"]["revision"]["git"]["ref"] for build in builds] == [name] * 2
+    assert server.cluster.commits(name_of(app))[-1] == commit
+    clone.git("push", server.url(name_of(app)), f":{ref}", ok=True)
+    assert clone.git("ls-remote", server.url(name_of(app)), ok=True).out == ""
 
 
 # -- what is in the pack -------------------------------------------------------------------------------
