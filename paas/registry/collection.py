@@ -29,6 +29,10 @@ RETRY_AFTER: Final = 3
 """Seconds after which a build, or a client that asks for a token, is to ask again."""
 
 
+class CannotCollect(Exception):
+    """Nothing, or not all, was collected; why, and what follows."""
+
+
 def under_way(lease: Mapping[str, Any] | None, *, now: datetime) -> bool:
     """Whether somebody collects. One that died holds the Lease for as long as that says, and no longer."""
     spec = (lease or {}).get("spec") or {}

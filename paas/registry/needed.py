@@ -37,6 +37,8 @@ class Stored:
     """Digests of the manifests that it is a list of."""
     about: str | None = None
     """Digest of the manifest that it says something about."""
+    broken: bool = False
+    """The manifest is not there, or is not what its digest says: nobody can pull it."""
     made: datetime | None = None
     """When a cached layer was made; None: that is not known."""
 

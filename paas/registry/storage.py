@@ -11,6 +11,7 @@ Its API lists what has a tag; what a second push under the same tag left behind 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -80,6 +81,24 @@ class Storage:
                     path = path.parent
         return emptied
 
+    def forget(self, image: Stored) -> None:
+        """Remove the links to a manifest whose file is not there: the registry deletes only what it can read.
+        Only while nobody pushes."""
+        folder = self._repositories / image.repository / "_manifests"
+        for tag in image.tags:
+            shutil.rmtree(folder / "tags" / tag, ignore_errors=True)
+        shutil.rmtree(folder / "revisions/sha256" / image.digest.removeprefix("sha256:"), ignore_errors=True)
+
+    def clear(self, image: Stored) -> None:
+        """Remove the file of a manifest that is not what its digest says."""
+        self._data(image.digest).unlink(missing_ok=True)
+
+    def complete(self) -> None:
+        """Make the folder of layers in each repository that has none, such as one with an empty list only:
+        the registry's collection would end there, for all repositories."""
+        for name in self.repositories():
+            (self._repositories / name / "_layers").mkdir(exist_ok=True)
+
     def _of(self, name: str) -> Iterator[Stored]:
         tags: dict[str, set[str]] = {}
         for link in (self._repositories / name / "_manifests/tags").glob("*/current/link"):
@@ -87,6 +106,7 @@ class Storage:
                 tags.setdefault(link.read_text().strip(), set()).add(link.parents[1].name)
         for digest in self._digests(name):
             manifest = self._document(digest)
+            broken = not self._whole(digest)
             listed = manifest.get("manifests")
             names = [_digest(each) for each in listed] if isinstance(listed, list) else []
             yield Stored(
@@ -95,6 +115,7 @@ class Storage:
                 tags=frozenset(tags.get(digest, ())),
                 names=frozenset(found for found in names if found),
                 about=_digest(manifest.get("subject")),
+                broken=broken,
                 made=self._made(manifest) if is_cache(name) else None,
             )
 
@@ -119,14 +140,24 @@ class Storage:
             return None
         return made if made.tzinfo is not None else None
 
+    def _whole(self, digest: str) -> bool:
+        """Raises OSError when that cannot be known: then nothing may be decided by it."""
+        try:
+            content = self._data(digest).read_bytes()
+        except FileNotFoundError:
+            return False
+        return f"sha256:{hashlib.sha256(content).hexdigest()}" == digest
+
+    def _data(self, digest: str) -> Path:
+        hexadecimal = digest.removeprefix("sha256:")
+        return self._blobs / "sha256" / hexadecimal[:2] / hexadecimal / "data"
+
     def _document(self, digest: str) -> dict[str, Any]:
         """A manifest or configuration; empty when it cannot be read: what it says is then not known."""
-        hexadecimal = digest.removeprefix("sha256:")
-        if not _HEX.fullmatch(hexadecimal):
+        if not _HEX.fullmatch(digest.removeprefix("sha256:")):
             return {}
-        path = self._blobs / "sha256" / hexadecimal[:2] / hexadecimal / "data"
         try:
-            with path.open("rb") as file:
+            with self._data(digest).open("rb") as file:
                 found = json.loads(file.read(LARGEST_DOCUMENT))
         except (OSError, ValueError, RecursionError):
             return {}

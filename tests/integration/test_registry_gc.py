@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,14 +26,17 @@ from paas.api.resources import (
 from paas.front.cluster import collecting
 from paas.install.apply import shipped_manifests
 from paas.kube.cluster import Cluster
+from paas.kube.lease import Lease, LeaseLost
 from paas.node.apiserver import ApiServer
 from paas.node.registry_gc import registry_gc
-from paas.registry import collect as collector
-from paas.registry.collect import CannotCollect, Registry, collect, show
-from paas.registry.collection import LEASE_KEY, LOCK
-from paas.registry.gc_job import GC_KEY
+from paas.registry import program
+from paas.registry.collect import collect, show
+from paas.registry.collection import LEASE_KEY, LOCK, CannotCollect
+from paas.registry.gc_job import GC_KEY, job_of
+from paas.registry.program import Registry
 from paas.registry.storage import Storage
 from tests.support import registry as registries
+from tests.support.command_line import Person
 from tests.support.images import make_build, stream
 from tests.support.people import kubeconfig_of
 from tests.support.rooms import eventually, make_project, prepare, repositories, set_status
@@ -157,6 +163,88 @@ async def test_what_nothing_needs_goes_and_its_disk_comes_back(
     assert not await collecting(api)
 
 
+def torn(storage: Path, digest: str, content: bytes | None) -> Path:
+    """What a power cut leaves of a manifest: other content, or nothing."""
+    name = digest.removeprefix("sha256:")
+    path = storage / "docker/registry/v2/blobs/sha256" / name[:2] / name / "data"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 200], ids=["gone", "empty", "NUL"])
+async def test_a_torn_manifest_that_nothing_needs_goes_too(
+    api: Cluster, real: tuple[registries.Registry, Registry], content: bytes | None
+) -> None:
+    """The registry's own collection ends at it, and would never run again."""
+    serving, registry = real
+    project = await make_project(api, "torn")
+    build = await make_build(api, project, 1, phase="Running")
+    shop, kept = (await repositories(api, project)).images("shop"), layer()
+    needed = serving.push(shop, build["metadata"]["uid"], content="needed", layers=[kept])
+    for number in range(3):
+        torn(
+            serving.storage, serving.push(shop, f"t{number}", content=f"{number}", layers=[layer()]), content
+        )
+    try:
+        assert await collect(api, registry, say=lambda _: None, wait=0) > 3 * MIB
+    finally:
+        await api.delete(BUILD, Key(project, build["metadata"]["name"]))
+    assert serving.has(shop, needed)
+    assert serving.has(shop, f"sha256:{hashlib.sha256(kept).hexdigest()}", kind="blobs")
+    assert [image.digest for image in registry.storage.stored()] == [needed]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 200], ids=["gone", "empty", "NUL"])
+async def test_a_torn_manifest_that_is_needed_is_told_and_can_be_pushed_again(
+    api: Cluster, real: tuple[registries.Registry, Registry], content: bytes | None
+) -> None:
+    """The registry takes a torn file for what it has already, and would not write it again."""
+    serving, registry = real
+    project = await make_project(api, "torn")
+    build = await make_build(api, project, 1, phase="Running")
+    shop, own = (await repositories(api, project)).images("shop"), layer()
+    broken = serving.push(shop, build["metadata"]["uid"], content="needed", layers=[own])
+    whole = serving.push(shop, "whole", content="whole", layers=[layer()])
+    unused = serving.push("deleted/shop", "x", content="x", layers=[layer()])
+    torn(serving.storage, broken, content)
+    await account(api, project)
+    await api.create(pod(project, "by-hand", f"registry.test:5000/{shop}@{whole}"), manager="test")
+    said: list[str] = []
+    try:
+        assert await collect(api, registry, say=said.append, wait=0) > MIB
+        assert f"{shop}@{broken}: needed, but torn or gone on the disk; build it again" in said
+        assert serving.has(shop, whole)
+        assert not serving.has("deleted/shop", unused)
+        again = serving.push(shop, build["metadata"]["uid"], content="needed", layers=[own])
+        assert again == broken
+        assert serving.has(shop, broken)
+        await collect(api, registry, say=said.append, wait=0)
+        assert serving.has(shop, f"sha256:{hashlib.sha256(own).hexdigest()}", kind="blobs")
+    finally:
+        await api.delete(POD, Key(project, "by-hand"))
+        await api.delete(BUILD, Key(project, build["metadata"]["name"]))
+
+
+async def test_a_repository_with_nothing_but_an_empty_list_stops_nobodys_collection(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    """Whoever may push to one repository could else keep everybody's layers on the disk for ever."""
+    serving, registry = real
+    project = await make_project(api, "list")
+    build = await make_build(api, project, 1, phase="Running")
+    shop = (await repositories(api, project)).images("shop")
+    kept = serving.push_list(shop, build["metadata"]["uid"])
+    serving.push("deleted/shop", "x", content="x", layers=[layer()])
+    try:
+        assert await collect(api, registry, say=lambda _: None, wait=0) > MIB
+    finally:
+        await api.delete(BUILD, Key(project, build["metadata"]["name"]))
+    assert [image.digest for image in registry.storage.stored()] == [kept]
+
+
 async def test_nothing_is_collected_while_a_build_may_push(
     api: Cluster, real: tuple[registries.Registry, Registry]
 ) -> None:
@@ -184,9 +272,9 @@ async def test_a_build_that_starts_between_the_look_and_the_lease_is_seen(
     project = await make_project(api, "race")
     await account(api, project)
     uploaded = serving.upload(f"{project}/shop", layer())
-    listed, acquire = 0, collector.Lease.acquire
+    listed, acquire = 0, Lease.acquire
 
-    async def late(self: collector.Lease) -> None:
+    async def late(self: Lease) -> None:
         nonlocal listed
         listed += 1
         labels = {names.LABEL_BUILD: "shop-1"}
@@ -194,7 +282,7 @@ async def test_a_build_that_starts_between_the_look_and_the_lease_is_seen(
         await acquire(self)
         assert await collecting(api)
 
-    monkeypatch.setattr(collector.Lease, "acquire", late)
+    monkeypatch.setattr(Lease, "acquire", late)
     with pytest.raises(CannotCollect, match="builds run"):
         await collect(api, registry, say=lambda _: None, wait=0)
     await api.delete(POD, Key(project, "shop-1-build"))
@@ -210,7 +298,7 @@ async def test_the_lease_is_held_to_the_end_and_one_that_is_lost_ends_the_work(
     serving.push("deleted/shop", "x", content="x", layers=[layer()])
     seen = []
 
-    async def swept(registry: Registry, lease: collector.Lease) -> None:
+    async def swept(registry: Registry, lease: Lease) -> None:
         seen.append(await collecting(api))
         stolen = await api.get(LEASE, LEASE_KEY)
         assert stolen is not None
@@ -218,9 +306,9 @@ async def test_the_lease_is_held_to_the_end_and_one_that_is_lost_ends_the_work(
         await api.request("PUT", LEASE.path(LEASE_KEY.namespace, LEASE_KEY.name), body=stolen)
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(collector, "_sweep", swept)
+    monkeypatch.setattr(program, "sweep", swept)
     monkeypatch.setattr("paas.kube.lease.RENEW_EVERY", 0.2)
-    with pytest.raises(collector.LeaseLost):
+    with pytest.raises(LeaseLost):
         await collect(api, registry, say=lambda _: None, wait=0)
     assert seen == [True]
 
@@ -247,7 +335,7 @@ async def test_its_account_may_do_what_it_does_and_the_others_see_that_it_does(
     serving.push("deleted/shop", "x", content="x", layers=[layer()])
     shipped = [m for m in shipped_manifests("deploy") if m["kind"] in ACCOUNTS]
     made = registry_gc(image="platform:1", storage="/srv", program="/bin/registry")
-    for manifest in (*made, *shipped):
+    for manifest in (*(m for m in made if m["kind"] in ACCOUNTS), *shipped):
         await api.apply(manifest, manager="test")
     own = await kubeconfig_of(api, cluster, GC_KEY, tmp_path / "collector")
     others = [
@@ -263,15 +351,72 @@ async def test_its_account_may_do_what_it_does_and_the_others_see_that_it_does(
         return found
 
     during: list[list[bool]] = []
-    sweep = collector._sweep
+    sweep = program.sweep
 
-    async def looked(registry: Registry, lease: collector.Lease) -> None:
+    async def looked(registry: Registry, lease: Lease) -> None:
         during.append(await seen())
         await sweep(registry, lease)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collector, "_sweep", looked)
+        patch.setattr(program, "sweep", looked)
         async with await Cluster.connect(own) as door:
             assert await collect(door, registry, say=lambda _: None, wait=0) > MIB
     assert during == [[True, True]]
     assert await seen() == [False, False]
+
+
+async def test_the_program_collects_without_any_capability_and_says_why_when_it_cannot(
+    api: Cluster, cluster_kubeconfig: Path, real: tuple[registries.Registry, Registry], tmp_path: Path
+) -> None:
+    """As its pod runs it: the files' owner, and nothing beyond that."""
+    serving, _ = real
+    serving.push("deleted/shop", "x", content="x", layers=[layer()])
+    bare = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs") if os.getuid() == 0 else ()
+    where = (f"--storage={serving.storage}", f"--registry={serving.program}")
+
+    async def run(*options: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *bare,
+            *(sys.executable, "-m", "paas.registry.collect", *where, *options),
+            env={"PATH": os.environ["PATH"], "KUBECONFIG": str(cluster_kubeconfig)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
+
+    code, said = await run("--dry-run")
+    assert (code, said.splitlines()[0]) == (0, "deleted/shop: 1 image that nothing needs")
+    assert "1 image would be removed, and 1.0 MiB be freed; nothing was changed" in said
+    project = await make_project(api, "program")
+    await account(api, project)
+    labels = {names.LABEL_BUILD: "shop-1"}
+    await api.create(pod(project, "shop-1-build", "kaniko", labels), manager="test")
+    code, said = await run("--wait=0")
+    assert code == 1
+    assert said.startswith(f"error: builds run ({project}/shop-1-build), and images are collected only while")
+    await api.delete(POD, Key(project, "shop-1-build"))
+    code, said = await run("--wait=30")
+    assert (code, said.splitlines()[-1]) == (0, "1 image removed, 1.0 MiB freed")
+
+
+async def test_what_the_node_is_given_is_accepted_and_kept(api: Cluster) -> None:
+    if await api.get(NAMESPACE, Key("", names.SYSTEM_NAMESPACE)) is None:
+        metadata = {"name": names.SYSTEM_NAMESPACE}
+        await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, manager="test")
+    made = registry_gc(image="platform:1", storage="/srv", program="/bin/registry")
+    for manifest in made:
+        stored = await api.apply(manifest, manager="test", dry_run=True)
+        assert stored["metadata"]["name"] == GC_KEY.name
+    pod_spec = stored["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod_spec["volumes"] == made[-1]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+    job = job_of(stored, dry_run=True, now=datetime.now(UTC))
+    by_hand = await api.create(job, manager="test", dry_run=True)
+    assert by_hand["spec"]["template"]["spec"]["containers"][0]["args"][-1] == "--dry-run"
+
+
+def test_a_cluster_with_a_registry_of_its_own_is_told(person: Person) -> None:
+    said = person.paas("registry", "gc")
+    assert said.code == 1
+    assert "the registry of this cluster is not collected by the platform" in said.err
+    assert "hint: on an embedded cluster: paas up" in said.err

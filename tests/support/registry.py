@@ -55,6 +55,13 @@ class Registry:
         answer = self._send("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(manifest).encode(), kind)
         return str(answer.headers["Docker-Content-Digest"])
 
+    def push_list(self, repository: str, tag: str) -> str:
+        """Store an index of no images under a tag; its digest."""
+        kind = "application/vnd.oci.image.index.v1+json"
+        index = {"schemaVersion": 2, "mediaType": kind, "manifests": []}
+        answer = self._send("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(index).encode(), kind)
+        return str(answer.headers["Docker-Content-Digest"])
+
     def upload(self, repository: str, content: bytes) -> str:
         """Store a blob; its digest."""
         blob = f"sha256:{hashlib.sha256(content).hexdigest()}"
