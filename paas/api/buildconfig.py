@@ -169,7 +169,7 @@ class GitSource(Model):
     """Branch (or, for an external repository, tag or commit); absent means the repository's HEAD."""
     poll_interval_seconds: int | None = Field(default=None, ge=60, le=86400)
     """How often the git host is asked whether the branch moved, for deliveries of its webhook that got lost;
-    absent means never."""
+    absent means never, and every 10 minutes where there is a Generic trigger."""
     http_proxy: Text | None = None
     """Proxy for http."""
     https_proxy: Text | None = None
@@ -228,10 +228,10 @@ class BuildSource(Model):
 
 
 class WebHookTrigger(Model):
-    """Which Secret's key `WebHookSecretKey` a git host signs with."""
+    """Which Secret's key `WebHookSecretKey` a git host signs with, or a generic webhook is sent with."""
 
     secret_reference: LocalReference | None = None
-    """The Secret whose key `WebHookSecretKey` the git host signs with."""
+    """The Secret whose key `WebHookSecretKey` a git host signs with, or a generic webhook is sent with."""
     secret: Text | None = None
     """The key in plain text."""
     allow_env: bool | None = None
@@ -254,8 +254,8 @@ class BuildTrigger(Model):
     """What makes a Build by itself, besides a push to the hosted repository."""
 
     type: Annotated[str, Field(max_length=32)]
-    """GitHub: a webhook of GitHub starts a build. ConfigChange: one build when the BuildConfig is
-    created."""
+    """GitHub: a webhook of GitHub starts a build. Generic: a POST of anybody who has the secret does.
+    ConfigChange: one build when the BuildConfig is created."""
     github: WebHookTrigger | None = None
     """Who may send GitHub's webhooks; needed with type GitHub."""
     gitlab: Opaque | None = None
@@ -264,16 +264,20 @@ class BuildTrigger(Model):
     """Gitea's webhooks."""
     bitbucket: Opaque | None = None
     """Bitbucket's webhooks."""
-    generic: Opaque | None = None
-    """Webhooks of anything else."""
+    generic: WebHookTrigger | None = None
+    """Who may send webhooks of anything else; needed with type Generic."""
     image_change: Opaque | None = None
     """A build when a base image's tag moves."""
     cel = (
         (
-            "self.type in ['GitHub', 'ConfigChange']",
-            "type is not supported yet other than GitHub and ConfigChange; leave the trigger out",
+            "self.type in ['GitHub', 'Generic', 'ConfigChange']",
+            "type is not supported yet other than GitHub, Generic and ConfigChange; leave the trigger out",
         ),
-        *unsupported("gitlab", "gitea", "bitbucket", "generic", "imageChange"),
+        *unsupported("gitlab", "gitea", "bitbucket", "imageChange"),
+        (
+            "self.type != 'Generic' || has(self.generic)",
+            "generic is missing: a Generic trigger needs generic.secretReference",
+        ),
         (
             "self.type != 'GitHub' || has(self.github)",
             "github is missing: a GitHub trigger needs github.secretReference",

@@ -15,6 +15,8 @@ SECRET_KEY: Final = "WebHookSecretKey"
 class Hook:
     """One address, and the command that prints the secret to give to the git host."""
 
+    host: str
+    """Last part of the address: which kind of sender it is for."""
     address: str
     secret_command: str
 
@@ -23,7 +25,7 @@ def hook(server: str, project: str, name: str, host: str, *, secret: str) -> Hoo
     """The webhook that a BuildConfig takes from a kind of `host`; `server` is the platform's URL."""
     template = f"{{{{.data.{SECRET_KEY} | base64decode}}}}"
     command = f"kubectl get secret {secret} -n {project} -o go-template='{template}'"
-    return Hook(f"{server}/webhooks/{project}/{name}/{host}", command)
+    return Hook(host, f"{server}/webhooks/{project}/{name}/{host}", command)
 
 
 def hooks(config: Manifest, server: str) -> list[Hook]:

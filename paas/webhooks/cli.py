@@ -40,5 +40,8 @@ async def webhooks(
     for hook in listed:
         session.print(hook.address)
         session.say(f"  secret: {hook.secret_command}")
-    session.say("Content type: application/json; events: push")
+        if hook.host == "generic":
+            session.say(f"  to build: curl -X POST -H 'Authorization: Bearer SECRET' {hook.address}")
+        else:
+            session.say("  content type: application/json; events: push")
     return None

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from paas.api.build import Person
 from paas.git.push import BRANCHES
 from paas.git.refs import is_object_id
-from paas.kube.body import as_unicode
 from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.payload import json_object, mapping, person, text
 
 _PREFIX: Final = "sha256="
 
@@ -22,6 +20,7 @@ class GitHub:
 
     name = "github"
     trigger_type = "GitHub"
+    secret_in_query = False
 
     def is_genuine(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
         """Whether one of the secrets signed this body."""
@@ -44,12 +43,7 @@ class GitHub:
             raise NotUnderstood(
                 "the body must be application/json: choose that content type in the hook's settings"
             )
-        try:
-            payload = as_unicode(json.loads(body))
-        except (ValueError, RecursionError):
-            raise NotUnderstood("the body is not JSON") from None
-        if not isinstance(payload, dict):
-            raise NotUnderstood("the body is not a JSON object")
+        payload = json_object(body)
         event = headers.get("x-github-event", "")
         if event == "ping":
             return Ping()
@@ -68,37 +62,23 @@ def _push(payload: Mapping[str, Any]) -> Pushed | Ignored:
         return Ignored(f"{ref[:200]} is not a branch")
     if not is_object_id(commit):
         raise NotUnderstood("`after` is not a commit")
-    repository = _mapping(payload.get("repository"))
-    head = _mapping(payload.get("head_commit"))
+    repository = mapping(payload.get("repository"))
+    head = mapping(payload.get("head_commit"))
     return Pushed(
         branch=ref.removeprefix(BRANCHES)[:1024],
         commit=commit,
-        before=_text(payload.get("before"))[:64],
+        before=text(payload.get("before"))[:64],
         pushed_at=_number(repository.get("pushed_at")),
-        default_branch=(_text(repository.get("default_branch")) or _text(repository.get("master_branch")))[
+        default_branch=(text(repository.get("default_branch")) or text(repository.get("master_branch")))[
             :1024
         ],
-        repository=(_text(repository.get("clone_url")) or _text(repository.get("html_url")))[:2048],
-        user=_text(_mapping(payload.get("pusher")).get("name"))[:1024],
-        author=_person(head.get("author")),
-        committer=_person(head.get("committer")),
-        message=_text(head.get("message"))[:8192] if head.get("id") == commit else "",
+        repository=(text(repository.get("clone_url")) or text(repository.get("html_url")))[:2048],
+        user=text(mapping(payload.get("pusher")).get("name"))[:1024],
+        author=person(head.get("author")),
+        committer=person(head.get("committer")),
+        message=text(head.get("message"))[:8192] if head.get("id") == commit else "",
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _person(value: Any) -> Person | None:
-    found = _mapping(value)
-    name, email = _text(found.get("name"))[:1024], _text(found.get("email"))[:1024]
-    return Person(name=name, email=email) if name or email else None

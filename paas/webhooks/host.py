@@ -44,6 +44,25 @@ class Pushed:
     author: Person | None
     committer: Person | None
     message: str
+    notes: tuple[str, ...] = ()
+    """What of the delivery was not taken, for the sender."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A build is asked for, of the branch's head or of one commit; '' for what is not said."""
+
+    branch: str
+    commit: str
+    repository: str
+    author: Person | None
+    committer: Person | None
+    message: str
+    notes: tuple[str, ...] = ()
+
+
+Event = Ping | Pushed | Asked | Ignored
+"""What a genuine delivery tells."""
 
 
 class GitHost(Protocol):
@@ -57,6 +76,11 @@ class GitHost(Protocol):
     def trigger_type(self) -> str:
         """`type` of the trigger in a BuildConfig."""
 
+    @property
+    def secret_in_query(self) -> bool:
+        """Whether the secret may be sent as the address's parameter `secret`, which is then taken for a
+        bearer token."""
+
     def is_genuine(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[bytes]) -> bool:
         """Whether the sender knows one of the secrets. All are tried, so that time does not tell
         which."""
@@ -64,5 +88,5 @@ class GitHost(Protocol):
     def named(self, headers: Mapping[str, str]) -> tuple[str, str]:
         """The host's id of the delivery and its name of the event; '' for what it does not say."""
 
-    def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
+    def event(self, headers: Mapping[str, str], body: bytes) -> Event:
         """What a genuine delivery tells. Raises NotUnderstood."""

@@ -1,6 +1,6 @@
 """POST /webhooks/<project>/<buildconfig>/<host>: from a delivery to an answer.
 
-    secrets ─▶ body (at most 1 MiB) ─▶ signature ─▶ event ─▶ decision ─▶ order ─▶ 202 with a Build,
+    secrets ─▶ body (at most 1 MiB) ─▶ genuine? ─▶ event ─▶ decision ─▶ order ─▶ 202 with a Build,
                                                                           │        200 and why not
                                                                           └▶ status.deliveries
 
@@ -12,12 +12,13 @@ are waited for. What is correctly signed is taken, whatever else came from the s
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -33,9 +34,9 @@ from paas.web.body_budget import BodyBudget
 from paas.web.failures import FailureLimit
 from paas.web.refused import Refused
 from paas.web.request import Request, Scope
-from paas.webhooks.decision import decide
+from paas.webhooks.decision import decide, decide_asked
 from paas.webhooks.github import GitHub
-from paas.webhooks.host import GitHost, Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.host import Asked, Event, GitHost, Ignored, NotUnderstood, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
 from paas.webhooks.record import Record, why_refused
 from paas.webhooks.secrets import SignedConfig, TriggerSecrets
@@ -66,7 +67,7 @@ class Answer:
     decision: str
     reason: str
     build: str | None = None
-    push: Pushed | None = None
+    push: Pushed | Asked | None = None
     head: SourceHead | None = None
     """To be recorded."""
 
@@ -139,21 +140,25 @@ class WebhookHttp:
             return Answer(401, "refused", "unknown address or wrong signature")
         # The body is gone by now: what follows may wait for the git host, and the room is for what arrives.
         config, event = taken
+        # of a host that gives no id each delivery is one of its own
+        id_, about = host.named(request.headers)
+        id_ = id_ or secrets.token_hex(16)
         with self._one_of(key.namespace):
-            answer = await self._act(key, config, request, event)
-            await self._record(key, _delivery(host, request, answer), answer.head)
+            answer = await self._act(key, config, request, event, id_)
+            await self._record(key, _delivery(id_, about, answer), answer.head)
         return answer
 
     async def _take(
         self, request: Request, key: Key | None, host: GitHost | None
-    ) -> tuple[Manifest, Ping | Pushed | Ignored | NotUnderstood] | None:
+    ) -> tuple[Manifest, Event | NotUnderstood] | None:
         """Read the body: the BuildConfig and what the delivery tells; None when it is not genuine."""
         with self._budget.share() as share:
             arriving = request.body(limit=LARGEST_BODY, idle=10, total=30, share=share)
             # before the body is held, so that what is held is never kept by a read
             signed = await self._secrets.of(key, host) if key and host else SignedConfig(None)
             body = await arriving.read()
-            genuine = (host or GitHub()).is_genuine(request.headers, body, signed.secrets or [_DUMMY])
+            headers = _with_secret(request, host)
+            genuine = (host or GitHub()).is_genuine(headers, body, signed.secrets or [_DUMMY])
             if key is None or host is None or signed.config is None or not signed.secrets or not genuine:
                 return None
             self._secrets.prove(key, host)
@@ -179,7 +184,7 @@ class WebhookHttp:
                 del self._handled[project]
 
     async def _act(
-        self, key: Key, config: Manifest, request: Request, event: Ping | Pushed | Ignored | NotUnderstood
+        self, key: Key, config: Manifest, request: Request, event: Event | NotUnderstood, id_: str
     ) -> Answer:
         if isinstance(event, NotUnderstood):
             return Answer(400, "refused", str(event))
@@ -187,11 +192,17 @@ class WebhookHttp:
             return Answer(200, "ignored", f"ping: the hook of {key.name} works; pushes will make builds")
         if isinstance(event, Ignored):
             return Answer(200, "ignored", event.reason)
-        decided = decide(config, event)
+        if isinstance(event, Asked):
+            decided = decide_asked(config, event, trigger_id=_trigger_id(id_))
+        else:
+            decided = decide(config, event)
         if isinstance(decided, Ignored):
             return Answer(200, "ignored", decided.reason, push=event)
         try:
-            made = await self._source_builds.pushed(key, event, decided)
+            if isinstance(event, Asked):
+                made = await self._source_builds.asked(key, decided)
+            else:
+                made = await self._source_builds.pushed(key, event, decided)
         except InstantiateError as problem:
             return Answer(200, "ignored", str(problem), push=event)
         except ApiError as problem:
@@ -199,21 +210,34 @@ class WebhookHttp:
             # the sender has the secret, so it may read why: for instance a quota that is used up
             return Answer(503, "retry", f"{why_refused(problem)}; deliver this again later", push=event)
         log.info("webhook for %s: build %s%s", key, made.build, "" if made.created else " (made before)")
+        reason = "; ".join((made.reason, *event.notes))
         if not made.created:
-            return Answer(200, "ignored", made.reason, made.build, event, made.head)
-        return Answer(202, "build", made.reason, made.build, event, made.head)
+            return Answer(200, "ignored", reason, made.build, event, made.head)
+        return Answer(202, "build", reason, made.build, event, made.head)
 
 
-def _delivery(host: GitHost, request: Request, answer: Answer) -> Delivery:
+def _with_secret(request: Request, host: GitHost | None) -> Mapping[str, str]:
+    """The headers, and a secret that was sent in the address as the header that it stands for."""
+    given = request.query("secret")
+    if host is None or not host.secret_in_query or not given:
+        return request.headers
+    # as a header's bytes come
+    return {**request.headers, "authorization": f"Bearer {given.encode(errors='replace').decode('latin-1')}"}
+
+
+def _trigger_id(delivery: str) -> str:
+    return f"generic-{hashlib.sha256(delivery.encode(errors='replace')).hexdigest()[:40]}"
+
+
+def _delivery(id_: str, event: str, answer: Answer) -> Delivery:
     """What the BuildConfig's status says of it. Whoever signs may write what it likes into a header."""
-    given, event = host.named(request.headers)
     push = answer.push
     return Delivery(
-        id=given[:1024] or "unnamed",
+        id=id_[:1024],
         time=timestamp(datetime.now(UTC)),
         event=event[:63],
-        ref=push.branch[:1024] if push else None,
-        commit=push.commit if push else None,
+        ref=push.branch[:1024] or None if push else None,
+        commit=push.commit or None if push else None,
         decision=answer.decision,
         reason=answer.reason[:1024],
         build=answer.build,

@@ -27,6 +27,9 @@ LIST_SECONDS: Final = 20.0
 """How often it is looked which BuildConfigs are to be polled; an interval is at least three times as long."""
 FIRST_SECONDS: Final = 30.0
 """Within which all are polled after a start, for what was told while nobody listened."""
+GENERIC_SECONDS: Final = 600
+"""Between polls of a BuildConfig with a Generic trigger that does not say: who sends those webhooks may not
+repeat one that was lost."""
 PATIENCE: Final = 60.0
 """How long a poll waits for its turn: each project has one poll at a time, and silent hosts take long."""
 
@@ -113,7 +116,10 @@ class Poller:
 def interval_of(config: Manifest) -> int:
     """Seconds between polls; 0 for never."""
     git = (config["spec"].get("source") or {}).get("git") or {}
-    return int(git.get("pollIntervalSeconds") or 0) if git.get("uri") else 0
+    if not git.get("uri"):
+        return 0
+    generic = any(trigger.get("type") == "Generic" for trigger in config["spec"].get("triggers") or ())
+    return int(git.get("pollIntervalSeconds") or (GENERIC_SECONDS if generic else 0))
 
 
 def _delivery(

@@ -86,7 +86,20 @@ class SourceBuilds:
                 continue  # another server was quicker; what it made decides now
         raise InstantiateError("the branch moves faster than builds can be made of it", hint="push again")
 
-    async def polled(self, key: Key) -> Made | str | None:
+    async def asked(self, key: Key, request: BuildRequest) -> Made:
+        """Make the Build that is asked for: of new source, if the host has some, so that it counts as such;
+        else of the same again, or of the commit that is named. Raises what `pushed` raises."""
+        if request.commit is None:
+            found = await self.polled(key, type=TriggerType.WEBHOOK)
+            if isinstance(found, Made) and found.created:
+                return found
+        made = await self._instantiate(key, request)
+        if not made.created:
+            return Made(False, request.commit or "", made.name, f"this delivery made {made.name} before")
+        what = f"commit {request.commit[: order.SHOWN]}" if request.commit else "the branch's head"
+        return Made(True, request.commit or "", made.name, f"{what} is built, as it was asked for")
+
+    async def polled(self, key: Key, *, type: TriggerType = TriggerType.POLL) -> Made | str | None:
         """Ask the host where the watched branch is, and build what is new. None when nothing is; a sentence
         when the host does not tell. Raises what `pushed` raises."""
         for _ in range(ATTEMPTS):
@@ -103,7 +116,7 @@ class SourceBuilds:
                 return None
             request = BuildRequest(
                 trigger_id="",
-                trigger_type=TriggerType.POLL,
+                trigger_type=type,
                 trigger_message=f"{report.ref} was found at {verdict.commit[: order.SHOWN]}",
                 commit=verdict.commit,
                 ref=report.ref,

@@ -455,6 +455,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"runPolicy": "Parallel"}, "runPolicy is not supported yet other than Serial"),
     ({"triggers": [{"type": "GitLab"}]}, "type is not supported yet other than GitHub"),
     ({"triggers": [{"type": "GitHub"}]}, "github is missing"),
+    ({"triggers": [{"type": "Generic"}]}, "generic is missing"),
+    (
+        {"triggers": [{"type": "Generic", "generic": {"secretReference": {"name": "x"}, "allowEnv": True}}]},
+        "allowEnv",
+    ),
     ({"triggers": [{"type": "GitHub", "github": {"secret": "x"}}]}, "secret in plain text"),
     ({"triggers": [{"type": "ImageChange", "imageChange": {}}]}, "imageChange is not supported yet"),
     ({"serviceAccount": "admin"}, "serviceAccount is not supported yet"),

@@ -260,7 +260,7 @@ def test_an_author_has_a_name_or_an_address(said: Any, person: Person | None) ->
 
 
 def test_every_host_is_found_by_the_last_part_of_its_address() -> None:
-    assert {name: host.name for name, host in HOSTS.items()} == {"github": "github"}
+    assert {name: host.name for name, host in HOSTS.items()} == {"github": "github", "generic": "generic"}
 
 
 def test_half_of_an_escape_pair_does_not_keep_a_push_from_being_built() -> None:

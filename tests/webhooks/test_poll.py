@@ -165,3 +165,21 @@ async def test_no_poll_goes_on_when_the_poller_ends() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert polling.poller._rounds == {}
+
+
+async def test_a_generic_trigger_is_polled_unless_it_says_when() -> None:
+    host = Host()
+    configs = [
+        config("unsaid", uri=URI),
+        config("said", uri=URI, pollIntervalSeconds=86400),
+        config("hosted"),
+    ]
+    for each in configs:
+        each["spec"]["triggers"] = [{"type": "Generic", "generic": {"secretReference": {"name": "hook"}}}]
+    polling = Polling(host, *configs, config("github", uri=URI))
+    await polling.run(60)
+    assert sorted(host.asked) == ["said", "unsaid"]
+    host.asked.clear()
+    await polling.run(3600)
+    assert set(host.asked) == {"unsaid"}
+    assert 5 <= len(host.asked) <= 7

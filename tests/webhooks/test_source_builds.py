@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from paas.api.build import TriggerType
 from paas.api.build_request import BuildRequest
 from paas.api.resources import Key, Manifest
 from paas.webhooks import heads
@@ -21,6 +23,7 @@ from tests.support.git_server import FakeCluster
 
 pytestmark = pytest.mark.integration
 KEY = Key("demo", "shop")
+IDS = itertools.count()
 
 
 @dataclass
@@ -137,3 +140,41 @@ async def test_all_that_find_the_same_push_at_the_same_time_make_one_build(shop:
     told = [shop.tell(number, server=server) for number in (0, newest) for server in (0, 1)]
     await asyncio.gather(*told, *(server.polled(KEY) for server in shop.servers))
     assert shop.built() == [0, newest]
+
+
+def asked(commit: str | None = None) -> BuildRequest:
+    return BuildRequest(f"generic-{next(IDS)}", TriggerType.MANUAL, commit=commit)
+
+
+def triggers(shop: Shop) -> list[str]:
+    return [build["spec"]["trigger"]["type"] for build in shop.cluster.builds("shop")]
+
+
+async def test_what_is_asked_for_is_new_source_if_there_is_some(shop: Shop) -> None:
+    """And the same again if there is none: which releases no rollback."""
+    shop.push()
+    made = await shop.servers[0].asked(KEY, asked())
+    await shop.cluster.record(KEY, None, made.head)
+    assert (made.created, shop.built()) == (True, [0])
+    again = await shop.servers[1].asked(KEY, asked())
+    assert (again.created, again.build) == (True, "shop-2")
+    shop.push()
+    newer = await shop.servers[0].asked(KEY, asked())
+    assert (newer.created, newer.commit) == (True, shop.pushes[1].commit)
+    assert triggers(shop) == ["WebHook", "Manual", "WebHook"]
+
+
+async def test_what_is_asked_for_is_built_when_the_host_does_not_tell(shop: Shop) -> None:
+    shop.push()
+    shop.host.login = ("ann", "secret")
+    assert (await shop.servers[0].asked(KEY, asked())).created
+    assert triggers(shop) == ["Manual"]
+
+
+async def test_a_commit_that_is_asked_for_is_built_whatever_is_newer(shop: Shop) -> None:
+    for _ in range(2):
+        shop.push()
+    await shop.tell(1)
+    older = await shop.servers[0].asked(KEY, asked(shop.pushes[0].commit))
+    assert (older.created, triggers(shop)) == (True, ["WebHook", "Manual"])
+    assert shop.built() == [1, 0]
