@@ -11,7 +11,7 @@ Refusals are text/plain, the only body that git shows. Paths are matched whole.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -21,10 +21,13 @@ from typing import Final
 from paas.api.resources import Key
 from paas.git import instantiate, protocol, push_messages, serve
 from paas.git.access import NAME, Access, NoRepository, NotAllowed, Service, Unknown
-from paas.git.push_session import Push, PushSession
+from paas.git.lane import Full, Lane, Ticket
+from paas.git.memory import Need, Shares
+from paas.git.push_session import Push
 from paas.git.receive import Receiver
 from paas.git.refs import refusals
 from paas.git.repositories import Repository
+from paas.git.spool import NoRoom, Spool
 from paas.kube.cluster import UserInfo
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.web.body import BodyRefused, Disconnected, Receive, Send, TooLarge
@@ -35,8 +38,18 @@ from paas.web.request import Request, Scope
 log = logging.getLogger(__name__)
 
 LARGEST_FETCH_REQUEST: Final = 32 * 2**20
-FETCH_MEMORY: Final = 128 * 2**20
+FETCH_MEMORY: Final = 64 * 2**20
 """Bytes of all such requests that are arriving or answered."""
+MOST_PUSHES: Final = 64
+"""Pushes that arrive or are worked on at the same time."""
+MOST_FETCHES: Final = 64
+"""Answers to fetches that are sent at the same time."""
+MOST_ARCHIVES: Final = 32
+"""Archives that are sent to build pods at the same time: builds do not wait for people's fetches."""
+PATIENCE: Final = 45.0
+"""Seconds that a request waits its turn before it is sent away; build pods wait 60 for an answer."""
+SLOWEST: Final = 1024
+"""Bytes a second that a push must bring on the average."""
 LONGEST_PATH: Final = 1024
 _GIT: Final = re.compile(
     rf"/git/(?P<project>{NAME})/(?P<name>{NAME})\.git/(?P<what>info/refs|git-receive-pack|git-upload-pack)"
@@ -57,7 +70,7 @@ class Limits:
     """Bytes and seconds."""
 
     push_bytes: int = 512 * 2**20
-    idle_seconds: float = 600
+    idle_seconds: float = 300
     """Between two pieces of a pack: git is silent while it compresses."""
     total_seconds: float = 3600
     keep_alive_seconds: float = 10
@@ -72,13 +85,16 @@ class GitHttp:
         receiver: Receiver,
         manual_builds: instantiate.ManualBuilds,
         *,
+        shares: Shares,
         limits: Limits = Limits(),
         counted: Callable[[str], None] = lambda _result: None,
     ) -> None:
         self._access, self._receiver, self._manual_builds = access, receiver, manual_builds
         self._limits, self._counted = limits, counted
         self._budget = BodyBudget(FETCH_MEMORY)
-        self._sending = asyncio.Semaphore(serve.MOST_AT_ONCE)
+        self._shares = shares
+        self._pushing, self._fetching, self._archiving = map(Lane, (MOST_PUSHES, MOST_FETCHES, MOST_ARCHIVES))
+        self._fetch_memory, self._archive_memory = Lane(shares.fetches), Lane(shares.archives)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -111,6 +127,12 @@ class GitHttp:
                 "administrator sees why with: kubectl exec -n paas-system deploy/server -- df -h",
                 [(b"retry-after", b"10")],
             )
+        except Full:
+            await request.text(
+                503,
+                "The server does as much as it can at the moment. Try again in a minute",
+                [(b"retry-after", b"10")],
+            )
         except Disconnected:
             pass
 
@@ -140,6 +162,11 @@ class GitHttp:
                 403, "Only the smart HTTP protocol is spoken here; use git 1.6.6 or later"
             ) from None
         repository = await self._access.open(user, service, key)
+        # git shows no words of a refusal but of this one
+        if service is Service.FETCH and (
+            self._fetching.full_for(key.namespace) or self._fetch_memory.full_for(key.namespace)
+        ):
+            raise Full
         body = await serve.advertise(repository, service, request.header("git-protocol"))
         await request.reply(200, f"application/x-git-{service}-advertisement", body, _NO_CACHE)
 
@@ -153,21 +180,30 @@ class GitHttp:
         if request.header("origin"):
             raise Refused(403, "Requests from web pages are not accepted")
         if service is Service.PUSH:
-            await self._push(request, repository, user)
+            async with _turn(self._pushing, key.namespace):
+                await self._push(request, repository, user)
         else:
-            with self._budget.share() as share:
-                body = request.body(limit=LARGEST_FETCH_REQUEST, idle=60, total=300, share=share)
-                pieces = serve.upload_pack(repository, await body.read(), request.header("git-protocol"))
-                async with self._sending:
-                    await request.stream("application/x-git-upload-pack-result", pieces, _NO_CACHE)
+            async with _turn(self._fetching, key.namespace):
+                await self._fetch(request, repository)
+
+    async def _fetch(self, request: Request, repository: Repository) -> None:
+        with self._budget.share() as share:
+            body = request.body(limit=LARGEST_FETCH_REQUEST, idle=60, total=300, share=share)
+            wants = await body.read()
+            need = self._shares.fetch(await repository.size())
+            async with _turn(self._fetch_memory, repository.key.namespace, need) as turn:
+                version = request.header("git-protocol")
+                pieces = serve.upload_pack(repository, wants, version, limit=need.limit, ended=turn.release)
+                await request.stream("application/x-git-upload-pack-result", pieces, _NO_CACHE)
 
     async def _push(self, request: Request, repository: Repository, user: UserInfo) -> None:
         limit = self._limits.push_bytes
         body = request.body(
-            # git's own limit answers in git's words; ours is for what never ends
+            # what is little over the limit is read, so that its pusher is told in words
             limit=limit + limit // 4 + 2**20,
             idle=self._limits.idle_seconds,
             total=self._limits.total_seconds,
+            slowest=SLOWEST,
         )
         reader = protocol.CommandReader()
         pieces = aiter(body)
@@ -188,11 +224,28 @@ class GitHttp:
             else refusals(reader.commands, tips=repository.refs())
         )
         if refused:
-            await self._refuse(request, push, refused, pieces)
+            async for _ in pieces:  # a client listens only after it is rid of its pack
+                pass
+            otherwise = "another ref of this push is refused"
+            await self._refuse(
+                request, push, protocol.refused_report(push.commands, refused, otherwise=otherwise)
+            )
             return
-        session = self._receiver.start(push)
+        pack = Spool(repository.path.parent)
         try:
-            await _pass_on(session, reader.rest, pieces, limit)
+            await _arrived(pack, reader.rest, pieces, limit)
+        except _NotTaken as problem:
+            pack.close()
+            report = protocol.refused_report(
+                push.commands, {}, unpack=problem.reason, otherwise="unpacker error"
+            )
+            await self._refuse(request, push, report, problem.lines)
+            return
+        except BaseException:
+            pack.close()
+            raise
+        session = self._receiver.start(push, pack)
+        try:
             frames = session.frames(keep_alive=self._limits.keep_alive_seconds)
             await request.stream(_RESULT, frames, _NO_CACHE)
         finally:
@@ -200,44 +253,64 @@ class GitHttp:
             self._counted(session.result)
 
     async def _refuse(
-        self, request: Request, push: Push, refused: dict[str, str], pieces: AsyncIterator[bytes]
+        self, request: Request, push: Push, report: bytes, lines: list[str] | None = None
     ) -> None:
-        """Our own report: nothing of the push is taken. The pack is read first, since a client listens
-        only after it is rid of it."""
-        async for _ in pieces:
-            pass
-        report = protocol.refused_report(
-            push.commands, refused, otherwise="another ref of this push is refused"
-        )
+        """Our own report: nothing of the push is taken. What still arrives of it is read and dropped."""
         self._counted("refused")
+        told = b"".join(map(protocol.told, lines or ())) if push.side_band else b""
         answer = protocol.reported(report, side_band=push.side_band) if push.reports else b""
-        await request.reply(200, _RESULT, answer, _NO_CACHE)
+        await request.stream(_RESULT, _one(told + answer), _NO_CACHE)
 
     async def _archive(self, request: Request, key: Key, commit: str) -> None:
         """The source of the Build whose credential came with the request: of this commit alone."""
         request.require("GET", "HEAD")
         repository = await self._access.open_for_build(*request.login(), key, commit)
-        async with self._sending:
-            await request.stream("application/x-tar", serve.archive(repository, commit), _NO_CACHE)
+        need = self._shares.archive(await repository.size())
+        async with (
+            _turn(self._archiving, key.namespace),
+            _turn(self._archive_memory, key.namespace, need) as turn,
+        ):
+            pieces = serve.archive(repository, commit, limit=need.limit, ended=turn.release)
+            await request.stream("application/x-tar", pieces, _NO_CACHE)
 
 
-async def _pass_on(running: PushSession, first: bytes, pieces: AsyncIterator[bytes], limit: int) -> None:
-    """Feed the request to the push; whatever ends it, the push gets its end of input."""
-    complete = False
-    reason = "the pusher went away"
+@contextlib.asynccontextmanager
+async def _turn(lane: Lane, project: str, need: Need | None = None) -> AsyncIterator[Ticket]:
+    """A place in a lane until the end of the block, or until it is given back. Raises Full."""
+    with lane.asked(project, need.counts if need else 1) as ticket:
+        if not await ticket.wait(seconds=PATIENCE):
+            raise Full
+        yield ticket
+
+
+class _NotTaken(Exception):
+    """A pack did not arrive as it should: why, for the report, and lines for the pusher."""
+
+    def __init__(self, reason: str, lines: list[str] | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.lines = reason, lines or []
+
+
+async def _arrived(pack: Spool, first: bytes, pieces: AsyncIterator[bytes], limit: int) -> None:
+    """Keep all that comes. Raises _NotTaken, Disconnected, OSError."""
     try:
-        if first:
-            await running.feed(first)
+        await pack.write(first)
         async for piece in pieces:
-            await running.feed(piece)
-        complete = True
+            await pack.write(piece)
+        if pack.size > limit:
+            raise TooLarge(limit)
     except TooLarge:
-        reason = f"the push is larger than {limit // 2**20} MiB"
-        running.say(push_messages.too_large(limit))
+        size = f"the push is larger than {limit // 2**20} MiB"
+        raise _NotTaken(size, push_messages.too_large(limit)) from None
     except BodyRefused as refusal:
-        reason = refusal.message
-    finally:
-        await (running.finish() if complete else running.abandon(reason))
+        raise _NotTaken(refusal.message) from refusal
+    except NoRoom:
+        raise _NotTaken("the disk is nearly full", push_messages.disk_full()) from None
+
+
+async def _one(answer: bytes) -> AsyncIterator[bytes]:
+    if answer:
+        yield answer
 
 
 def _not_here() -> Refused:

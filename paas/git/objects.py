@@ -1,8 +1,8 @@
 """Reading single objects of a hosted repository without trusting their size.
 
 The pusher decides how large an object is and on what it is a delta; a few bytes on the wire can become
-gigabytes. So a git child with limits of its own unpacks them, says how large each is before it is read, and
-dulwich parses what it gives.
+gigabytes. So a git child with limits of its own says how large each is before it unpacks it, and dulwich
+parses what it gives.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -17,7 +18,7 @@ from typing import IO, Final
 from dulwich.objects import ObjectID, ShaFile
 
 from paas.api.names import Reason
-from paas.git import process
+from paas.git import memory, process
 from paas.source.tree import ObjectTooLarge
 
 LARGEST: Final = 8 * 2**20
@@ -38,43 +39,52 @@ class Objects:
 
     def raw(self, object_id: ObjectID) -> tuple[bytes, bytes]:
         """Its type and content as they are: dulwich takes only well-formed objects."""
-        self._ask.write(object_id + b"\n")
-        self._ask.flush()
-        _, _, about = self._answer.readline().rstrip(b"\n").partition(b" ")
-        kind, _, size = about.partition(b" ")
-        if not size.isdigit():
-            raise KeyError(object_id)
+        kind, size = self._about(b"info", object_id)
         if int(size) > LARGEST:
             raise ObjectTooLarge(
                 Reason.MANAGE_DOCKERFILE_FAILED,
                 f"object {object_id.decode()[:12]} of the source has {size.decode()} bytes, more than the "
                 f"{LARGEST} that are looked into to find out how to build; take it out and push again",
             )
+        self._about(b"contents", object_id)
         content = self._answer.read(int(size) + 1)[:-1]
         if len(content) != int(size):
             raise KeyError(object_id)
         return kind, content
 
+    def _about(self, command: bytes, object_id: bytes) -> tuple[bytes, bytes]:
+        """Kind and size."""
+        self._ask.write(command + b" " + object_id + b"\n")
+        self._ask.flush()
+        _, _, about = self._answer.readline().rstrip(b"\n").partition(b" ")
+        kind, _, size = about.partition(b" ")
+        if not size.isdigit():
+            raise KeyError(object_id)
+        return kind, size
+
+
+_places: Final = threading.BoundedSemaphore(memory.LOOKS)
+
 
 @contextlib.contextmanager
 def reading(repository: Path) -> Iterator[Objects]:
     """The objects of a repository, as long as the context lasts. Blocking: call it in a thread."""
-    argv = ["git", f"--git-dir={repository}", "cat-file", "--batch"]
-    child = subprocess.Popen(
-        argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=process.environment({}),
-        cwd="/",
-        start_new_session=True,
-    )
-    try:
-        resource.prlimit(child.pid, resource.RLIMIT_DATA, (process.CHILD_MEMORY, process.CHILD_MEMORY))
-        resource.prlimit(child.pid, resource.RLIMIT_CPU, (60, 70))
-        assert child.stdin is not None
-        assert child.stdout is not None
-        yield Objects(child.stdin, child.stdout)
-    finally:
-        child.kill()
-        child.communicate()
+    with _places:
+        child = subprocess.Popen(
+            ["git", f"--git-dir={process.HERE}", "cat-file", "--batch-command"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=process.environment({"core.deltaBaseCacheLimit": "16m"}),
+            cwd=repository,
+            start_new_session=True,
+        )
+        try:
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (memory.LOOK, memory.LOOK))
+            resource.prlimit(child.pid, resource.RLIMIT_CPU, (60, 70))
+            assert child.stdin is not None
+            assert child.stdout is not None
+            yield Objects(child.stdin, child.stdout)
+        finally:
+            child.kill()
+            child.communicate()

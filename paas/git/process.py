@@ -2,7 +2,8 @@
 
 No user's or system's configuration reaches a child, hooks do not exist, and nothing that a client
 chose becomes an argument but object ids. Configuration goes by the environment, so that it holds for
-the processes that git starts itself (index-pack, unpack-objects, rev-list).
+the processes that git starts itself (index-pack, unpack-objects, rev-list). A child works in the folder of
+its repository and knows it as `.`, so that its words do not name where repositories are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import logging
 import os
 import resource
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
+
+from paas.git import memory
+from paas.git.lane import Lane
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +49,12 @@ STORE_CONFIG: Final[Mapping[str, str]] = {
     "protocol.allow": "never",  # a child of ours never connects to anything
     "tar.umask": "0022",
 }
-CHILD_MEMORY: Final = 512 * 2**20
-"""Bytes of writable memory of a git process that works on what clients sent: a delta may claim to
-become gigabytes."""
+HERE: Final = "."
+"""A repository, to the child that works in it."""
 CHILD_CPU: Final = 900
 """Seconds."""
+_commands: Final = Lane(memory.COMMANDS, most_of_one=memory.COMMANDS, line=10_000)
+"""For short commands. One request runs one after the other, so what asks bounds how many wait."""
 
 
 class GitFailed(Exception):
@@ -86,12 +92,14 @@ def environment(config: Mapping[str, str], extra: Mapping[str, str] | None = Non
 async def start(
     argv: Sequence[str],
     *,
+    limit: int,
+    repository: Path | None = None,
     config: Mapping[str, str] | None = None,
     extra: Mapping[str, str] | None = None,
-    limited: bool = True,
 ) -> asyncio.subprocess.Process:
-    """`git *argv` with all three streams piped. `limited` bounds memory and CPU; the limits are in
-    force before the child gets its first byte of input."""
+    """`git *argv` in the folder of a repository, with all three streams piped. `limit` is what it and each
+    process that it starts may have of writable memory, in bytes; it is in force before the child gets its
+    first byte of input, and so is a limit of CPU time."""
     log.debug("git %s", list(argv))
     child = await asyncio.create_subprocess_exec(
         "git",
@@ -100,27 +108,41 @@ async def start(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(config or {}, extra),
-        cwd="/",
+        cwd=repository or "/",
         limit=2**18,
         start_new_session=True,  # a Ctrl-C at the server's terminal is not for the child
     )
-    if limited:
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child.pid, resource.RLIMIT_DATA, (CHILD_MEMORY, CHILD_MEMORY))
-            resource.prlimit(child.pid, resource.RLIMIT_CPU, (CHILD_CPU, CHILD_CPU + 10))
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(child.pid, resource.RLIMIT_DATA, (limit, limit))
+        resource.prlimit(child.pid, resource.RLIMIT_CPU, (CHILD_CPU, CHILD_CPU + 10))
     return child
 
 
 async def run(
     argv: Sequence[str],
     *,
+    repository: Path | None = None,
     input: bytes = b"",
     config: Mapping[str, str] | None = None,
     extra: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> bytes:
     """Standard output of a short git command. Raises GitFailed, TimeoutError."""
-    child = await start(argv, config=config, extra=extra)
+    with _commands.asked("", memory.COMMAND) as place:
+        if not await place.wait(seconds=timeout):
+            raise TimeoutError
+        return await _run(argv, repository, input, config, extra, timeout)
+
+
+async def _run(
+    argv: Sequence[str],
+    repository: Path | None,
+    input: bytes,
+    config: Mapping[str, str] | None,
+    extra: Mapping[str, str] | None,
+    timeout: float,
+) -> bytes:
+    child = await start(argv, limit=memory.COMMAND, repository=repository, config=config, extra=extra)
     try:
         async with asyncio.timeout(timeout):
             out, err = await child.communicate(input)

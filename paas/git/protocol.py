@@ -153,6 +153,8 @@ def reworded(report: bytes, words: Callable[[str], str]) -> bytes:
         if line.startswith("ng "):
             _, ref, reason = line.split(" ", 2)
             packet = f"ng {ref} {words(reason)}\n".encode(errors="surrogateescape")
+        elif line.startswith("unpack "):
+            packet = f"unpack {words(line.removeprefix('unpack '))}\n".encode(errors="surrogateescape")
         made.append(FLUSH if packet is None else pkt_line(packet))
     return b"".join(made)
 

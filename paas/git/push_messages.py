@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from typing import Final
 
 from paas.api.build_request import BuildRequest
 from paas.api.names import SERVICE_ACCOUNT_PUSHER
@@ -113,6 +114,49 @@ def still_running(build: str | None, key: Key) -> list[str]:
     """The pusher is told no more; the work goes on."""
     follow = f"paas logs -f build/{build} -n {key.namespace}" if build else f"paas status -n {key.namespace}"
     return [step(f"Still running; it goes on without you. Follow it with: {follow}")]
+
+
+def left_out(lines: int, key: Key) -> list[str]:
+    """Some lines were not read in time."""
+    what = "1 line is" if lines == 1 else f"{lines} lines are"
+    return [
+        detail(
+            f"{what} left out here, because they were not read in time; all of them: "
+            f"paas logs {key.name} -n {key.namespace}"
+        )
+    ]
+
+
+def in_line(ahead: int) -> list[str]:
+    """The push has arrived, and others are worked on."""
+    before = {0: "it is the next", 1: "one is before it"}.get(ahead, f"{ahead} are before it")
+    return [detail(f"The server takes in other pushes at the moment; this one waits its turn: {before}")]
+
+
+BUSY: Final = "the server is busy; push again in a minute"
+"""Why a ref was not updated, when it was nobody's fault."""
+
+
+def busy() -> list[str]:
+    return problem_lines(
+        "The server has more pushes to take in than it can, so nothing of this one was stored.\n"
+        "Push again in a minute. An administrator can give it more memory: "
+        "kubectl set resources -n paas-system deploy/server --limits=memory=4Gi"
+    )
+
+
+def disk_full() -> list[str]:
+    return problem_lines(
+        "The disk of the platform's repositories is nearly full, so nothing of this push was stored.\n"
+        "An administrator sees it with: kubectl exec -n paas-system deploy/server -- df -h"
+    )
+
+
+def too_much_memory() -> list[str]:
+    return problem_lines(
+        "git needs more memory to unpack this push than the server may use, so nothing of it was stored.\n"
+        "Take very large files out of the commits (git lfs or a download in the build)"
+    )
 
 
 def restarting() -> list[str]:

@@ -1,20 +1,21 @@
-"""A push under way, between the request that brings it and the task that carries it out.
+"""A push whose pack has arrived, between the task that carries it out and the response.
 
-request ──feed──▶ [input] ──pieces──▶ task        task ──say, put──▶ [frames] ──frames──▶ response
+[pack] ──▶ task ──say, put──▶ [frames] ──frames──▶ response
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from paas.api.resources import Key
-from paas.git import protocol
+from paas.git import protocol, push_messages
+from paas.git.frames import Frames
 from paas.git.push import Command
 from paas.git.repositories import Repository
+from paas.git.spool import Spool
 
 
 @dataclass
@@ -43,67 +44,44 @@ class Push:
 
 
 class PushSession:
-    """A push under way. `feed`, then `finish` or `abandon`; meanwhile and after, iterate `frames`."""
+    """A push under way. The task owns the pack and closes it; the response iterates `frames`."""
 
-    def __init__(self, push: Push) -> None:
-        self.push = push
+    def __init__(self, push: Push, pack: Spool) -> None:
+        self.push, self.pack = push, pack
         self.result = "unknown"
         self.began = time.time()
-        self._input: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
-        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._frames = Frames(self._left_out)
         self.left = False
         """Whether nobody reads the frames any more."""
-        self.aborted: str | None = None
-        """Why the pack will not be complete."""
-
-    async def feed(self, data: bytes) -> None:
-        await self._input.put(data)
-
-    async def finish(self) -> None:
-        await self._input.put(None)
-
-    async def abandon(self, reason: str) -> None:
-        """The pack will not be complete: git gets its end of input and stores nothing."""
-        self.aborted = reason
-        await self._input.put(None)
 
     def leave(self) -> None:
         """Nobody reads the frames any more."""
         self.left = True
 
-    async def frames(self, *, keep_alive: float) -> AsyncIterator[bytes]:
+    def frames(self, *, keep_alive: float) -> AsyncIterator[bytes]:
         """The response's body; an empty packet when nothing came for `keep_alive` seconds."""
-        while True:
-            try:
-                async with asyncio.timeout(keep_alive):
-                    frame = await self._frames.get()
-            except TimeoutError:
-                if self.push.side_band:
-                    yield protocol.KEEP_ALIVE
-                continue
-            if frame is None:
-                return
-            yield frame
+        busy = protocol.KEEP_ALIVE if self.push.side_band else b""
+        return self._frames.read(keep_alive=keep_alive, busy=busy)
 
     def end(self) -> None:
         """There are no more frames."""
-        self._frames.put_nowait(None)
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """What was fed, up to the end; once at the end it stays there."""
-        while (piece := await self._input.get()) is not None:
-            yield piece
-        self._input.put_nowait(None)
-
-    async def discard(self) -> None:
-        """Read the rest of the input, so that nobody is held up who still writes."""
-        async for _ in self.pieces():
-            pass
+        self._frames.end()
 
     def say(self, lines: list[str] | tuple[str, ...]) -> None:
-        if self.push.side_band:
-            self.put(b"".join(protocol.told(line) for line in lines))
+        """Lines for the pusher, who may not read them: then the oldest are left out."""
+        if self.push.side_band and not self.left:
+            for line in lines:
+                self._frames.put(protocol.told(line), lines=1)
+
+    def pass_on(self, text: bytes) -> None:
+        """What git says on band 2, likewise."""
+        if text and not self.left:
+            self._frames.put(protocol.band(2, text), lines=max(1, text.count(b"\n")))
 
     def put(self, frame: bytes) -> None:
-        if not self.left and frame:
-            self._frames.put_nowait(frame)
+        """What must arrive."""
+        if frame and not self.left:
+            self._frames.put(frame)
+
+    def _left_out(self, lines: int) -> bytes:
+        return b"".join(protocol.told(line) for line in push_messages.left_out(lines, self.push.key))

@@ -1,14 +1,14 @@
-"""One accepted push from the first byte to the last line its pusher reads.
+"""One push from its last byte to the last line its pusher reads.
 
-    request ──feed──▶ [queue] ──▶ git receive-pack ──▶ band 2 at once, report held back
+    request ──▶ [pack] ──▶ waits its turn ──▶ git receive-pack ──▶ band 2 at once, report held back
                                         │ ends
                                         ▼
                         worker handles the reflog ──▶ Outcome ──▶ progress of the Build, line by line
                                         ▼
                                 report, flush ──▶ [frames] ──▶ response
 
-The push runs in a task of its own. The request only feeds it and passes its frames on, so a pusher who
-goes away changes nothing once the pack is there.
+The push runs in a task of its own, and only when all of its pack is there. The request only passes its frames
+on, so a pusher who goes away changes nothing once the pack is stored.
 """
 
 from __future__ import annotations
@@ -21,15 +21,22 @@ from typing import Final
 
 from paas.api.resources import Manifest
 from paas.git import durable, protocol, push_messages
+from paas.git.lane import Full, Lane
+from paas.git.memory import Need, Shares
 from paas.git.push import TAGS, Built, Command, Follow, Outcome
 from paas.git.push_session import Push, PushSession
-from paas.git.receive_pack import receive_pack
+from paas.git.receive_pack import Ended, receive_pack
+from paas.git.spool import Spool
 from paas.git.worker import OutcomeWaiter, Workers
 
 log = logging.getLogger(__name__)
 
-MOST_AT_ONCE: Final = 32
-"""git children that take in pushes at the same time; more wait for their turn."""
+LARGE_PACK: Final = 16 * 2**20
+"""Bytes from which on a push gets much memory at once; a smaller one when little did not suffice."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds in line before a push is refused."""
+TOLD_SECONDS: Final = 5.0
+"""How often the pusher hears how many are before it."""
 PATIENCE: Final = 10.0
 """Seconds without an Outcome after which the pusher is told why it takes long."""
 DRAIN_SECONDS: Final = 30.0
@@ -42,6 +49,7 @@ class Receiver:
         self,
         workers: Workers,
         *,
+        shares: Shares,
         follow: Follow,
         limit: int,
         follow_seconds: float = 900,
@@ -49,12 +57,13 @@ class Receiver:
     ) -> None:
         self._workers, self._follow, self._limit = workers, follow, limit
         self._follow_seconds, self._patience = follow_seconds, patience
-        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._shares, self._lane = shares, Lane(shares.pushes)
         self._sessions: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
-    def start(self, push: Push) -> PushSession:
-        session = PushSession(push)
+    def start(self, push: Push, pack: Spool) -> PushSession:
+        """Carry out a push; its pack is closed at the end."""
+        session = PushSession(push, pack)
         task = asyncio.create_task(self._run(session), name=f"push {push.id} {push.key}")
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
@@ -103,7 +112,7 @@ class Receiver:
                 session.put(protocol.reported(report, side_band=push.side_band))
         finally:
             session.end()
-            await session.discard()
+            session.pack.close()
 
     # -- taking the pack in ----------------------------------------------------------------------------
 
@@ -115,20 +124,37 @@ class Receiver:
         ):
             # the log goes with its branch, so what is in it must have been handled; a push that comes
             # in between moves the branch, and then git finds that `old` no longer holds
-            await session.discard()
             reason = "earlier pushes are not handled yet; try again in a minute"
             return protocol.refused_report(push.commands, {}, otherwise=reason)
-        async with self._slots:
-            report = await receive_pack(session, limit=self._limit)
-        if session.aborted is not None and protocol.parse_report(report) is None:
-            return protocol.refused_report(
-                push.commands, {}, unpack=session.aborted, otherwise="unpacker error"
-            )
-        if protocol.parse_report(report) is None:
+        try:
+            ended = await self._in_turn(session)
+        except Full:
+            session.say(push_messages.busy())
+            return protocol.refused_report(push.commands, {}, otherwise=push_messages.BUSY)
+        session.pack.close()
+        if protocol.parse_report(ended.report) is None:
             return protocol.refused_report(
                 push.commands, {}, unpack="the pack could not be stored", otherwise="unpacker error"
             )
-        return report
+        return ended.report
+
+    async def _in_turn(self, session: PushSession) -> Ended:
+        """Run receive-pack as soon as there is memory for it: with little, and with much when little does not
+        suffice. Raises Full."""
+        if session.pack.size <= LARGE_PACK:
+            ended = await self._with(session, self._shares.push, last=False)
+            if not ended.out_of_memory:
+                return ended
+        return await self._with(session, self._shares.large_push, last=True)
+
+    async def _with(self, session: PushSession, need: Need, *, last: bool) -> Ended:
+        with self._lane.asked(session.push.key.namespace, need.counts) as ticket:
+            until = time.monotonic() + LONGEST_WAIT
+            while not await ticket.wait(seconds=TOLD_SECONDS):
+                if time.monotonic() > until or session.left:
+                    raise Full
+                session.say(push_messages.in_line(ticket.ahead))
+            return await receive_pack(session, need, limit=self._limit, last=last)
 
     # -- what the pusher reads ----------------------------------------------------------------------------
 

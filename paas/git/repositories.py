@@ -30,7 +30,7 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from paas.api.resources import Key
-from paas.git import durable, process, repair
+from paas.git import durable, process, repair, usage
 from paas.git.push import BRANCHES, OWN_REFS, ZERO
 from paas.git.reflog import Entry, Handled, mark_line, mark_message, mark_of, parse
 from paas.git.repair import ATTRIBUTES, HANDLED
@@ -85,9 +85,14 @@ class Repository:
     async def commit(self, revision: str) -> str | None:
         """The whole id of a stored commit of which `revision` is the id or its beginning (4 hexadecimal
         digits or more); None when there is none, or several begin so."""
-        argv = [f"--git-dir={self.path}", "cat-file", "--batch-check"]
-        said = (await process.run(argv, input=f"{revision}^{{commit}}\n".encode())).decode().split()
+        argv = ["--git-dir=.", "cat-file", "--batch-check"]
+        asked = f"{revision}^{{commit}}\n".encode()
+        said = (await process.run(argv, repository=self.path, input=asked)).decode().split()
         return said[0] if said[1:2] == ["commit"] else None
+
+    async def size(self) -> int:
+        """Bytes on the disk, at most about a minute old."""
+        return await usage.size_of(self.path)
 
     def handled(self) -> dict[str, Handled]:
         """Up to where each branch was handled."""
@@ -177,10 +182,11 @@ class Repository:
 
     async def _update(self, lines: str, *, message: str = "paas") -> None:
         if lines:
-            argv = [f"--git-dir={self.path}", "update-ref", "-m", message, "--stdin", "-z"]
+            argv = ["--git-dir=.", "update-ref", "-m", message, "--stdin", "-z"]
             # not flushed: a mark that is lost with the power is made again
             quick = {"core.fsync": "none"}
-            await process.run(argv, input=lines.encode(errors="surrogateescape"), config=quick)
+            data = lines.encode(errors="surrogateescape")
+            await process.run(argv, repository=self.path, input=data, config=quick)
 
 
 class Repositories:

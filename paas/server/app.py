@@ -26,6 +26,7 @@ from paas.api.resources import Key, Manifest, key_of
 from paas.git.access import Access, Authenticate, Authorize
 from paas.git.http import GitHttp, Limits
 from paas.git.instantiate import ManualBuilds
+from paas.git.memory import shares
 from paas.git.push import FindConfig, Follow
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
@@ -93,6 +94,8 @@ class Dependencies:
     """Says on a BuildConfig that the cluster refuses the Build of a push."""
     routers: tuple[APIRouter, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    memory: int | None = None
+    """Bytes that the server's container may use."""
     follow_seconds: float = 900
     patience_seconds: float = 10
     scan_seconds: float = SCAN_SECONDS
@@ -115,8 +118,10 @@ class Server:
             trigger_ids=needs.trigger_ids,
             tell_waiting=needs.tell_waiting,
         )
+        memory_shares = shares(needs.memory)
         self.receiver = Receiver(
             self.workers,
+            shares=memory_shares,
             follow=needs.follow,
             limit=needs.limits.push_bytes,
             follow_seconds=needs.follow_seconds,
@@ -137,6 +142,7 @@ class Server:
             access_to_repositories,
             self.receiver,
             manual_builds,
+            shares=memory_shares,
             limits=needs.limits,
             counted=self.metrics.pushed,
         )

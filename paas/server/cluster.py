@@ -12,6 +12,7 @@ from paas.git.hosted import Preparer
 from paas.git.http import Limits
 from paas.git.waiting import tell
 from paas.kube.cluster import Cluster
+from paas.server import container
 from paas.server.app import Dependencies
 from paas.server.push_progress import push_progress
 from paas.settings import Settings
@@ -58,6 +59,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
             push_bytes=settings.sources.push_limit_bytes,
             total_seconds=settings.sources.request_timeout_seconds,
         ),
+        memory=container.memory_limit(),
         follow_seconds=settings.builds.stop_wait_seconds + 30,
     )
 

@@ -43,7 +43,8 @@ class Body:
     """The body of one request, read once, in pieces.
 
     `limit` is in bytes, before and after unpacking; `idle` and `total` are seconds to wait for the next
-    piece and for all of it; `share` is what the body takes its memory from, for one that is read as a whole.
+    piece and for all of it; `slowest` is how many bytes a second it must bring once `idle` is over; `share`
+    is what it takes its memory from, for one that is read as a whole.
     Iterating raises BodyRefused, Busy and Disconnected.
     """
 
@@ -55,12 +56,13 @@ class Body:
         limit: int,
         idle: float = 60,
         total: float = 3600,
+        slowest: int = 0,
         share: Share | None = None,
     ) -> None:
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise BodyRefused(415, f"content encoding {encoding[:40]!r} is not taken")
         self._receive, self._limit, self._idle, self._share = receive, limit, idle, share
-        self._until = time.monotonic() + total
+        self._began, self._total, self._slowest = time.monotonic(), total, slowest
         self._gzip = zlib.decompressobj(31) if "gzip" in encoding else None
         self._in = self._out = 0
 
@@ -98,7 +100,10 @@ class Body:
                 yield piece
 
     async def _next(self) -> MutableMapping[str, Any]:
-        wait = min(self._idle, self._until - time.monotonic())
+        passed = time.monotonic() - self._began
+        wait = min(self._idle, self._total - passed)
+        if self._slowest:
+            wait = min(wait, self._idle + self._in / self._slowest - passed)
         try:
             async with asyncio.timeout(max(0.0, wait)) as waiting:
                 if self._share is not None:

@@ -74,14 +74,24 @@ class Request:
             return forwarded.rpartition(",")[2].strip()[:64]
         return str((self._scope.get("client") or ("unknown",))[0])
 
-    def body(self, *, limit: int, idle: float, total: float, share: Share | None = None) -> Body:
+    def body(
+        self, *, limit: int, idle: float, total: float, slowest: int = 0, share: Share | None = None
+    ) -> Body:
         """The body, still to be read, as `Body` takes it. Raises Refused for one that says that it is too
         large."""
         length = self.header("content-length")
         if length.isdigit() and int(length) > limit:
             raise TooLarge(limit)
         encoding = self.header("content-encoding").lower()
-        return Body(self._receive, encoding=encoding, limit=limit, idle=idle, total=total, share=share)
+        return Body(
+            self._receive,
+            encoding=encoding,
+            limit=limit,
+            idle=idle,
+            total=total,
+            slowest=slowest,
+            share=share,
+        )
 
     # -- answering -------------------------------------------------------------------------------------
 

@@ -90,12 +90,12 @@ def test_a_kill(own_server: Serving, clone: Clone, point: str, first: bool) -> N
 
 def settle(server: Serving, app: Manifest, before: str) -> None:
     """Until no git process of the killed server works in the repository any more."""
-    folder = str(server.repository(app)).encode()
+    folder = str(server.repository(app))
 
     def quiet() -> bool:
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if folder in (process / "cmdline").read_bytes():
+                if str(process.joinpath("cwd").readlink()).startswith(folder):
                     return False
             except OSError:
                 continue

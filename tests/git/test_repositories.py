@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paas.api.resources import Key
-from paas.git import process
+from paas.git import memory, process
 from paas.git.reflog import pending
 from paas.git.repair import ATTRIBUTES
 from paas.git.repositories import KEPT_SECONDS, Repositories, Repository
@@ -142,7 +142,6 @@ async def test_children_know_no_configuration_but_ours(
 
 
 async def test_a_child_that_wants_too_much_memory_is_refused_it(repository: Repository) -> None:
-    where = f"--git-dir={repository.path}"
-    huge = ["-c", "core.bigFileThreshold=4g", where, "hash-object", "-t", "blob", "--stdin", "--no-filters"]
+    huge = ["-c", "core.bigFileThreshold=4g", "hash-object", "-t", "blob", "--stdin", "--no-filters"]
     with pytest.raises(process.GitFailed, match=r"[Oo]ut of memory|malloc|mmap"):
-        await process.run(huge, input=bytes(process.CHILD_MEMORY + 2**20))
+        await process.run(huge, repository=repository.path, input=bytes(memory.COMMAND + 2**20), timeout=600)

@@ -215,3 +215,9 @@ def peak_memory(pid: int) -> int:
     match = re.search(r"VmHWM:\s+(\d+) kB", text)
     assert match
     return int(match[1]) * 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of those of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
