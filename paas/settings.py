@@ -37,6 +37,11 @@ class SourceSettings(Model):
     inside the company's network); everything private is refused otherwise."""
     push_limit_bytes: int = 512 * 2**20
     """Largest pack that one push may send."""
+    repository_limit_bytes: int = Field(default=2 * 2**30, ge=0)
+    """Largest repository of one application, with its whole history; 0 is no limit."""
+    project_limit_bytes: int = Field(default=6 * 2**30, ge=0)
+    """Bytes of all repositories of a project together, so that one does not fill the disk for all others; 0
+    is no limit."""
     request_timeout_seconds: int = 3600
     """Longest time that one push may take to arrive."""
 

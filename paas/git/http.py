@@ -41,7 +41,7 @@ LARGEST_FETCH_REQUEST: Final = 32 * 2**20
 FETCH_MEMORY: Final = 64 * 2**20
 """Bytes of all such requests that are arriving or answered."""
 MOST_PUSHES: Final = 64
-"""Pushes that arrive or are worked on at the same time."""
+"""Pushes that arrive at the same time."""
 MOST_FETCHES: Final = 64
 """Answers to fetches that are sent at the same time."""
 MOST_ARCHIVES: Final = 32
@@ -180,8 +180,7 @@ class GitHttp:
         if request.header("origin"):
             raise Refused(403, "Requests from web pages are not accepted")
         if service is Service.PUSH:
-            async with _turn(self._pushing, key.namespace):
-                await self._push(request, repository, user)
+            await self._push(request, repository, user)
         else:
             async with _turn(self._fetching, key.namespace):
                 await self._fetch(request, repository)
@@ -233,7 +232,11 @@ class GitHttp:
             return
         pack = Spool(repository.path.parent)
         try:
-            await _arrived(pack, reader.rest, pieces, limit)
+            try:
+                async with _turn(self._pushing, repository.key.namespace):
+                    await _arrived(pack, reader.rest, pieces, limit)
+            except Full:
+                raise _NotTaken(push_messages.BUSY, push_messages.busy()) from None
         except _NotTaken as problem:
             pack.close()
             report = protocol.refused_report(

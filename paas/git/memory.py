@@ -41,7 +41,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Shares:
-    """Bytes by kind."""
+    """Bytes by kind. One that needs much leaves room for small ones, whose project is another."""
 
     pushes: int
     fetches: int
@@ -54,16 +54,17 @@ class Shares:
 
     @property
     def large_push(self) -> Need:
-        limit = min(512 * MIB, self.pushes - PARENT)
+        """A push of many bytes, or one that little did not suffice for."""
+        limit = min(512 * MIB, self.pushes - 2 * self.push.counts - PARENT)
         return Need(limit, limit + PARENT)
 
     def fetch(self, repository: int) -> Need:
         """By the size of the repository; two processes work at the same time."""
-        limit = 48 * MIB if repository <= 16 * MIB else min(192 * MIB, self.fetches // 2)
+        limit = 48 * MIB if repository <= 16 * MIB else min(192 * MIB, self.fetches // 4)
         return Need(limit, 2 * limit)
 
     def archive(self, repository: int) -> Need:
-        limit = 64 * MIB if repository <= 32 * MIB else min(256 * MIB, self.archives)
+        limit = 48 * MIB if repository <= 32 * MIB else min(256 * MIB, self.archives - 48 * MIB)
         return Need(limit, limit)
 
 

@@ -11,6 +11,7 @@ from paas.api.build_request import BuildRequest
 from paas.api.names import SERVICE_ACCOUNT_PUSHER
 from paas.api.resources import Key
 from paas.git.push import Built, Gone, NotBuilt, Outcome, Stored, Unchanged
+from paas.git.quota import OverQuota
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.source.tree import shown
 from paas.terminal.naming import ACCOUNT_PREFIX, user_text
@@ -143,6 +144,31 @@ def busy() -> list[str]:
         "Push again in a minute. An administrator can give it more memory: "
         "kubectl set resources -n paas-system deploy/server --limits=memory=4Gi"
     )
+
+
+def over_quota(over: OverQuota, key: Key) -> list[str]:
+    """The push is more than its repository or its project may have."""
+    if over.of_project:
+        what, setting = f"The repositories of project {key.namespace} have", "sources.projectLimitBytes"
+        cure = (
+            "Take large files out of the commits, or delete what is not needed: branches (git push paas "
+            "--delete BRANCH), whose space comes back within minutes, or applications: theirs takes 7 days."
+        )
+    else:
+        what, setting = f"The repository of {key} has", "sources.repositoryLimitBytes"
+        cure = (
+            "Take large files out of the commits, or delete branches and tags that are not needed "
+            "(git push paas --delete BRANCH): their space comes back within minutes."
+        )
+    return problem_lines(
+        f"{what} {_mib(over.has)} of the {_mib(over.limit)} that are allowed, and this push adds "
+        f"{_mib(over.adds)}, so nothing of it was stored.\n{cure}\n"
+        f"An administrator can raise the limit: {setting} in the platform's settings"
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size < 100 * 2**20 else f"{size / 2**20:,.0f} MiB"
 
 
 def disk_full() -> list[str]:

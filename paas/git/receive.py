@@ -17,20 +17,24 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from paas.api.resources import Manifest
-from paas.git import durable, protocol, push_messages
+from paas.git import durable, protocol, push_messages, usage
 from paas.git.lane import Full, Lane
 from paas.git.memory import Need, Shares
 from paas.git.push import TAGS, Built, Command, Follow, Outcome
 from paas.git.push_session import Push, PushSession
+from paas.git.quota import UNLIMITED, OverQuota, Quota, over
 from paas.git.receive_pack import Ended, receive_pack
 from paas.git.spool import Spool
 from paas.git.worker import OutcomeWaiter, Workers
 
 log = logging.getLogger(__name__)
 
+MOST_FOLLOWED: Final = 128
+"""Pushes whose builds are followed at the same time, half of them of one project; others are told how to."""
 LARGE_PACK: Final = 16 * 2**20
 """Bytes from which on a push gets much memory at once; a smaller one when little did not suffice."""
 LONGEST_WAIT: Final = 300.0
@@ -42,6 +46,22 @@ PATIENCE: Final = 10.0
 DRAIN_SECONDS: Final = 30.0
 
 
+ProjectSize = Callable[[str], Awaitable[int]]
+"""Bytes of all repositories of a project."""
+
+
+async def _nothing_else(_project: str) -> int:
+    return 0
+
+
+class _TooMuch(Exception):
+    """The push is over a quota."""
+
+    def __init__(self, over: OverQuota) -> None:
+        super().__init__(over)
+        self.over = over
+
+
 class Receiver:
     """Runs pushes. `follow` says how a Build goes on; `stop_following` ends that, not the pushes."""
 
@@ -50,6 +70,8 @@ class Receiver:
         workers: Workers,
         *,
         shares: Shares,
+        project_size: ProjectSize = _nothing_else,
+        quota: Quota = UNLIMITED,
         follow: Follow,
         limit: int,
         follow_seconds: float = 900,
@@ -58,6 +80,8 @@ class Receiver:
         self._workers, self._follow, self._limit = workers, follow, limit
         self._follow_seconds, self._patience = follow_seconds, patience
         self._shares, self._lane = shares, Lane(shares.pushes)
+        self._project_size, self._quota = project_size, quota
+        self._following = Lane(MOST_FOLLOWED, line=0)
         self._sessions: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
@@ -131,12 +155,23 @@ class Receiver:
         except Full:
             session.say(push_messages.busy())
             return protocol.refused_report(push.commands, {}, otherwise=push_messages.BUSY)
+        except _TooMuch as refusal:
+            session.say(push_messages.over_quota(refusal.over, push.key))
+            return protocol.refused_report(push.commands, {}, otherwise="over the limit of stored bytes")
         session.pack.close()
         if protocol.parse_report(ended.report) is None:
             return protocol.refused_report(
                 push.commands, {}, unpack="the pack could not be stored", otherwise="unpacker error"
             )
         return ended.report
+
+    async def _check_quota(self, session: PushSession) -> None:
+        """Raises _TooMuch. Only when it is the push's turn: those before it count then."""
+        repository, adds = session.push.repository, session.pack.size
+        has = await repository.size()
+        of_project = await self._project_size(repository.key.namespace) if self._quota.project else 0
+        if (found := over(self._quota, adds=adds, repository=has, project=of_project)) is not None:
+            raise _TooMuch(found)
 
     async def _in_turn(self, session: PushSession) -> Ended:
         """Run receive-pack as soon as there is memory for it: with little, and with much when little does not
@@ -154,7 +189,11 @@ class Receiver:
                 if time.monotonic() > until or session.left:
                     raise Full
                 session.say(push_messages.in_line(ticket.ahead))
-            return await receive_pack(session, need, limit=self._limit, last=last)
+            await self._check_quota(session)
+            try:
+                return await receive_pack(session, need, limit=self._limit, last=last)
+            finally:
+                usage.changed(session.push.repository.path)
 
     # -- what the pusher reads ----------------------------------------------------------------------------
 
@@ -182,8 +221,13 @@ class Receiver:
             session.say(push_messages.outcome(push.key, outcome))
             if isinstance(outcome, Built):
                 builds.append(outcome.build)
-        for build in builds:
-            await self._follow_build(session, build, until)
+        try:
+            with self._following.asked(push.key.namespace):
+                for build in builds:
+                    await self._follow_build(session, build, until)
+        except Full:
+            for build in builds:
+                session.say(push_messages.still_running(str(build["metadata"]["name"]), push.key))
 
     async def _outcome(self, session: PushSession, waiter: OutcomeWaiter, until: float) -> Outcome | None:
         """The next Outcome; None when it is not worth waiting any longer."""

@@ -91,7 +91,7 @@ class Repository:
         return said[0] if said[1:2] == ["commit"] else None
 
     async def size(self) -> int:
-        """Bytes on the disk, at most about a minute old."""
+        """Bytes on the disk, as they were after the last push or repack."""
         return await usage.size_of(self.path)
 
     def handled(self) -> dict[str, Handled]:
@@ -220,7 +220,8 @@ class Repositories:
             os.rename(aside, path)
             await asyncio.to_thread(durable.flush, self.root)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            usage.changed(path)
+        shutil.rmtree(aside, ignore_errors=True)
 
     @staticmethod
     def _complete(path: Path, key: Key) -> None:
@@ -247,6 +248,11 @@ class Repositories:
         for path in self.root.iterdir():
             if (found := self.get(path.name)) is not None:
                 yield found
+
+    async def size_of(self, project: str) -> int:
+        """Bytes of all repositories of a project, also of those whose BuildConfig is gone."""
+        found = await asyncio.to_thread(lambda: [r for r in self.all() if r.key.namespace == project])
+        return sum([await repository.size() for repository in found])
 
     async def identify(self, live: Mapping[str, Key]) -> list[Repository]:
         """Repositories that did not know any more whose they are, and do again (`live`: as for `sweep`)."""
@@ -294,4 +300,5 @@ class Repositories:
     def _remove(self, path: Path) -> None:
         aside = self.root / f".gone-{path.name}-{secrets.token_hex(4)}"
         os.rename(path, aside)  # at once, so that nothing half removed is ever seen
+        usage.changed(path)
         shutil.rmtree(aside, ignore_errors=True)

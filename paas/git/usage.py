@@ -1,28 +1,23 @@
-"""How much of the disk each repository takes."""
+"""How much of the disk each repository takes. Only one server writes to them, so a measure holds until that
+one says that something changed."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from typing import Final
 
-FRESH_SECONDS: Final = 60.0
-"""How long a measure counts when nobody says that something changed."""
-_measured: Final[dict[Path, tuple[float, int]]] = {}
+_measured: Final[dict[Path, int]] = {}
 
 
 async def size_of(repository: Path) -> int:
-    """Bytes of a repository's files, measured lately."""
+    """Bytes of a repository's files."""
     known = _measured.get(repository)
-    if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
-        return known[1]
-    return await asyncio.to_thread(measure, repository)
+    return await asyncio.to_thread(_measure, repository) if known is None else known
 
 
-def measure(repository: Path) -> int:
-    """Bytes of a repository's files. Blocking."""
+def _measure(repository: Path) -> int:
     size = 0
     for folder, _, names in os.walk(repository):
         for name in names:
@@ -30,7 +25,7 @@ def measure(repository: Path) -> int:
                 size += os.lstat(os.path.join(folder, name)).st_size
             except FileNotFoundError:
                 continue  # git goes on meanwhile
-    _measured[repository] = (time.monotonic(), size)
+    _measured[repository] = size
     return size
 
 

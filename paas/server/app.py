@@ -28,6 +28,7 @@ from paas.git.http import GitHttp, Limits
 from paas.git.instantiate import ManualBuilds
 from paas.git.memory import shares
 from paas.git.push import FindConfig, Follow
+from paas.git.quota import UNLIMITED, Quota
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
 from paas.git.waiting import TellWaiting, tell_nobody
@@ -94,6 +95,7 @@ class Dependencies:
     """Says on a BuildConfig that the cluster refuses the Build of a push."""
     routers: tuple[APIRouter, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    quota: Quota = UNLIMITED
     memory: int | None = None
     """Bytes that the server's container may use."""
     follow_seconds: float = 900
@@ -122,6 +124,8 @@ class Server:
         self.receiver = Receiver(
             self.workers,
             shares=memory_shares,
+            project_size=self.repositories.size_of,
+            quota=needs.quota,
             follow=needs.follow,
             limit=needs.limits.push_bytes,
             follow_seconds=needs.follow_seconds,

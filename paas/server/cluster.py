@@ -10,6 +10,7 @@ from paas.auth.review import Auth
 from paas.builds.instantiate import builds_of, start_build
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
+from paas.git.quota import Quota
 from paas.git.waiting import tell
 from paas.kube.cluster import Cluster
 from paas.server import container
@@ -59,6 +60,7 @@ def dependencies_of(cluster: Cluster, settings: Settings) -> Dependencies:
             push_bytes=settings.sources.push_limit_bytes,
             total_seconds=settings.sources.request_timeout_seconds,
         ),
+        quota=Quota(settings.sources.repository_limit_bytes, settings.sources.project_limit_bytes),
         memory=container.memory_limit(),
         follow_seconds=settings.builds.stop_wait_seconds + 30,
     )

@@ -81,7 +81,8 @@ class FakeCluster:
         self._write(self.root / "builds" / _file(key), build)
 
     def switch(self, name: str, on: bool = True, text: str = "") -> None:
-        """Turn a behaviour on or off: `unreachable`, `refuse`, `endless-progress`."""
+        """Turn a behaviour on or off: `unreachable`, `refuse`, `endless-progress`,
+        `endless-words`."""
         path = self.root / name
         path.write_text(text) if on else path.unlink(missing_ok=True)
 
@@ -190,6 +191,13 @@ class FakeCluster:
     async def follow(self, build: Manifest) -> AsyncIterator[str]:
         name = build["metadata"]["name"]
         yield f"-----> Build {name} queued"
+        number = 0
+        while self.is_on("endless-words"):
+            number += 1
+            yield f"       line {number} {'x' * 1000}"
+            if number % 100 == 0:
+                await asyncio.sleep(0)
+                self._write(self.root / f"said-{name}", number)
         while self.is_on("endless-progress"):
             (self.root / f"following-{name}").touch()
             await asyncio.sleep(0.02)

@@ -6,6 +6,7 @@ left the branch where it was; and the store is sound.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -198,8 +199,9 @@ def test_a_pusher_who_is_cut_off_in_the_middle_of_the_pack(own_server: Serving, 
         b"Content-Type: application/x-git-receive-pack-request\r\n"
         b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n" + head
     )
-    wait_for(lambda: "receive-pack" in processes(server.repository(app)), "the child takes it in")
+    wait_for(lambda: kept(server), "what has arrived is kept")
     connection.close()
+    wait_for(lambda: not kept(server), "and goes with its pusher")
     settle(server, app, commit)
     assert tip(server, app) == commit
     assert fsck(server.repository(app)) == ""
@@ -207,16 +209,14 @@ def test_a_pusher_who_is_cut_off_in_the_middle_of_the_pack(own_server: Serving, 
     assert ZERO not in server.cluster.commits("shop")
 
 
-def processes(folder: Path) -> str:
-    lines = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(folder) in line:
-            lines.append(line)
-    return "\n".join(lines)
+def kept(server: Serving) -> list[str]:
+    """Files without a name in which the server keeps what arrives."""
+    assert server.process is not None
+    found = []
+    for handle in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(handle))
+    return [path for path in found if path.startswith(str(server.repositories)) and "(deleted)" in path]
 
 
 def test_sigterm_lets_a_push_under_way_end(own_server: Serving, clone: Clone) -> None:

@@ -117,3 +117,6 @@ def test_all_children_together_stay_within_the_pod(pod: int | None) -> None:
         (found.archive(2**40), found.archives),
     ):
         assert need.limit <= need.counts <= share
+    assert found.large_push.counts + 2 * found.push.counts <= found.pushes
+    assert found.fetch(2**40).counts + found.fetch(0).counts <= found.fetches
+    assert found.archive(2**40).counts + found.archive(0).counts <= found.archives

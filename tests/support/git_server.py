@@ -41,6 +41,7 @@ class Serving:
     health_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     @property
     def repositories(self) -> Path:
@@ -51,7 +52,7 @@ class Serving:
         port_file.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "tests.support.standalone_server", str(self.cluster.root)]
         argv += [str(self.repositories), str(port_file), "--limit", str(self.limit)]
-        argv += ["--kill", kill] if kill else []
+        argv += [*self.options, *(["--kill", kill] if kill else [])]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv, stdout=log, stderr=log, env={**os.environ, **self.environment}
@@ -154,10 +155,12 @@ def new_clone(path: Path) -> Clone:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *, limit: int = 64 * 2**20, kill: str | None = None) -> Iterator[Serving]:
+def started(
+    folder: Path, *, limit: int = 64 * 2**20, kill: str | None = None, options: tuple[str, ...] = ()
+) -> Iterator[Serving]:
     cluster = FakeCluster(folder / "cluster")
     cluster.add_token(TOKEN, "alice", "demo")
-    server = Serving(folder, cluster, limit=limit)
+    server = Serving(folder, cluster, limit=limit, options=options)
     server.start(kill=kill)
     try:
         yield server

@@ -1,6 +1,7 @@
 """The real server over a `FakeCluster`, as a process of its own that can be killed at a named point.
 
 python -m tests.support.standalone_server CLUSTER REPOSITORIES PORT_FILE [--kill POINT] [--limit BYTES]
+    [--quota REPOSITORY PROJECT]
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from paas.front.app import Front
 from paas.git import durable, process, receive, repositories
 from paas.git.hosted import Preparer
 from paas.git.http import Limits
+from paas.git.quota import Quota
 from paas.registry.http import TokenDependencies
 from paas.registry.signer import Signer
 from paas.server.__main__ import serve_until_end
@@ -125,6 +127,7 @@ async def main() -> None:
     parser.add_argument("port_file", type=Path)
     parser.add_argument("--kill", choices=(*POINTS, ENDS, DISK_FAILS))
     parser.add_argument("--limit", type=int, default=64 * 2**20)
+    parser.add_argument("--quota", type=int, nargs=2, default=(0, 0))
     options = parser.parse_args()
     level = os.environ.get("LOG", "INFO")
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")
@@ -172,6 +175,7 @@ async def main() -> None:
             repositories=options.repositories,
             credential_key=CREDENTIAL_KEY,
             limits=Limits(push_bytes=options.limit, idle_seconds=20, keep_alive_seconds=0.2),
+            quota=Quota(*options.quota),
             patience_seconds=0.3,
             scan_seconds=0.5,
             **needs,
