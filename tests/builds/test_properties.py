@@ -36,7 +36,10 @@ HAPPENINGS = [
     "fails", "killed",
 ]  # fmt: skip
 DECISIONS = ("plan", "advance", "status", "snapshot", "prune", "run_policy")
-PARTS = ["stream", "key", "secret", "registry", "spec", "foreign", "job controller", "room for pods", "cause"]
+PARTS = [
+    "stream", "key", "secret", "registry", "spec", "foreign", "job controller", "room for pods", "cause",
+    "quiet registry",
+]  # fmt: skip
 REFUSED = {
     "quota of Secrets": ("Create", "Secret"),
     "quota of Jobs": ("Create", "Job"),
@@ -114,6 +117,8 @@ class Everything(RuleBasedStateMachine):
             cluster.refusing.cause = other
         elif what in REFUSED:
             cluster.refusing.toggle(*REFUSED[what])
+        elif what == "quiet registry":
+            cluster.collecting = not cluster.collecting
         elif what == "job controller":
             cluster.jobs_lag = not cluster.jobs_lag
         elif what == "registry":
@@ -129,6 +134,15 @@ class Everything(RuleBasedStateMachine):
                 del cluster.jobs[name]
             elif name not in cluster.jobs:
                 cluster.jobs[name] = foreign
+
+    @rule(cause=st.sampled_from([None, Cause.QUOTA.value, "Unheard"]))
+    def the_server_waits_with_a_push_or_no_longer(self, cause: str | None) -> None:
+        if self.cluster.config is not None:
+            status = self.cluster.config.setdefault("status", {})
+            status.pop("waitingPush", None)
+            if cause is not None:
+                waiting = {"ref": "main", "commit": "c" * 40, "cause": cause, "message": "no room"}
+                status["waitingPush"] = waiting
 
     # -- the cluster -------------------------------------------------------------------------------------
     @rule(
