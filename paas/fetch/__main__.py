@@ -27,8 +27,10 @@ from typing import Final
 from paas.api.names import Reason
 from paas.fetch import request as contract
 from paas.fetch import whole
+from paas.fetch.context import ignore_file, leave_out, links
 from paas.fetch.extract import Extraction, TooLarge, UnsafePath, log_source, unpack
 from paas.fetch.image_labels import with_image_labels
+from paas.source.dockerfile_platform import ForeignPlatform, with_platform
 from paas.source.tree import Unbuildable, clean, shown
 from paas.terminal import progress_lines
 from paas.web import basic
@@ -102,25 +104,32 @@ def fetch(
             Reason.INVALID_CONTEXT_DIRECTORY,
             f"there is no folder {wanted.context_dir!r} in the source; correct spec.source.contextDir",
         )
+    try:
+        dockerfile = with_platform(dockerfile, os.uname().machine)
+    except ForeignPlatform as problem:
+        raise Unbuildable(
+            Reason.MANAGE_DOCKERFILE_FAILED,
+            f"the Dockerfile, {problem}",
+            "take --platform out and push again",
+        ) from problem
     text = with_image_labels(
         dockerfile,
         environment={**wanted.environment, "PAAS_BUILD_COMMIT": commit},
         labels={**wanted.labels, "org.opencontainers.image.revision": commit},
     )
     (workspace / contract.DOCKERFILE).write_text(text)
-    if pack is None and wanted.inline is None:
-        _lay_ignore_file(context, clean(wanted.dockerfile_path) or "Dockerfile", source, workspace)
+    own = f"{clean(wanted.dockerfile_path) or 'Dockerfile'}.dockerignore"
+    names = [own] if pack is None and wanted.inline is None else []
+    ignore = ignore_file(context, source, *names, ".dockerignore")
+    if ignore is not None:
+        gone, files = leave_out(context, ignore)
+        line = f"{ignore.relative_to(context)} leaves {gone} of {files} files out of the build"
+        print(progress_lines.detail(line), flush=True)
+    for line in links(context, dockerfile):
+        print(progress_lines.problem(shown(line)), flush=True)
+    # or the builder would read .dockerignore, by its own rules
+    (workspace / f"{contract.DOCKERFILE}.dockerignore").touch()
     return contract.FetchReport(commit=commit, content_key=key, buildpack=pack)
-
-
-def _lay_ignore_file(context: Path, dockerfile: str, source: Path, workspace: Path) -> None:
-    """The ignore file of a Dockerfile goes before .dockerignore; the builder wants it beside the Dockerfile.
-
-    A link may lead anywhere in this pod: only one that stays in the source is followed.
-    """
-    ignore = context / f"{dockerfile}.dockerignore"
-    if ignore.is_file() and ignore.resolve().is_relative_to(source.resolve()):
-        shutil.copyfile(ignore, workspace / f"{contract.DOCKERFILE}.dockerignore")
 
 
 def _hosted(wanted: contract.FetchRequest, inputs: Path, source: Path) -> None:

@@ -6,7 +6,9 @@ the image is not what the Dockerfile says.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from paas.source.dockerfile import Dockerfile, Instruction
@@ -44,6 +46,22 @@ def ignored(dockerfile: Dockerfile) -> tuple[str, ...]:
     return tuple(found)
 
 
+def copied(dockerfile: Dockerfile) -> Iterator[tuple[Instruction, str]]:
+    """What COPY and ADD take from the context, but for names with variables or wildcards."""
+    for each in dockerfile.instructions:
+        if each.keyword not in ("COPY", "ADD") or any(flag.startswith("--from") for flag in each.flags):
+            continue
+        words = each.arguments.split()
+        if each.arguments.startswith("["):
+            try:
+                words = json.loads(each.arguments)
+            except ValueError:
+                continue
+        for word in words[:-1]:
+            if isinstance(word, str) and not re.search(r"[$*?\[\\]|<<|^https?:", word):
+                yield each, word
+
+
 def _of(each: Instruction) -> list[str]:
     where = f"line {each.line}: {each.keyword}"
     found = []
@@ -61,6 +79,8 @@ def _of(each: Instruction) -> list[str]:
                 found.append(
                     f"{where} --mount=type={kind}: such mounts are not supported; {_NEEDED_MOUNTS[kind]}"
                 )
+    if each.keyword in ("ADD", "COPY"):
+        found += [f"{where} {flag}: {cure}" for flag in each.flags if (cure := _refused_flag(flag))]
     if each.keyword == "ADD":
         if any(flag.startswith("--checksum") for flag in each.flags):
             found.append(
@@ -72,6 +92,26 @@ def _of(each: Instruction) -> list[str]:
                     f"{where} {word}: git repositories are not fetched; RUN git clone, or commit the files"
                 )
     return found
+
+
+def _refused_flag(flag: str) -> str:
+    """What to write instead of a flag of COPY or ADD; '' when it is taken."""
+    name, _, value = flag.partition("=")
+    value = value.strip("\"'")
+    match name:
+        case "--parents":
+            return "not supported; COPY each folder to the place that it has to have"
+        case "--exclude":
+            return "not supported; name what is left out in .dockerignore, or COPY the parts that are needed"
+        case "--unpack" | "--keep-git-dir":
+            return "not supported; RUN the command that does it"
+        case "--chmod" if re.fullmatch(r"0?[1-7][0-7]{3}", value):
+            return f"the first digit would be left out; RUN chmod {value} on the file after it"
+        case "--chmod" if not re.fullmatch(r"0*[0-7]{1,3}", value) and "$" not in value:
+            return "only modes in numbers are supported, such as 755"
+        case "--chown" if value.startswith(":"):
+            return f"a group alone is not supported; name the user as well: --chown=0{value}"
+    return ""
 
 
 def _mount(flag: str) -> str:

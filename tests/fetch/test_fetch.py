@@ -273,19 +273,60 @@ def test_a_repository_that_nothing_builds(pod: Pod, host: GitHost, tmp_path: Pat
     assert report.reason == "NoBuildpack"
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_the_ignore_file_of_a_dockerfile_lies_beside_it(
-    inside: bool, pod: Pod, host: GitHost, source: Path
+@pytest.mark.parametrize(
+    ("files", "links", "left"),
+    [
+        ({".dockerignore": "**/deep\n"}, {}, {"app.py"}),
+        ({".dockerignore": "deep/*\n!deep/er/file\n"}, {}, {"app.py", "deep/er/file"}),
+        ({".dockerignore": "app.py\n", "Dockerfile.dockerignore": "deep\n"}, {}, {"app.py"}),
+        ({".dockerignore": "deep\n"}, {"Dockerfile.dockerignore": "/etc/hostname"}, {"app.py"}),
+        ({"other": "deep\n"}, {".dockerignore": "other"}, {"app.py"}),
+        ({".dockerignore": "lin*\nou?\n"}, {}, {"app.py", "deep/er/file"}),
+    ],
+)
+def test_the_context_is_without_what_its_ignore_file_leaves_out(
+    files: dict[str, str], links: dict[str, str], left: set[str], pod: Pod, host: GitHost, source: Path
 ) -> None:
-    if inside:
-        (source / "Dockerfile.dockerignore").write_text("deep\n")
-    else:
-        (source / "Dockerfile.dockerignore").symlink_to("/etc/hostname")
+    for name, text in files.items():
+        (source / name).write_text(text)
+    for name, target in links.items():
+        (source / name).symlink_to(target)
     git(source, "add", "-A")
     git(source, "commit", "-qm", "ignore")
     pod.run(**hosted(host, source, git(source, "rev-parse", "HEAD")))
-    beside = pod.workspace / "Dockerfile.dockerignore"
-    assert (beside.read_text() == "deep\n") if inside else not beside.exists()
+    there = {name for name in ("app.py", "deep/er/file") if pod.path(name).exists()}
+    assert there == left
+    assert pod.path("deep").exists() == ("deep/er/file" in left)
+    assert os.path.lexists(pod.path("link")) == ("lin*" not in files.get(".dockerignore", ""))
+    # the builder has nothing to leave out by rules of its own
+    assert (pod.workspace / "Dockerfile.dockerignore").read_bytes() == b""
+
+
+def test_a_link_that_is_copied_by_its_name_is_told(
+    pod: Pod, host: GitHost, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = hosted(host, source, git(source, "rev-parse", "HEAD"))
+    text = 'FROM x\nCOPY app.py link /a/\nCOPY ["link", "/b"]\nCOPY --from=0 link . /c/\nCOPY $link li* /d/\n'
+    pod.run(**{**given, "dockerfile": text})
+    said = [line for line in capsys.readouterr().out.splitlines() if " link " in line]
+    assert [line.split(":")[0] for line in said] == [" !     Dockerfile, line 2", " !     Dockerfile, line 3"]
+    assert "copies the link itself, not app.py" in said[0]
+
+
+def test_a_stage_for_another_platform_ends_the_build(pod: Pod, host: GitHost, source: Path) -> None:
+    given = hosted(host, source, git(source, "rev-parse", "HEAD"))
+    report = pod.run(**{**given, "dockerfile": "FROM --platform=plan9/mips x\n"})
+    assert report.reason == "ManageDockerfileFailed"
+    assert "line 1: FROM --platform=plan9/mips" in (report.message or "")
+
+
+def test_an_ignore_file_that_is_none_ends_the_build(pod: Pod, host: GitHost, source: Path) -> None:
+    (source / ".dockerignore").write_text("deep\n[a\n")
+    git(source, "add", "-A")
+    git(source, "commit", "-qm", "ignore")
+    report = pod.run(**hosted(host, source, git(source, "rev-parse", "HEAD")))
+    assert report.reason == "ManageDockerfileFailed"
+    assert ".dockerignore, line 2: '[a' is not a pattern" in (report.message or "")
 
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"

@@ -99,6 +99,11 @@ def test_a_port_by_variable_is_found_and_one_that_is_unclear_is_said(tmp_path: P
         ("FROM x\nADD --checksum=sha256:0 https://a/b /c\n", ["--checksum", "sha256sum"]),
         ("FROM x\nADD https://github.com/a/b.git#v1 /c\n", ["git repositories"]),
         ("FROM x\nADD git@github.com:a/b.git /c\n", ["git repositories"]),
+        ("FROM x\nCOPY --parents a/b /c/\n", ["line 2: COPY --parents", "each folder"]),
+        ("FROM x\nCOPY --exclude=*.md . /c/\n", ["line 2: COPY --exclude=*.md", ".dockerignore"]),
+        ("FROM x\nCOPY --chmod=u+x a /c/\n", ["line 2: COPY --chmod=u+x", "755"]),
+        ("FROM x\nCOPY --chmod=4755 a /c/\n", ["line 2: COPY --chmod=4755", "RUN chmod 4755"]),
+        ("FROM x\nADD --chown=:5 a /c/\n", ["line 2: ADD --chown=:5", "--chown=0:5"]),
         ("FROM x\nRUN <<A\nA\nRUN --mount=type=ssh y\n", ["line 2", "line 4"]),
     ],
 )
@@ -127,6 +132,7 @@ def test_a_cache_mount_is_named_and_built(tmp_path: Path) -> None:
     [
         "FROM x\nRUN echo '--mount=type=bind'\nRUN echo --mount=type=secret\n",
         "FROM x\nCOPY --link --chown=1:1 --chmod=755 a b\nADD https://a/b.tar.gz /c\n",
+        "FROM x\nARG M=1\nCOPY --chown=$U:$G --chmod=$M a b\nCOPY --chmod=0644 --chown=app a b\n",
         "FROM x\nCMD cat <<EOF\n",
         "FROM x\n# RUN <<EOF\nRUN a \\\n# <<EOF\n b\n",
     ],
