@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-
 from paas.api.resources import (
     BUILD,
     BUILDCONFIG,
@@ -69,13 +67,15 @@ async def collect(cluster: Cluster, registry: Registry, *, say: Say, wait: float
         going, kept = await _decide(cluster, registry.storage)
         _list(going, say)
         await asyncio.to_thread(_clear, registry.storage, going, kept, say)
-        await program.remove(registry, going, lease)
-        lease.check()
+        for image in going:
+            lease.check()
+            await asyncio.to_thread(registry.storage.forget, image)
         await asyncio.to_thread(registry.storage.complete)
         # first: the registry's collection stops at a repository of which only a part is left
         for name in await asyncio.to_thread(registry.storage.remove_emptied):
             say(f"{name}: empty, removed")
-        await program.sweep(registry, lease)
+        lease.check()
+        await program.sweep(registry)
         freed = before - await asyncio.to_thread(registry.storage.used)
         say(f"{_images(len(going))} removed, {_size(freed)} freed")
         return freed
@@ -162,7 +162,7 @@ def main() -> int:
                 say=lambda line: print(line, flush=True),
             )
         )
-    except (CannotCollect, LeaseLost, ApiError, ClusterUnreachable, aiohttp.ClientError, OSError) as problem:
+    except (CannotCollect, LeaseLost, ApiError, ClusterUnreachable, OSError) as problem:
         print(f"error: {problem or 'no answer in time'}", file=sys.stderr, flush=True)
         return 1
     return 0

@@ -1,11 +1,13 @@
-"""What the registry (distribution) has on its disk, read from its files; only the registry writes them.
+"""What the registry (distribution) has on its disk, read from its files, and the links that are taken out.
 
     docker/registry/v2/repositories/<name>/_manifests/revisions/sha256/<hex>/link   a manifest of it
                                           /_manifests/tags/<tag>/current/link       digest under a tag
                                           /_layers/…, _uploads/…
     docker/registry/v2/blobs/sha256/<first two>/<hex>/data                          manifests and layers
 
-Its API lists what has a tag; what a second push under the same tag left behind is seen here only.
+Its API lists what has a tag; what a second push under the same tag left behind is seen here only. To delete
+a manifest by the API takes out the same links, but looks at all tags of the repository for each, and does not
+know a manifest whose file is torn. A registry that serves meanwhile reads these files for each request.
 """
 
 from __future__ import annotations
@@ -82,8 +84,8 @@ class Storage:
         return emptied
 
     def forget(self, image: Stored) -> None:
-        """Remove the links to a manifest whose file is not there: the registry deletes only what it can read.
-        Only while nobody pushes."""
+        """Take out the links to a manifest, its tags first: then, whenever this ends, what is left is seen
+        again. Only while nobody pushes."""
         folder = self._repositories / image.repository / "_manifests"
         for tag in image.tags:
             shutil.rmtree(folder / "tags" / tag, ignore_errors=True)

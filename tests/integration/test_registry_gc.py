@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +44,8 @@ from tests.support.rooms import eventually, make_project, prepare, repositories,
 
 pytestmark = pytest.mark.integration
 MIB = 2**20
+REPOSITORIES = Path("docker/registry/v2/repositories")
+BLOBS = Path("docker/registry/v2/blobs/sha256")
 ACCOUNTS = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -298,7 +301,7 @@ async def test_the_lease_is_held_to_the_end_and_one_that_is_lost_ends_the_work(
     serving.push("deleted/shop", "x", content="x", layers=[layer()])
     seen = []
 
-    async def swept(registry: Registry, lease: Lease) -> None:
+    async def swept(registry: Registry) -> None:
         seen.append(await collecting(api))
         stolen = await api.get(LEASE, LEASE_KEY)
         assert stolen is not None
@@ -353,9 +356,9 @@ async def test_its_account_may_do_what_it_does_and_the_others_see_that_it_does(
     during: list[list[bool]] = []
     sweep = program.sweep
 
-    async def looked(registry: Registry, lease: Lease) -> None:
+    async def looked(registry: Registry) -> None:
         during.append(await seen())
-        await sweep(registry, lease)
+        await sweep(registry)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "sweep", looked)
@@ -398,6 +401,66 @@ async def test_the_program_collects_without_any_capability_and_says_why_when_it_
     await api.delete(POD, Key(project, "shop-1-build"))
     code, said = await run("--wait=30")
     assert (code, said.splitlines()[-1]) == (0, "1 image removed, 1.0 MiB freed")
+
+
+def _listed(serving: registries.Registry, said: Path, images: int) -> bool:
+    return "nothing needs" in said.read_text()
+
+
+def _unlinked(serving: registries.Registry, said: Path, images: int) -> bool:
+    return (
+        len(list((serving.storage / REPOSITORIES).glob("deleted/*/_manifests/revisions/*/*/link"))) < images
+    )
+
+
+def _swept(serving: registries.Registry, said: Path, images: int) -> bool:
+    return len(list((serving.storage / BLOBS).glob("*/*/data"))) < 3 * images
+
+
+@pytest.mark.parametrize("moment", [_listed, _unlinked, _swept])
+async def test_killed_at_any_moment_it_leaves_what_is_needed_whole_and_the_next_one_ends_it(
+    api: Cluster,
+    cluster_kubeconfig: Path,
+    real: tuple[registries.Registry, Registry],
+    tmp_path: Path,
+    moment: Callable[[registries.Registry, Path, int], bool],
+) -> None:
+    serving, registry = real
+    project = await make_project(api, "killed")
+    build = await make_build(api, project, 1, phase="Running")
+    shop, shared, images = (await repositories(api, project)).images("shop"), layer(), 40
+    kept = serving.push(shop, build["metadata"]["uid"], content="needed", layers=[shared])
+    for number in range(images):
+        content = [shared, os.urandom(1024)]
+        serving.push(f"deleted/r{number % 8}", f"t{number}", content=str(number), layers=content)
+    said = tmp_path / "said"
+    with said.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "paas.registry.collect", f"--storage={serving.storage}"),
+            *(f"--registry={serving.program}", "--wait=30"),
+            env={"PATH": os.environ["PATH"], "KUBECONFIG": str(cluster_kubeconfig)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        while not moment(serving, said, images):
+            assert process.returncode is None, said.read_text()
+            await asyncio.sleep(0.002)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # as a container ends: with all that runs in it
+        await process.wait()
+    try:
+        assert serving.has(shop, kept)
+        assert serving.has(shop, f"sha256:{hashlib.sha256(shared).hexdigest()}", kind="blobs")
+        assert await collecting(api), "until its Lease has run out, nobody pushes"
+        await api.delete(LEASE, LEASE_KEY)  # a test need not wait for that
+        await collect(api, registry, say=lambda _: None, wait=0)
+    finally:
+        await api.delete(BUILD, Key(project, build["metadata"]["name"]))
+    assert [image.digest for image in registry.storage.stored()] == [kept]
+    assert len(list((serving.storage / BLOBS).glob("*/*/data"))) == 3, "manifest, configuration and layer"
+    assert serving.has(shop, f"sha256:{hashlib.sha256(shared).hexdigest()}", kind="blobs")
 
 
 async def test_what_the_node_is_given_is_accepted_and_kept(api: Cluster) -> None:
