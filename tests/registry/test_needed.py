@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.api.resources import Manifest
+from paas.registry import needed as decision
 from paas.registry.needed import Needed, Stored, needed, unneeded
 from paas.registry.repositories import CACHE_HOURS, Repositories, repositories_of
 
@@ -163,6 +164,7 @@ def around(text: str, *, draw: Any) -> Any:
     return found
 
 
+@pytest.mark.guard(decision, "not image.tags.isdisjoint(need.tags)", "False")
 @given(st.data(), STORES, st.lists(REFERENCES, max_size=4))
 def test_nothing_that_any_object_mentions_ever_goes(data: st.DataObject, stored: list[Stored], texts) -> None:
     objects = [{"kind": "Pod", "spec": around(text, draw=data.draw)} for text in texts]
@@ -173,6 +175,7 @@ def test_nothing_that_any_object_mentions_ever_goes(data: st.DataObject, stored:
         assert not image.repository.startswith("paas/")
 
 
+@pytest.mark.guard(decision, "if i.key in kept for digest in i.names", "for digest in ()")
 @given(STORES, st.lists(st.integers(0, 5).map(build), max_size=3), st.booleans())
 def test_what_goes_leaves_nothing_that_stays_without_a_part(stored, builds, with_stream) -> None:
     objects = [*builds, *([stream()] if with_stream else [])]
