@@ -19,7 +19,7 @@ from paas.settings import Settings
 SETTINGS_LABEL: Final = "paas.dev/settings"
 """Of the ConfigMaps that have the settings, of this version and of those before."""
 MIDDLEWARES: Final = "traefik.ingress.kubernetes.io/router.middlewares"
-REPOSITORIES_MARK: Final = "paas-repositories"
+REPOSITORIES_MARK: Final = "paas-registry-repositories"
 """ConfigMap that is made once and stays: since it exists, repositories in the registry are bound to UIDs."""
 BY_NAME: Final = "byName"
 """Its entry: whether projects that are older than it have repositories by their name."""
