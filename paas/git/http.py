@@ -28,6 +28,7 @@ from paas.git.receive import Receiver
 from paas.git.refs import refusals
 from paas.git.repositories import Repository
 from paas.git.spool import NoRoom, Spool
+from paas.git.upkeep import Upkeep
 from paas.kube.cluster import UserInfo
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.web.body import BodyRefused, Disconnected, Receive, Send, TooLarge
@@ -86,13 +87,14 @@ class GitHttp:
         manual_builds: instantiate.ManualBuilds,
         *,
         shares: Shares,
+        upkeep: Upkeep,
         limits: Limits = Limits(),
         counted: Callable[[str], None] = lambda _result: None,
     ) -> None:
         self._access, self._receiver, self._manual_builds = access, receiver, manual_builds
         self._limits, self._counted = limits, counted
         self._budget = BodyBudget(FETCH_MEMORY)
-        self._shares = shares
+        self._shares, self._upkeep = shares, upkeep
         self._pushing, self._fetching, self._archiving = map(Lane, (MOST_PUSHES, MOST_FETCHES, MOST_ARCHIVES))
         self._fetch_memory, self._archive_memory = Lane(shares.fetches), Lane(shares.archives)
 
@@ -190,7 +192,10 @@ class GitHttp:
             body = request.body(limit=LARGEST_FETCH_REQUEST, idle=60, total=300, share=share)
             wants = await body.read()
             need = self._shares.fetch(await repository.size())
-            async with _turn(self._fetch_memory, repository.key.namespace, need) as turn:
+            async with (
+                _turn(self._fetch_memory, repository.key.namespace, need) as turn,
+                self._upkeep.use(repository),
+            ):
                 version = request.header("git-protocol")
                 pieces = serve.upload_pack(repository, wants, version, limit=need.limit, ended=turn.release)
                 await request.stream("application/x-git-upload-pack-result", pieces, _NO_CACHE)
@@ -272,6 +277,7 @@ class GitHttp:
         async with (
             _turn(self._archiving, key.namespace),
             _turn(self._archive_memory, key.namespace, need) as turn,
+            self._upkeep.use(repository),
         ):
             pieces = serve.archive(repository, commit, limit=need.limit, ended=turn.release)
             await request.stream("application/x-tar", pieces, _NO_CACHE)

@@ -29,6 +29,7 @@ from paas.git.push_session import Push, PushSession
 from paas.git.quota import UNLIMITED, OverQuota, Quota, over
 from paas.git.receive_pack import Ended, receive_pack
 from paas.git.spool import Spool
+from paas.git.upkeep import Upkeep, branch_deleted
 from paas.git.worker import OutcomeWaiter, Workers
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Receiver:
         workers: Workers,
         *,
         shares: Shares,
+        upkeep: Upkeep,
         project_size: ProjectSize = _nothing_else,
         quota: Quota = UNLIMITED,
         follow: Follow,
@@ -80,6 +82,7 @@ class Receiver:
         self._workers, self._follow, self._limit = workers, follow, limit
         self._follow_seconds, self._patience = follow_seconds, patience
         self._shares, self._lane = shares, Lane(shares.pushes)
+        self._upkeep = upkeep
         self._project_size, self._quota = project_size, quota
         self._following = Lane(MOST_FOLLOWED, line=0)
         self._sessions: set[asyncio.Task[None]] = set()
@@ -189,11 +192,13 @@ class Receiver:
                 if time.monotonic() > until or session.left:
                     raise Full
                 session.say(push_messages.in_line(ticket.ahead))
-            await self._check_quota(session)
-            try:
-                return await receive_pack(session, need, limit=self._limit, last=last)
-            finally:
-                usage.changed(session.push.repository.path)
+            repository = session.push.repository
+            async with self._upkeep.use(repository):
+                await self._check_quota(session)
+                try:
+                    return await receive_pack(session, need, limit=self._limit, last=last)
+                finally:
+                    usage.changed(repository.path)
 
     # -- what the pusher reads ----------------------------------------------------------------------------
 
@@ -203,6 +208,8 @@ class Receiver:
         """Say what becomes of the accepted commands, until the end of their Builds and rollouts."""
         push = session.push
         for command in accepted:
+            if command.deletes:
+                branch_deleted(push.repository.path)
             if command.deletes and command.branch:
                 session.say(push_messages.deleted(command.branch, command.branch == push.repository.head()))
         session.say(

@@ -115,7 +115,8 @@ class Repository:
             (path, LOCK_SECONDS) for path in (*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock"))
         ]
         found += [(path, LEFTOVER_SECONDS) for path in self.path.glob("objects/tmp_objdir-*")]
-        found += [(path, LEFTOVER_SECONDS) for path in self.path.glob("objects/pack/tmp_*")]
+        for half_a_pack in ("tmp_*", ".tmp-*"):
+            found += [(path, LEFTOVER_SECONDS) for path in self.path.glob(f"objects/pack/{half_a_pack}")]
         found += [(path, LEFTOVER_SECONDS) for path in (*self.path.glob(".*"), *self.path.glob("info/.*"))]
         removed = []
         for path, age in found:

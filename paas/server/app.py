@@ -31,6 +31,7 @@ from paas.git.push import FindConfig, Follow
 from paas.git.quota import UNLIMITED, Quota
 from paas.git.receive import Receiver
 from paas.git.repositories import Repositories, Repository
+from paas.git.upkeep import QUIET_SECONDS, Upkeep
 from paas.git.waiting import TellWaiting, tell_nobody
 from paas.git.worker import Prepare, TriggerIds, Workers, no_trigger_ids
 from paas.reconcile.tasks import Tasks
@@ -101,6 +102,8 @@ class Dependencies:
     follow_seconds: float = 900
     patience_seconds: float = 10
     scan_seconds: float = SCAN_SECONDS
+    quiet_seconds: float = QUIET_SECONDS
+    """How long a repository must have been left alone before it is packed again."""
 
 
 class Server:
@@ -121,9 +124,11 @@ class Server:
             tell_waiting=needs.tell_waiting,
         )
         memory_shares = shares(needs.memory)
+        self.upkeep = Upkeep(self.repositories, quiet=needs.quiet_seconds, counted=self.metrics.packed)
         self.receiver = Receiver(
             self.workers,
             shares=memory_shares,
+            upkeep=self.upkeep,
             project_size=self.repositories.size_of,
             quota=needs.quota,
             follow=needs.follow,
@@ -147,6 +152,7 @@ class Server:
             self.receiver,
             manual_builds,
             shares=memory_shares,
+            upkeep=self.upkeep,
             limits=needs.limits,
             counted=self.metrics.pushed,
         )
@@ -205,6 +211,7 @@ class Server:
             await self.workers.scan()
             self.tasks.start(self._scan(), name="look through repositories for pushes")
             self.tasks.start(self._sweep(), name="sweep repositories")
+            self.tasks.start(self.upkeep.run(), name="pack repositories")
             self.tasks.start(self.poller.run(), name="poll git hosts")
             try:
                 yield

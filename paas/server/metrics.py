@@ -16,5 +16,13 @@ class Metrics(metrics.Metrics):
             "paas_push_total", "How many pushes were received, by result", ["result"], registry=self.registry
         )
 
+        self._repacks = Counter(
+            "paas_repack_total", "How many repacks of repositories ended, by result", ["result"],
+            registry=self.registry,
+        )  # fmt: skip
+
+    def packed(self, result: str) -> None:
+        self._repacks.labels(result).inc()
+
     def pushed(self, result: str) -> None:
         self._pushes.labels(result).inc()
