@@ -363,6 +363,8 @@ class Delivery(Model):
     """build, ignored, refused or retry."""
     reason: Text
     """The same in words."""
+    cause: ShortName | None = None
+    """Why the cluster refuses the Build: Quota, Policy, Rights or Invalid; absent when it does not."""
     build: ObjectName | None = None
     """The Build that it made, or that had been made before."""
 

@@ -7,6 +7,7 @@ lost one is run again, a new external source is built for the first time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -34,7 +35,7 @@ from paas.builds.job import job_name
 from paas.builds.numbers import counts, highest_number
 from paas.builds.snapshot import Observed, ObservedBuild, phase_of, started
 from paas.fetch.request import repository_path
-from paas.reconcile.conditions import Wanted
+from paas.reconcile.conditions import Wanted, parse_time
 from paas.reconcile.plan import Action, Delete, Effect, Plan, Requeue
 from paas.reconcile.refusal import Cause, Refusal, concerning
 from paas.reconcile.status import GOES_ON, Blocker, ConditionTable, generation_of, hint_about, refused
@@ -140,20 +141,44 @@ def _refused(observed: Observed) -> Blocker | None:
 
 
 def _waiting(observed: Observed, spec: BuildConfigSpec) -> Blocker | None:
-    """The push of which the cluster lets the server make no Build."""
-    push = ((observed.config or {}).get("status") or {}).get("waitingPush")
-    if push is None or spec.source.kind is not SourceType.HOSTED:
+    """The push of which the cluster lets no Build be made."""
+    status = (observed.config or {}).get("status") or {}
+    if spec.source.kind is not SourceType.HOSTED:
+        return _undelivered(observed, status.get("deliveries") or ())
+    push = status.get("waitingPush")
+    if push is None:
         return None
-    try:
-        cause = Cause(push["cause"])
-    except ValueError:  # of a newer server
-        cause = Cause.POLICY
     text = (
         f"{push['ref']} at {push['commit'][:12]} was pushed, and the cluster refuses its Build: "
-        f"{push['message']}; "
-        f"{hint_about(cause, namespace=observed.key.namespace)}{GOES_ON}"
+        f"{push['message']}; {_hint(observed, push['cause'])}{GOES_ON}"
     )
     return Blocker(Reason.REFUSED, text)
+
+
+def _undelivered(observed: Observed, deliveries: Sequence[Manifest]) -> Blocker | None:
+    """The push elsewhere of which the cluster let no Build be made when a webhook or a poll told of it; any
+    Build that was made since makes up for it."""
+    last = next((each for each in deliveries if each.get("build") or each.get("cause")), None)
+    if last is None or not last.get("cause"):
+        return None
+    told = parse_time(last["time"])
+    if any(parse_time(each.build["metadata"]["creationTimestamp"]) >= told for each in observed.builds):
+        return None
+    what = f"{last.get('ref')} at {last['commit'][:12]}" if last.get("commit") else "what a poll found"
+    project, name = observed.key.namespace, observed.key.name
+    text = (
+        f"no Build of {what} was made, as {last['reason']}; {_hint(observed, last['cause'])}, and then: "
+        f"paas start-build {name} -n {project}"
+    )
+    return Blocker(Reason.REFUSED, text)
+
+
+def _hint(observed: Observed, said: str) -> str:
+    try:
+        cause = Cause(said)
+    except ValueError:  # of a newer server
+        cause = Cause.POLICY
+    return hint_about(cause, namespace=observed.key.namespace)
 
 
 def _stream_of(build: Manifest) -> str:

@@ -38,7 +38,7 @@ from paas.webhooks.decision import decide, decide_asked
 from paas.webhooks.github import GitHub
 from paas.webhooks.host import Asked, Event, GitHost, Ignored, NotUnderstood, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
-from paas.webhooks.record import Record, why_refused
+from paas.webhooks.record import Record, cause_refused, why_refused
 from paas.webhooks.secrets import SignedConfig, TriggerSecrets
 from paas.webhooks.source_builds import SourceBuilds
 
@@ -67,6 +67,8 @@ class Answer:
     decision: str
     reason: str
     build: str | None = None
+    cause: str | None = None
+    """Why the cluster refuses the Build."""
     push: Pushed | Asked | None = None
     head: SourceHead | None = None
     """To be recorded."""
@@ -208,12 +210,13 @@ class WebhookHttp:
         except ApiError as problem:
             log.warning("webhook %s: %s", request.path, problem)
             # the sender has the secret, so it may read why: for instance a quota that is used up
-            return Answer(503, "retry", f"{why_refused(problem)}; deliver this again later", push=event)
+            reason = f"{why_refused(problem)}; deliver this again later"
+            return Answer(503, "retry", reason, cause=cause_refused(problem), push=event)
         log.info("webhook for %s: build %s%s", key, made.build, "" if made.created else " (made before)")
         reason = "; ".join((made.reason, *event.notes))
         if not made.created:
-            return Answer(200, "ignored", reason, made.build, event, made.head)
-        return Answer(202, "build", reason, made.build, event, made.head)
+            return Answer(200, "ignored", reason, made.build, push=event, head=made.head)
+        return Answer(202, "build", reason, made.build, push=event, head=made.head)
 
 
 def _with_secret(request: Request, host: GitHost | None) -> Mapping[str, str]:
@@ -240,5 +243,6 @@ def _delivery(id_: str, event: str, answer: Answer) -> Delivery:
         commit=push.commit or None if push else None,
         decision=answer.decision,
         reason=answer.reason[:1024],
+        cause=answer.cause,
         build=answer.build,
     )

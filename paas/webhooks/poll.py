@@ -18,7 +18,7 @@ from paas.api.resources import Manifest, key_of
 from paas.kube.errors import ApiError
 from paas.reconcile.conditions import timestamp
 from paas.reconcile.tasks import cancelled
-from paas.webhooks.record import Record, why_refused
+from paas.webhooks.record import Record, cause_refused, why_refused
 from paas.webhooks.source_builds import SourceBuilds
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,8 @@ class Poller:
         except ApiError as problem:
             log.warning("%s could not be polled: %s", key, problem)
             reason = f"{why_refused(problem)}; the next poll tries again"
-            await self._record(key, _delivery(config, "retry", reason), None)
+            delivery = _delivery(config, "retry", reason, cause=cause_refused(problem))
+            await self._record(key, delivery, None)
             return
         except Exception as problem:
             # one that cannot be polled must not keep the others from being polled
@@ -123,7 +124,13 @@ def interval_of(config: Manifest) -> int:
 
 
 def _delivery(
-    config: Manifest, decision: str, reason: str, *, commit: str | None = None, build: str | None = None
+    config: Manifest,
+    decision: str,
+    reason: str,
+    *,
+    commit: str | None = None,
+    cause: str | None = None,
+    build: str | None = None,
 ) -> Delivery:
     return Delivery(
         id=f"poll-{build or config['metadata']['uid']}",
@@ -133,5 +140,6 @@ def _delivery(
         commit=commit,
         decision=decision,
         reason=reason[:1024],
+        cause=cause,
         build=build,
     )

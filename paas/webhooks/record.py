@@ -14,6 +14,7 @@ from paas.api.buildconfig import DELIVERIES_KEPT, Delivery, SourceHead
 from paas.api.resources import BUILDCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable, Conflict, NotFound
+from paas.reconcile.refusal import cause_of, is_refusal
 from paas.webhooks.order import number_of
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,11 @@ def why_refused(problem: ApiError) -> str:
     """Why the API server let no Build be made."""
     refused = "cannot take the build now" if problem.is_passing else "does not allow the build"
     return f"the API server {refused}: {problem.message}"
+
+
+def cause_refused(problem: ApiError) -> str | None:
+    """The cause, when the API server refuses the Build itself and is not only busy."""
+    return str(cause_of(problem)) if is_refusal(problem) else None
 
 
 def recorded(

@@ -108,6 +108,57 @@ def test_what_waited_here_says_nothing_of_a_source_that_is_elsewhere_now() -> No
     assert condition(cluster, "Ready")[0] == "True"
 
 
+REFUSED = {
+    "id": "1",
+    "time": "2025-12-31T23:00:00Z",
+    "event": "push",
+    "ref": "main",
+    "commit": "a" * 40,
+    "decision": "retry",
+    "reason": "the API server does not allow the build: exceeded quota; deliver this again later",
+    "cause": "Quota",
+}
+PING = {**REFUSED, "id": "2", "event": "ping", "decision": "ignored", "reason": "ping"}
+del PING["cause"], PING["commit"]
+
+
+def test_a_delivery_whose_build_was_refused_is_said_until_something_was_built() -> None:
+    cluster = FakeCluster(source=EXTERNAL)
+    assert cluster.config is not None
+    cluster.config["status"] = {"deliveries": [dict(PING), dict(REFUSED)]}
+    cluster.settle()
+    assert condition(cluster, "Ready") == (
+        "False",
+        "Refused",
+        "no Build of main at aaaaaaaaaaaa was made, as the API server does not allow the build: exceeded "
+        "quota; deliver this again later; free some of the quota or raise it (kubectl describe quota -n "
+        "demo), and then: paas start-build shop -n demo",
+    )
+    poll = {**REFUSED, "event": "poll"}
+    del poll["commit"]
+    cluster.config["status"]["deliveries"] = [poll]
+    cluster.settle()
+    assert condition(cluster, "Ready")[2].startswith("no Build of what a poll found was made")
+    cluster.build(push(1))
+    cluster.settle()
+    assert condition(cluster, "Ready")[0] == "True"
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        {**REFUSED, "id": "2", "cause": None, "decision": "build", "build": "shop-7"},
+        {**REFUSED, "id": "2", "cause": None, "decision": "ignored", "build": "shop-7"},
+    ],
+)
+def test_a_delivery_that_was_built_makes_up_for_those_before(newest: dict[str, str]) -> None:
+    cluster = FakeCluster(source=EXTERNAL)
+    assert cluster.config is not None
+    cluster.config["status"] = {"deliveries": [newest, dict(REFUSED)]}
+    cluster.settle()
+    assert condition(cluster, "Ready")[0] == "True"
+
+
 def test_what_the_server_wrote_into_the_status_stays() -> None:
     cluster = FakeCluster()
     assert cluster.config is not None

@@ -38,7 +38,7 @@ HAPPENINGS = [
 DECISIONS = ("plan", "advance", "status", "snapshot", "prune", "run_policy")
 PARTS = [
     "stream", "key", "secret", "registry", "spec", "foreign", "job controller", "room for pods", "cause",
-    "quiet registry",
+    "quiet registry", "cause",
 ]  # fmt: skip
 REFUSED = {
     "quota of Secrets": ("Create", "Secret"),
@@ -46,6 +46,7 @@ REFUSED = {
     "policy about Builds": ("StartBuild", ""),
     "right to delete": ("Delete", "Build"),
 }
+CAUSES = st.sampled_from(["Quota", "Policy", "OfANewerServer"])
 ROUNDS = 10
 """Hundreds of histories until every branch was reached; it takes two or three as a rule."""
 PODS = [
@@ -101,7 +102,7 @@ class Everything(RuleBasedStateMachine):
             paused = annotations.get(ANNOTATION_PAUSED) == "true"
             annotations[ANNOTATION_PAUSED] = "false" if paused else "true"
 
-    @rule(what=st.sampled_from([*PARTS, *REFUSED]))
+    @rule(what=st.sampled_from([*PARTS, *REFUSED, *REFUSED]))
     def something_is_taken_away_or_comes_back(self, what: str) -> None:
         cluster = self.cluster
         if what == "stream":
@@ -143,6 +144,20 @@ class Everything(RuleBasedStateMachine):
             if cause is not None:
                 waiting = {"ref": "main", "commit": "c" * 40, "cause": cause, "message": "no room"}
                 status["waitingPush"] = waiting
+
+    @rule(what=st.sampled_from(["ping", "refused", "refused", "poll", "built"]), cause=CAUSES)
+    def it_is_told_of_pushes_elsewhere(self, what: str, cause: str) -> None:
+        if self.cluster.config is None:
+            return
+        status = self.cluster.config.setdefault("status", {})
+        about = {"ref": "main", "commit": "a" * 40}
+        delivery = {"id": what, "time": timestamp(self.cluster.now), "event": "push", "decision": what}
+        delivery |= {"reason": "told", **(about if what != "poll" else {})}
+        if what in ("refused", "poll"):
+            delivery["cause"] = cause
+        elif what == "built":
+            delivery["build"] = "shop-1"
+        status["deliveries"] = [delivery, *status.get("deliveries", ())][:5]
 
     # -- the cluster -------------------------------------------------------------------------------------
     @rule(

@@ -216,6 +216,7 @@ def test_a_build_that_the_api_server_refuses_says_why(own_server: Serving, switc
     config = json.loads((own_server.cluster.root / "configs" / "demo+shop").read_text())
     (delivery,) = config["status"]["deliveries"]
     assert (delivery["decision"], delivery["reason"]) == ("retry", told["reason"])
+    assert delivery.get("cause") == ("Quota" if switch == "forbid-builds" else None)
 
 
 def test_a_burst_of_deliveries_is_answered_and_each_commit_built_once(

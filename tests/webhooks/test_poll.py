@@ -138,6 +138,7 @@ async def test_what_the_api_server_refuses_is_told_once(problem: ApiError, reaso
         stored, written = status or stored, written + (status is not None)
     (entry,) = stored["deliveries"]
     assert (entry["decision"], entry["reason"], entry["event"]) == ("retry", reason, "poll")
+    assert entry.get("cause") == ("Quota" if problem is QUOTA else None), "a busy server refuses nothing"
     assert written == 1, "the same again is no news"
 
 
