@@ -9,9 +9,18 @@ import pytest
 
 from paas.api.resources import ROLEBINDING, Manifest
 from paas.install.apply import shipped_manifests
-from paas.install.manifests import MIDDLEWARES, Keys, manifests, mounted_settings, widened
+from paas.install.manifests import (
+    BY_NAME,
+    MIDDLEWARES,
+    REPOSITORIES_MARK,
+    Keys,
+    by_name_until,
+    manifests,
+    mounted_settings,
+    widened,
+)
 from paas.projects.default_objects import NAMES
-from paas.settings import Settings
+from paas.settings import Settings, parse
 
 KEYS = Keys("the CA", "the CA's key", "the token key")
 
@@ -175,3 +184,16 @@ def test_settings_that_a_rollback_mounts_are_known() -> None:
     idle = {"spec": {"replicas": 0, "template": {"spec": {"volumes": volumes}}}}
     bare: Manifest = {"spec": {"template": {"spec": {}}}}
     assert mounted_settings([idle, bare]) == {"paas-old"}
+
+
+@pytest.mark.parametrize(("until", "by_name"), [("", "false"), ("2026-11-26T10:00:00Z", "true")])
+def test_the_mark_of_repositories_by_name_says_what_the_settings_say(until: str, by_name: str) -> None:
+    """So a later installation reads from it what this one did, whichever kind of cluster it was."""
+    objects = made(repositoriesByNameUntil=until)
+    mark = one("ConfigMap", REPOSITORIES_MARK, objects)
+    assert mark["data"] == {BY_NAME: by_name}
+    mark["metadata"]["creationTimestamp"] = "2026-11-26T10:00:00Z"
+    assert by_name_until(mark) == until
+    assert by_name_until(None) == ""
+    (config,) = [o for o in objects if o["kind"] == "ConfigMap" and "settings.yaml" in o["data"]]
+    assert parse(config["data"]["settings.yaml"]).repositories_by_name_until == until
