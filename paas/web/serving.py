@@ -49,6 +49,8 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
         connection: socket.socket = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        # asyncio does it only for a listener that it knows to be TCP, not for one that was handed over
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lingering = Lingering(transport, still_sending=lambda: self.conn.their_state is h11.SEND_BODY)
         self.transport = self._lingering  # type: ignore[assignment]
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
