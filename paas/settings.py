@@ -76,6 +76,10 @@ class Settings(Model):
     dialect: Literal["ingress"] = "ingress"
     redirect_middleware: str = "paas-redirect@file"
     """Traefik's name of the middleware that sends plain http to https on the external port."""
+    retry_middleware: str = ""
+    """Traefik's name of a middleware that asks again when a pod of the platform does not take a connection,
+    for example because it has just died; empty: none. A name that Traefik does not know makes the platform's
+    address answer 404."""
     custom_hosts: Literal["edit", "granted"] = "edit"
     """Who may choose the host of a Route: all who may edit its project, or only whom an administrator gives
     `create` of routes/custom-host (ClusterRole paas-custom-host); then nobody can wait for another's host."""

@@ -139,6 +139,8 @@ def _put_hosts(ingress: Manifest, settings: Settings) -> None:
         rule["host"] = hosts[rule["host"]]
     if MIDDLEWARES in annotations:
         annotations[MIDDLEWARES] = settings.redirect_middleware
+    elif settings.retry_middleware:
+        annotations[MIDDLEWARES] = settings.retry_middleware
 
 
 def _hosts(settings: Settings) -> tuple[str, str]:

@@ -250,10 +250,19 @@ def _traefik_dynamic(instance: Instance) -> dict[str, Any]:
         "certFile": str(instance.pki / "ingress.crt"),
         "keyFile": str(instance.pki / "ingress.key"),
     }
-    redirect = {"scheme": "https", "port": str(instance.https_port), "permanent": False}
     return {
         "tls": {"stores": {"default": {"defaultCertificate": certificate}}},
-        "http": {"middlewares": {"paas-redirect": {"redirectScheme": redirect}}},
+        "http": {"middlewares": middlewares(https_port=instance.https_port)},
+    }
+
+
+def middlewares(*, https_port: int) -> dict[str, Any]:
+    """What the settings `redirectMiddleware` and `retryMiddleware` name."""
+    return {
+        "paas-redirect": {"redirectScheme": {"scheme": "https", "port": str(https_port), "permanent": False}},
+        # Only what reached no pod is asked again: a connection that was refused, not an answer that was cut.
+        # A pause is at most twice the first.
+        "paas-retry": {"retry": {"attempts": 5, "initialInterval": "100ms"}},
     }
 
 

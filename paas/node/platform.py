@@ -95,6 +95,7 @@ def installation(spec: Instance, *, platform_image: str, changes: Mapping[str, A
         http_port=spec.http_port,
         https_port=spec.https_port,
         platform_image=platform_image,
+        retry_middleware="paas-retry@file",
         builds=BuildSettings(kaniko_image=images.KANIKO),
     )
     return Installation(

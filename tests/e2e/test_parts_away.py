@@ -74,6 +74,15 @@ def reason(person: Person, build: str) -> str:
     return str(((found or {}).get("status") or {}).get("reason") or "")
 
 
+def has_source(person: Person, build: str) -> bool:
+    return any(
+        container.get("state", {}).get("terminated", {}).get("exitCode") == 0
+        for pod in person.instance.objects("pods", person.project)
+        if pod["metadata"]["name"].startswith(f"{build}-build-")
+        for container in pod["status"].get("initContainerStatuses", ())
+    )
+
+
 def is_live(person: Person, text: str) -> None:
     eventually(lambda: person.answer("shop").text == f"{text}\n", seconds=180, what=f"{text} is answered")
 
@@ -93,9 +102,10 @@ def test_one_front_is_enough_and_the_pods_stay(person: Person, app: Path) -> Non
 
 
 def test_a_server_that_dies_cuts_the_pusher_off_and_nothing_else(person: Person, app: Path) -> None:
+    """From when the build has its source; before that it would wait for the server."""
     person.commit(app, python_app("two"), "Say two")
     with pushing(person, app) as push:
-        eventually(lambda: phases(person).get("shop-2") == "Running", seconds=60, what="the build runs")
+        eventually(lambda: has_source(person, "shop-2"), seconds=60, what="the build has its source")
         with killed_all_the_time(person.instance, SERVER):
             said, _ = push.communicate(timeout=120)
             assert f"paas logs -f build/shop-2 -n {person.project}" in said.split("Builds by")[0]

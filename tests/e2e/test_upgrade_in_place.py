@@ -104,11 +104,16 @@ def running_images(instance: Instance) -> set[str]:
 
 
 def settings(instance: Instance) -> dict[str, Any]:
-    (found,) = [
-        config
-        for config in instance.objects("configmaps", "paas-system")
-        if "paas.dev/settings" in config["metadata"].get("labels", {})
+    """What the operator mounts. Those of the version before stay for a way back to it."""
+    operator = instance.object("deployment", "paas-system", "operator")
+    assert operator is not None
+    (name,) = [
+        volume["configMap"]["name"]
+        for volume in operator["spec"]["template"]["spec"]["volumes"]
+        if "configMap" in volume
     ]
+    found = instance.object("configmap", "paas-system", name)
+    assert found is not None
     return dict(yaml.safe_load(found["data"]["settings.yaml"]))
 
 

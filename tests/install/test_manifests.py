@@ -124,6 +124,13 @@ def test_every_ingress_names_its_entry_point_and_plain_http_is_redirected() -> N
         assert entry in ("websecure", "web")
 
 
+def test_a_pod_that_takes_no_connection_is_not_the_last_word() -> None:
+    """Where the settings name who asks again: a name that Traefik does not know would stop the address."""
+    https, plain = (i for i in made(retryMiddleware="again@file") if i["kind"] == "Ingress")
+    assert https["metadata"]["annotations"][MIDDLEWARES] == "again@file"
+    assert plain["metadata"]["annotations"][MIDDLEWARES] == "paas-redirect@file"
+
+
 def test_the_policies_know_the_domain_of_the_settings() -> None:
     policies = [each for each in made() if each["kind"] == "ValidatingAdmissionPolicy"]
     bound = [each["spec"]["policyName"] for each in made() if each["kind"].endswith("PolicyBinding")]

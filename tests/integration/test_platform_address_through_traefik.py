@@ -5,6 +5,7 @@ plain http is answered before anything of ours reads the request.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -132,3 +133,14 @@ async def test_https_is_served_outside_and_inside(edge: Edge, installed: list[Ma
         for method, path in PATHS:
             status, body, _ = await asyncio.to_thread(edge.ask, host, path, tls=True, method=method)
             assert (status, body) == (200, f"{host}{path}")
+
+
+async def test_a_pod_that_takes_no_connection_is_asked_again(
+    edge: Edge, front: Backend, installed: list[Manifest]
+) -> None:
+    """With two pods the next attempt goes to the other one; here there is none, so it takes its pauses."""
+    front.close()
+    began = time.monotonic()
+    status, _, _ = await asyncio.to_thread(edge.ask, HOST, "/registry/token", tls=True)
+    assert status == 502
+    assert time.monotonic() - began > 0.3

@@ -22,6 +22,7 @@ import yaml
 
 from paas.api.resources import INGRESSCLASS, Key, Manifest
 from paas.node import build as components
+from paas.node.config import middlewares
 from paas.routes.certificates import Authority, issue
 from paas.settings import Settings
 from tests.support.authority import new_authority
@@ -84,6 +85,7 @@ class Edge:
             http_port=self.http_port,
             https_port=self.https_port,
             ingress_class=CLASS,
+            retry_middleware="paas-retry@file",
             ca_file=self.ca_file,
             ca_key_file=self.folder / "ca.key",
         )
@@ -149,10 +151,9 @@ def free_port() -> int:
 def command(folder: Path, binaries: Path, found: Edge) -> list[str]:
     """As the embedded cluster starts it, on other ports."""
     certificate = {"certFile": str(folder / "tls.crt"), "keyFile": str(folder / "tls.key")}
-    redirect = {"scheme": "https", "port": str(found.https_port), "permanent": False}
     dynamic = {
         "tls": {"stores": {"default": {"defaultCertificate": certificate}}},
-        "http": {"middlewares": {"paas-redirect": {"redirectScheme": redirect}}},
+        "http": {"middlewares": middlewares(https_port=found.https_port)},
     }
     (folder / "dynamic.yaml").write_text(yaml.safe_dump(dynamic))
     return [
