@@ -44,6 +44,7 @@ class Protocol(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+    _rest: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,6 +59,7 @@ class Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear()
         self._moves_again()
+        self._rest_is_there()
         self._lingering.closed()
         super().connection_lost(exc)
 
@@ -86,6 +88,8 @@ class Protocol(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
+        if not self._is_answered_early():
+            self._rest_is_there()
         if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._deadline = self._deadline or self.loop.call_later(HEAD_SECONDS, self._too_slow)
         elif self.conn.their_state is not h11.IDLE:
@@ -93,8 +97,18 @@ class Protocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        if self._is_answered_early() and not self.transport.is_closing():
+            self._rest = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _is_answered_early(self) -> bool:
+        """Whether the body is still arriving of a request that has its answer."""
+        return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
+
+    def _rest_is_there(self) -> None:
+        # a proxy sends the next request, of anybody, on the same connection
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
 
     def _clear(self) -> None:
         if self._deadline is not None:

@@ -94,6 +94,71 @@ async def test_an_answer_is_read_by_a_client_that_still_sends(size: int) -> None
         assert await asyncio.to_thread(sent, port, LIMIT) == (200, f"{LIMIT}\n")
 
 
+async def early_or_late(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers one path before it reads the body, and the other for a second."""
+    request = Request(scope, receive, send)
+    if scope["path"] == "/early":
+        await request.text(401, "who is this?")
+    elif scope["path"] == "/body":
+        await asyncio.sleep(1)
+        await request.text(200, str(len(await request.body(limit=LIMIT, idle=10, total=10).read())))
+    else:
+        await request.stream("text/plain", ticks())
+
+
+async def ticks() -> AsyncIterator[bytes]:
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+        yield b"tick\n"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    ("following", "expected"),
+    [
+        (b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n", b"tick\n"),
+        (b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12345", b"9\n"),
+    ],
+)
+async def test_the_next_request_on_a_connection_is_not_cut_for_the_one_before(
+    monkeypatch: pytest.MonkeyPatch, following: bytes, expected: bytes, at_once: bool
+) -> None:
+    """A proxy keeps a connection on which a request was refused early, and sends somebody else's on it."""
+    monkeypatch.setattr(shell, "LINGER_SECONDS", 0.3)
+    async with served(early_or_late) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401 ")
+        assert await reader.readexactly(len("who is this?\n"))
+        rest = bytes(100_000)
+        if not at_once:
+            writer.write(rest)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        writer.write((rest if at_once else b"") + following)
+        await writer.drain()
+        await asyncio.sleep(0.6)
+        if following.startswith(b"POST"):
+            writer.write(b"6789")
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        for _ in range(10 if expected == b"tick\n" else 1):
+            assert await asyncio.wait_for(reader.readuntil(expected), 10)
+        writer.close()
+
+
+async def test_a_body_that_was_answered_and_stops_ends_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(linger, "LINGER_SECONDS", 0.2)
+    async with served(early_or_late) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")
+        assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"who is this?\n")
+        writer.close()
+
+
 async def test_a_rest_without_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linger, "LARGEST_REST", 2**20)
     monkeypatch.setattr(linger, "LINGER_SECONDS", 30.0)
