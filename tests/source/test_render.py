@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,73 @@ def test_values_are_quoted_for_the_files_own_escape_character() -> None:
 )
 def test_a_file_that_ends_in_the_middle_is_left_alone(text: str) -> None:
     assert with_image_labels(text, environment={"A": "b"}, labels={"c": "d"}) == text
+
+
+def step(tmp_path: Path, *, pip: str, install: str = "true") -> tuple[int, str, list[str]]:
+    """The step that installs requirements, run by a shell in a folder in place of the image. pip, apt-get and
+    dpkg are programs of the test: exit code, what was said, and what was asked of Debian's packages."""
+    line = next(line for line in python(dependencies="requirements").splitlines() if "pip install" in line)
+    shell = line[line.index("mkdir /tmp/cc") :].replace("/tmp/cc", f"{tmp_path}/cc")
+    shell = re.sub(r"rm -rf( /var[^ ;]*)+", "true", shell).replace("/usr/bin/", f"{tmp_path}/usr/")
+    shell = shell.replace(":/usr/sbin:/sbin", "")
+    programs, packages, log = tmp_path / "bin", tmp_path / "packages", tmp_path / "log"
+    for folder in (programs, tmp_path / "usr"):
+        folder.mkdir()
+    came = tmp_path / "came"
+    came.write_text("gcc\tinstall\nlibc6-dev\tinstall\n")
+    packages.write_text("base\tinstall\n")
+    log.touch()
+    bodies = {
+        "pip": pip,
+        "apt-get": f'echo "$2" >> {log}; [ "$2" != install ] || {{ {install}; cat {came} >> {packages}; }}',
+        "dpkg": f'if [ "$1" = --purge ]; then shift; echo "purge $*" >> {log}; else cat {packages}; fi',
+    }
+    for name, body in bodies.items():
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+    (tmp_path / "usr/gcc").write_text('#!/bin/sh\necho "compiled $*"\n')
+    (tmp_path / "usr/gcc").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell],
+        env={"PATH": f"{programs}:{tools(tmp_path)}"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr, log.read_text().splitlines()
+
+
+def tools(tmp_path: Path) -> Path:
+    """What the shell of a small image has, and no compiler."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    names = "mkdir chmod uname ln flock cut sort touch tail comm xargs rm cat"
+    for name in names.split():
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+def test_no_compiler_comes_where_nothing_is_compiled(tmp_path: Path) -> None:
+    assert step(tmp_path, pip="true") == (0, "", [])
+    assert not (tmp_path / "cc").exists()
+
+
+def test_a_compiler_comes_once_when_it_is_called_and_goes(tmp_path: Path) -> None:
+    code, said, asked = step(tmp_path, pip="gcc -c a.c & gcc -c b.c; wait")
+    assert code == 0, said
+    assert ("compiled -c a.c" in said, "compiled -c b.c" in said) == (True, True)
+    assert asked == ["update", "install", "purge gcc libc6-dev"]
+    assert not (tmp_path / "cc").exists()
+
+
+def test_a_compiler_that_cannot_come_is_told_at_the_end(tmp_path: Path) -> None:
+    code, said, asked = step(tmp_path, pip="gcc -c a.c || exit 3", install="echo no mirror >&2; exit 100")
+    assert (code, asked) == (3, ["update", "install"])
+    assert "no mirror" in said
+    assert "no compiler could be installed. Pin a version" in said.splitlines()[-1]
+    assert "compiled" not in said.replace("to be compiled", "")
+
+
+def test_pip_that_fails_for_another_reason_blames_no_compiler(tmp_path: Path) -> None:
+    assert step(tmp_path, pip="echo no such package; exit 1") == (1, "no such package\n", [])
