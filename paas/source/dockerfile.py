@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-_DIRECTIVE: Final = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE: Final = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=(.+)")
 _HEREDOC: Final = re.compile(r"\d*<<(-?)\s*([^<\s]+)")
 _MAY_HOLD: Final = ("ADD", "COPY", "RUN")
 _VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?([-+])([^${}]{0,256}))?\}|([A-Za-z_]\w*))")
@@ -58,11 +58,13 @@ def exposed(dockerfile: Dockerfile) -> tuple[frozenset[int], tuple[int, ...]]:
         known = dict(environment)  # of an earlier stage the ENVs stay, the ARGs do not
         for each in stage.instructions:
             if each.keyword == "ENV":
-                environment |= _assigned(each, known, dockerfile.escape, {})
-                known |= environment
+                given = _assigned(each, known, dockerfile.escape, {})
+                environment |= given
+                known |= given
             elif each.keyword == "ARG":
-                known |= _assigned(each, known, dockerfile.escape, stage.arguments)
-                known |= environment  # an ENV beats an ARG of its name
+                given = _assigned(each, known, dockerfile.escape, stage.arguments)
+                # an ENV beats an ARG of its name
+                known |= {name: value for name, value in given.items() if name not in environment}
             elif each.keyword == "EXPOSE":
                 found = _ports(expanded(each.arguments, known, dockerfile.escape))
                 if found is None:
@@ -130,13 +132,17 @@ def _ancestry(stages: list[_Stage]) -> list[_Stage]:
     """The last stage, and before it each that it starts from."""
     if not stages:
         return []
-    chain, index = [stages[-1]], len(stages) - 1
-    while True:
-        found = [n for n in range(index) if stages[n].name and stages[n].name == chain[0].base]
-        if not found:
-            return chain
-        index = found[-1]
-        chain.insert(0, stages[index])
+    named: dict[str, int] = {}
+    bases: list[int | None] = []
+    for index, stage in enumerate(stages):
+        bases.append(named.get(stage.base))
+        if stage.name:
+            named[stage.name] = index
+    chain, base = [stages[-1]], bases[-1]
+    while base is not None:
+        chain.append(stages[base])
+        base = bases[base]
+    return chain[::-1]
 
 
 def _assigned(
@@ -265,5 +271,5 @@ def _escape(lines: list[str]) -> str:
         if match is None:
             break
         if match[1].lower() == "escape":
-            return "`" if match[2] == "`" else "\\"
+            return "`" if match[2].strip() == "`" else "\\"
     return "\\"

@@ -169,3 +169,26 @@ def test_braces_without_an_end_cost_no_more_than_their_length() -> None:
     began = time.process_time()
     exposed(parse("FROM scratch\nENV A=" + "${a-" * 14_000 + "\nEXPOSE 80"))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# a=x{' ' * 59_000}y\nFROM a",
+        "\n".join("FROM a AS a" for _ in range(5_000)),
+        "FROM a\n" + "\n".join(f"ENV a{n}=b" for n in range(5_000)),
+        "FROM a\n" + "\n".join(f"ARG a{n}=b" for n in range(5_000)),
+    ],
+    ids=["directive", "stages", "ENV", "ARG"],
+)
+def test_no_line_costs_more_than_its_length(text: str) -> None:
+    """It is read in the server, which answers nobody while a regular expression is at work."""
+    began = time.process_time()
+    exposed(parse(text[:60_000]))
+    assert time.process_time() - began < 1
+
+
+def test_a_stage_starts_from_the_last_one_of_its_name_before_it() -> None:
+    text = "FROM x AS a\nEXPOSE 1\nFROM a AS a\nEXPOSE 2\nFROM y AS b\nEXPOSE 3\nFROM a\nEXPOSE 4\nFROM b AS a"
+    assert exposed(parse(text)) == (frozenset({3}), ())
+    assert exposed(parse(text.rpartition("\n")[0])) == (frozenset({1, 2, 4}), ())
