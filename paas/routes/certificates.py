@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +17,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from paas.routes.tls import LIFETIME, Certificate
 
 _SKEW = timedelta(minutes=5)  # clocks of other machines may be behind ours
+LARGEST_KEY: Final = 512
+"""Bytes of a key in PEM; ours have 241. Reading one checks it, which takes minutes for a large one of RSA."""
+LARGEST_CHAIN: Final = 2**14
+"""Bytes of a certificate and its authority's in PEM."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +80,25 @@ def issue(authority: Authority, hosts: Sequence[str], *, now: datetime) -> tuple
 
 
 def read(secret: Mapping[str, Any], authority: x509.Certificate) -> Certificate | None:
-    """What a Secret of type kubernetes.io/tls holds; None when that cannot be read as certificate and key."""
+    """What a Secret of type kubernetes.io/tls holds; None when that is none such as ours."""
     data = secret.get("data") or {}
     try:
-        certificate = x509.load_pem_x509_certificate(base64.b64decode(data["tls.crt"]))
-        key = serialization.load_pem_private_key(base64.b64decode(data["tls.key"]), password=None)
+        chain, private = base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"])
+        if len(chain) > LARGEST_CHAIN or len(private) > LARGEST_KEY:
+            return None
+        certificate = x509.load_pem_x509_certificate(chain)
+        key = serialization.load_pem_private_key(private, password=None)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (KeyError, ValueError, TypeError, binascii.Error, x509.ExtensionNotFound):
+        return Certificate(
+            hosts=frozenset(names.get_values_for_type(x509.DNSName)),
+            not_after=certificate.not_valid_after_utc,
+            trusted=_issued_by(certificate, authority)
+            and _spki(key.public_key()) == _spki(certificate.public_key()),
+        )
+    except Exception:
+        # The library has exceptions of its own for what it does not know, and people can write what is in the
+        # Secret: whatever it is must not keep the host of others from being decided.
         return None
-    return Certificate(
-        hosts=frozenset(names.get_values_for_type(x509.DNSName)),
-        not_after=certificate.not_valid_after_utc,
-        trusted=_issued_by(certificate, authority)
-        and _spki(key.public_key()) == _spki(certificate.public_key()),
-    )
 
 
 def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import base64
 import errno
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 
 from paas.api.names import LABEL_MANAGED_BY, LABEL_ROUTE, MANAGED_BY
+from paas.api.project import is_project
 from paas.api.resources import NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, Resource, key_of
 from paas.kube.cluster import Cluster
-from paas.kube.errors import AlreadyExists, Conflict
+from paas.kube.errors import AlreadyExists, Conflict, Forbidden
 from paas.kube.view import View
 from paas.reconcile.controller import Controller, Watch
 from paas.reconcile.meta import labels, part_of
@@ -37,6 +39,8 @@ from paas.routes.plan import IssueCertificate, plan, refusals_of
 from paas.routes.snapshot import HostSnapshot, RouteSnapshot, Unreadable, is_of_a_route, is_orphan
 from paas.routes.status import TABLE
 from paas.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class RoutesController(Controller[HostSnapshot]):
@@ -166,7 +170,7 @@ class RoutesController(Controller[HostSnapshot]):
             if live is not None:
                 children[child] = live
         snapshot = replace(snapshot, children=children)
-        secret = await self.cluster.get(SECRET, Key(namespace, name)) if name is not None else None
+        secret = await self._secret(snapshot, Key(namespace, name)) if name is not None else None
         if secret is None:
             return snapshot
         return replace(
@@ -174,6 +178,17 @@ class RoutesController(Controller[HostSnapshot]):
             secret={"metadata": secret["metadata"]},
             certificate=read(secret, self._authority.certificate),
         )
+
+    async def _secret(self, snapshot: RouteSnapshot, key: Key) -> Manifest | None:
+        """The Secret of a Route's own certificate; None also where the operator may read none. Who wants the
+        host of another project from such a namespace must not keep that host from being decided."""
+        if not is_project(snapshot.namespace):
+            return None
+        try:
+            return await self.cluster.get(SECRET, key)
+        except Forbidden as problem:
+            log.warning("Secret %s counts as missing, as it may not be read: %s", key, problem)
+            return None
 
     def _written(self, snapshot: RouteSnapshot, host: str, secret: str | None) -> Collection[Child]:
         """The children that a plan would write."""

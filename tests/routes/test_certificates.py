@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import random
 import socket
 import ssl
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from paas.routes.certificates import Authority, issue, read
 from tests.support.authority import new_authority
@@ -105,3 +109,66 @@ def test_a_client_that_trusts_the_authority_accepts_it_for_its_host_only(tmp_pat
     finally:
         right.close()
         thread.join(timeout=10)
+
+
+def rsa_key(bits: int) -> bytes:
+    """An RSA key whose factors are no primes but have no small divisor: whoever checks them works long."""
+    chance, small = random.Random(1), range(3, 2000, 2)
+
+    def factor() -> int:
+        while True:
+            number = chance.getrandbits(bits) | 1 << (bits - 1) | 1
+            if all(number % divisor for divisor in small):
+                return number
+
+    first, second = factor(), factor()
+    return pem("RSA PRIVATE KEY", sequence(0, first * second, 65537, 3, first, second, 3, 3, 3))
+
+
+def pem(what: str, der: bytes) -> bytes:
+    return f"-----BEGIN {what}-----\n{base64.encodebytes(der).decode()}-----END {what}-----\n".encode()
+
+
+def tagged(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    counted = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    length = bytes([size]) if size < 128 else bytes([0x80 | len(counted)]) + counted
+    return bytes([tag]) + length + content
+
+
+def sequence(*numbers: int) -> bytes:
+    parts = (number.to_bytes(number.bit_length() // 8 + 1, "big") for number in numbers)
+    return tagged(0x30, b"".join(tagged(2, part) for part in parts))
+
+
+def of_unknown_kind() -> bytes:
+    """A key of an algorithm that nobody has heard of."""
+    algorithm = tagged(0x30, tagged(6, b"\x2a\x03\x04\x05"))
+    return pem("PRIVATE KEY", tagged(0x30, tagged(2, b"\0") + algorithm + tagged(4, b"abc")))
+
+
+def with_an_extension_twice() -> bytes:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(
+            x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), b"\x04\0"), critical=False
+        )
+    )
+    der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return pem("CERTIFICATE", der.replace(b"\x55\x1d\x63", b"\x55\x1d\x11"))
+
+
+def test_a_secret_that_a_person_wrote_costs_nothing_and_raises_nothing():
+    """Else the Route that waits for another's host would keep that host from being decided."""
+    certificate, key = issue(AUTHORITY, [HOST], now=NOW)
+    began = time.process_time()
+    for chain, private in (
+        (certificate, rsa_key(20_000)),
+        (certificate, of_unknown_kind()),
+        (with_an_extension_twice(), key),
+        (certificate * 1000, key),
+    ):
+        assert read(secret(chain, private), AUTHORITY.certificate) is None
+    assert time.process_time() - began < 2

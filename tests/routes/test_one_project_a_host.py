@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paas.api.resources import INGRESS, NAMESPACE, ROUTE, Key
+from paas.api.project import is_project
+from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, Key, Manifest, Resource
+from paas.kube.errors import Forbidden
 from tests.routes.fake_cluster import REDIRECT, SETTINGS, Objects, conditions_of, project_of, route
 from tests.support.refusing import WORDS, Refusing
 
@@ -304,3 +306,26 @@ def test_what_is_the_platforms_own_is_published_by_no_route(host):
     objects.settle()
     assert SETTINGS.domain in host
     assert objects.publishing() == {}
+
+
+class InProjects(Objects):
+    """The operator may read Secrets of projects only, as its RoleBindings have it."""
+
+    async def get(self, resource: Resource, key: Key) -> Manifest | None:
+        if resource == SECRET and not is_project(self.stored.get((NAMESPACE, Key("", key.namespace)))):
+            raise Forbidden(403, "Forbidden", f"secrets {key.name!r} is forbidden in {key.namespace}")
+        return await super().get(resource, key)
+
+
+@pytest.mark.parametrize("older", PROJECTS)
+def test_who_wants_a_host_where_nothing_may_be_read_does_not_block_it(older: str):
+    """A host below another one has a Secret of its own, which is looked at for each Route that wants it."""
+    objects, deep = InProjects(), "a.b.apps.test"
+    objects.put(project_of("one"))
+    objects.put(project_of("two", labelled=False))
+    for each in sorted(PROJECTS, key=lambda name: name != older):
+        objects.put(new("a", each, deep))
+    objects.settle()
+    assert objects.publishing() == {deep: {"one"}}
+    assert admitted(objects, "one") == ("True", "Admitted")
+    assert admitted(objects, "two") == ("False", "NotAProject")

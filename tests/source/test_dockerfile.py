@@ -189,6 +189,8 @@ def test_no_line_costs_more_than_its_length(text: str) -> None:
 
 
 def test_a_stage_starts_from_the_last_one_of_its_name_before_it() -> None:
-    text = "FROM x AS a\nEXPOSE 1\nFROM a AS a\nEXPOSE 2\nFROM y AS b\nEXPOSE 3\nFROM a\nEXPOSE 4\nFROM b AS a"
+    text = (
+        "FROM x AS a\nEXPOSE 1\nFROM a AS a\nEXPOSE 2\nFROM y AS b\nEXPOSE 3\nFROM a\nEXPOSE 4\nFROM b AS a"
+    )
     assert exposed(parse(text)) == (frozenset({3}), ())
     assert exposed(parse(text.rpartition("\n")[0])) == (frozenset({1, 2, 4}), ())
