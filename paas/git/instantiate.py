@@ -64,7 +64,7 @@ class Asked:
     no_cache: bool | None = None
 
 
-class NotUnderstood(Exception):
+class MalformedRequest(Exception):
     """The body is not what is documented; the text says what is wrong."""
 
 
@@ -73,22 +73,22 @@ class PushesWait(Exception):
 
 
 def asked(body: bytes) -> Asked:
-    """Raises NotUnderstood."""
+    """Raises MalformedRequest."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise NotUnderstood("the body is not JSON") from None
+        raise MalformedRequest("the body is not JSON") from None
     if not isinstance(data, dict):
-        raise NotUnderstood("the body is not a JSON object")
+        raise MalformedRequest("the body is not a JSON object")
     if unknown := sorted(data.keys() - {"id", "commit", "noCache"}):
-        raise NotUnderstood(f"{unknown[0][:40]!r} is not known; there are id, commit and noCache")
+        raise MalformedRequest(f"{unknown[0][:40]!r} is not known; there are id, commit and noCache")
     given, commit, no_cache = data.get("id"), data.get("commit"), data.get("noCache")
     if not isinstance(given, str) or not _ID.fullmatch(given):
-        raise NotUnderstood("id must be 8 to 64 letters, digits and hyphens, such as a UUID")
+        raise MalformedRequest("id must be 8 to 64 letters, digits and hyphens, such as a UUID")
     if commit is not None and (not isinstance(commit, str) or not _BEGINNING.fullmatch(commit.lower())):
-        raise NotUnderstood("commit must be the id of a commit, or its first 4 hexadecimal digits or more")
+        raise MalformedRequest("commit must be the id of a commit, or its first 4 hexadecimal digits or more")
     if no_cache is not None and not isinstance(no_cache, bool):
-        raise NotUnderstood("noCache must be true or false")
+        raise MalformedRequest("noCache must be true or false")
     return Asked(given, commit.lower() if commit else None, no_cache)
 
 
@@ -109,7 +109,7 @@ class ManualBuilds:
             await request.json(201 if made.created else 200, made.build)
         except Refused as refusal:
             await _refuse(request, refusal.status, refusal.message, headers=refusal.headers)
-        except NotUnderstood as problem:
+        except MalformedRequest as problem:
             await _refuse(request, 400, str(problem), hint="paas start-build --help")
         except Unknown as refusal:
             hint = "log in again, or take another context: kubectl config get-contexts"

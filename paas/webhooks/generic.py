@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from paas.git.push import BRANCHES
 from paas.git.refs import is_object_id
-from paas.webhooks.host import Asked, Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.host import Asked, Ignored, MalformedDelivery, Ping, Pushed
 from paas.webhooks.payload import json_object, mapping, person, text
 
 _BEARER: Final = "bearer "
@@ -47,15 +47,17 @@ class Generic:
 
     def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Asked | Ignored:
         """What a genuine delivery asks for. A body that cannot be read is no reason not to build: that is
-        noted, as in OpenShift. Raises NotUnderstood for one that says what cannot be built."""
+        noted, as in OpenShift. Raises MalformedDelivery for one that says what cannot be built."""
         content, notes = _content(headers, body)
         notes += [why for field, why in _NOT_TAKEN.items() if content.get(field)]
         git = mapping(content.get("git"))
         if git.get("refs"):
-            raise NotUnderstood("git.refs is not supported yet; send git.ref and git.commit of one branch")
+            raise MalformedDelivery(
+                "git.refs is not supported yet; send git.ref and git.commit of one branch"
+            )
         commit, ref = text(git.get("commit")), text(git.get("ref")).removeprefix(BRANCHES)[:1024]
         if commit and not is_object_id(commit):
-            raise NotUnderstood("git.commit is not the full id of a commit")
+            raise MalformedDelivery("git.commit is not the full id of a commit")
         about: dict[str, Any] = {
             "author": person(git.get("author")),
             "committer": person(git.get("committer")),
@@ -76,5 +78,5 @@ def _content(headers: Mapping[str, str], body: bytes) -> tuple[Mapping[str, Any]
         return {}, [f"the body was not read, as its content type is {given[:60] or 'not said'}; send JSON"]
     try:
         return json_object(body), []
-    except NotUnderstood as problem:
+    except MalformedDelivery as problem:
         return {}, [f"the body was not read: {problem}"]

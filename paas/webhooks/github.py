@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from paas.git.push import BRANCHES
 from paas.git.refs import is_object_id
-from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.host import Ignored, MalformedDelivery, Ping, Pushed
 from paas.webhooks.payload import json_object, mapping, person, text
 
 _PREFIX: Final = "sha256="
@@ -38,9 +38,9 @@ class GitHub:
         return headers.get("x-github-delivery", ""), headers.get("x-github-event", "")
 
     def event(self, headers: Mapping[str, str], body: bytes) -> Ping | Pushed | Ignored:
-        """What a genuine delivery tells. Raises NotUnderstood."""
+        """What a genuine delivery tells. Raises MalformedDelivery."""
         if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            raise NotUnderstood(
+            raise MalformedDelivery(
                 "the body must be application/json: choose that content type in the hook's settings"
             )
         payload = json_object(body)
@@ -55,13 +55,13 @@ class GitHub:
 def _push(payload: Mapping[str, Any]) -> Pushed | Ignored:
     ref, commit = payload.get("ref"), payload.get("after")
     if not isinstance(ref, str) or not isinstance(commit, str):
-        raise NotUnderstood("a push needs `ref` and `after`")
+        raise MalformedDelivery("a push needs `ref` and `after`")
     if payload.get("deleted") is True or set(commit) == {"0"}:
         return Ignored(f"{ref[:200]} was deleted")
     if not ref.startswith(BRANCHES):
         return Ignored(f"{ref[:200]} is not a branch")
     if not is_object_id(commit):
-        raise NotUnderstood("`after` is not a commit")
+        raise MalformedDelivery("`after` is not a commit")
     repository = mapping(payload.get("repository"))
     head = mapping(payload.get("head_commit"))
     return Pushed(

@@ -12,7 +12,7 @@ from typing import Protocol
 from paas.api.build import Person
 
 
-class NotUnderstood(Exception):
+class MalformedDelivery(Exception):
     """A genuine delivery that is not what the host documents; the text says what is wrong."""
 
 
@@ -89,4 +89,4 @@ class GitHost(Protocol):
         """The host's id of the delivery and its name of the event; '' for what it does not say."""
 
     def event(self, headers: Mapping[str, str], body: bytes) -> Event:
-        """What a genuine delivery tells. Raises NotUnderstood."""
+        """What a genuine delivery tells. Raises MalformedDelivery."""

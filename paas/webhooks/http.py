@@ -36,7 +36,7 @@ from paas.web.refused import Refused
 from paas.web.request import Request, Scope
 from paas.webhooks.decision import decide, decide_asked
 from paas.webhooks.github import GitHub
-from paas.webhooks.host import Asked, Event, GitHost, Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.host import Asked, Event, GitHost, Ignored, MalformedDelivery, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
 from paas.webhooks.record import Record, cause_refused, why_refused
 from paas.webhooks.secrets import SignedConfig, TriggerSecrets
@@ -152,7 +152,7 @@ class WebhookHttp:
 
     async def _take(
         self, request: Request, key: Key | None, host: GitHost | None
-    ) -> tuple[Manifest, Event | NotUnderstood] | None:
+    ) -> tuple[Manifest, Event | MalformedDelivery] | None:
         """Read the body: the BuildConfig and what the delivery tells; None when it is not genuine."""
         with self._budget.share() as share:
             arriving = request.body(limit=LARGEST_BODY, idle=10, total=30, share=share)
@@ -166,7 +166,7 @@ class WebhookHttp:
             self._secrets.prove(key, host)
             try:
                 return signed.config, host.event(request.headers, body)
-            except NotUnderstood as problem:
+            except MalformedDelivery as problem:
                 return signed.config, problem.with_traceback(None)  # a traceback would keep the body
 
     @contextlib.contextmanager
@@ -186,9 +186,9 @@ class WebhookHttp:
                 del self._handled[project]
 
     async def _act(
-        self, key: Key, config: Manifest, request: Request, event: Event | NotUnderstood, id_: str
+        self, key: Key, config: Manifest, request: Request, event: Event | MalformedDelivery, id_: str
     ) -> Answer:
-        if isinstance(event, NotUnderstood):
+        if isinstance(event, MalformedDelivery):
             return Answer(400, "refused", str(event))
         if isinstance(event, Ping):
             return Answer(200, "ignored", f"ping: the hook of {key.name} works; pushes will make builds")

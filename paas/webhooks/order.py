@@ -1,6 +1,6 @@
 """Which of a branch's pushes is the newer one. Pure.
 
-Deliveries come late, twice, or never. The newest commit that was built of a branch is known (`Handled`): a
+Deliveries come late, twice, or never. The newest commit that was built of a branch is known (`LastBuilt`): a
 push that follows it is built. Of one that may be older, the host is asked where the branch is now; what it
 says holds, so a push that is over is not built, and one whose delivery got lost is.
 
@@ -24,7 +24,7 @@ SHOWN: Final = 12
 
 
 @dataclass(frozen=True)
-class Handled:
+class LastBuilt:
     """The newest commit of the branch that was built. `before` and `pushed_at` are those of its push. When no
     delivery told of it, `before` is '' and `pushed_at` a time at which the branch was there already."""
 
@@ -49,20 +49,20 @@ class Known:
     build: str
 
 
-def number_of(build: str) -> int:
+def number_in(build: str) -> int:
     """Number of a Build by its name."""
     end = build.rpartition("-")[2]
     return int(end) if end.isdigit() else 0
 
 
-def handled(config: Mapping[str, Any], builds: Iterable[Manifest], branch: str) -> Handled | None:
+def last_built(config: Mapping[str, Any], builds: Iterable[Manifest], branch: str) -> LastBuilt | None:
     """What was built last of this branch, by the BuildConfig's status and by its Builds: the status outlives
     Builds that are pruned, and a Build may have been made without the status having been written."""
     uri = ((config["spec"].get("source") or {}).get("git") or {}).get("uri")
     found = None
     head = (config.get("status") or {}).get("head") or {}
     if head.get("uri") == uri and head.get("ref") == branch:
-        found = Handled(
+        found = LastBuilt(
             str(head["commit"]),
             str(head["build"]),
             str(head.get("before") or ""),
@@ -74,20 +74,20 @@ def handled(config: Mapping[str, Any], builds: Iterable[Manifest], branch: str) 
         same = spec["source"]["git"].get("uri") == uri and git.get("ref") == branch and git.get("commit")
         if spec["trigger"]["type"] not in SOURCE_CHANGES or not same:
             continue
-        if found is None or int(spec["number"]) > number_of(found.build):
+        if found is None or int(spec["number"]) > number_in(found.build):
             since = found.pushed_at if found else 0
-            found = Handled(str(git["commit"]), str(build["metadata"]["name"]), pushed_at=since)
+            found = LastBuilt(str(git["commit"]), str(build["metadata"]["name"]), pushed_at=since)
     return found
 
 
-def trigger_id(uid: str, branch: str, commit: str, last: Handled | None) -> str:
+def trigger_id(uid: str, branch: str, commit: str, last: LastBuilt | None) -> str:
     """The same for all that find this commit to be the next one after `last`, whether they were told or
     looked; another when the branch comes back to the commit later."""
     text = "\0".join(("source", uid, branch, commit, last.build if last else ""))
     return f"source-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:40]}"
 
 
-def follows(push: Pushed, last: Handled) -> bool | None:
+def follows(push: Pushed, last: LastBuilt) -> bool | None:
     """Whether a push came after the last one; None when push and record do not tell."""
     if push.pushed_at and last.pushed_at and push.pushed_at != last.pushed_at:
         if push.pushed_at < last.pushed_at:
@@ -99,7 +99,7 @@ def follows(push: Pushed, last: Handled) -> bool | None:
     return None
 
 
-def first_look(push: Pushed, last: Handled | None) -> BuildCommit | Known | None:
+def first_look(push: Pushed, last: LastBuilt | None) -> BuildCommit | Known | None:
     """What becomes of a push; None when the host must be asked."""
     if last is None:
         return BuildCommit(push.commit)
@@ -109,7 +109,9 @@ def first_look(push: Pushed, last: Handled | None) -> BuildCommit | Known | None
     return BuildCommit(push.commit) if follows(push, last) else None
 
 
-def second_look(push: Pushed, last: Handled, head: str | None, built: Collection[str]) -> BuildCommit | Known:
+def second_look(
+    push: Pushed, last: LastBuilt, head: str | None, built: Collection[str]
+) -> BuildCommit | Known:
     """What becomes of a push that may be older than `last`. `head` is where the branch is at the host, None
     when that cannot be asked; `built` are commits of which there are Builds."""
     if head is None:
@@ -125,7 +127,7 @@ def second_look(push: Pushed, last: Handled, head: str | None, built: Collection
     )
 
 
-def poll_look(head: str, last: Handled | None, builds: Collection[Manifest]) -> BuildCommit | None:
+def poll_look(head: str, last: LastBuilt | None, builds: Collection[Manifest]) -> BuildCommit | None:
     """What becomes of the branch's head that a poll found. Without a push before, the newest Build counts,
     for instance the first one of the BuildConfig."""
     if last is not None:

@@ -9,17 +9,17 @@ from typing import Any
 
 from paas.api.build import Person
 from paas.kube.body import as_unicode
-from paas.webhooks.host import NotUnderstood
+from paas.webhooks.host import MalformedDelivery
 
 
 def json_object(body: bytes) -> Mapping[str, Any]:
-    """The body as a JSON object. Raises NotUnderstood."""
+    """The body as a JSON object. Raises MalformedDelivery."""
     try:
         payload = as_unicode(json.loads(body))
     except (ValueError, RecursionError):
-        raise NotUnderstood("the body is not JSON") from None
+        raise MalformedDelivery("the body is not JSON") from None
     if not isinstance(payload, dict):
-        raise NotUnderstood("the body is not a JSON object")
+        raise MalformedDelivery("the body is not a JSON object")
     return payload
 
 

@@ -68,7 +68,7 @@ class SourceBuilds:
         InstantiateError, and what the cluster raises."""
         for _ in range(ATTEMPTS):
             config, builds = await self._state(key)
-            last = order.handled(config, builds, push.branch)
+            last = order.last_built(config, builds, push.branch)
             verdict = order.first_look(push, last)
             if verdict is None:
                 assert last is not None, "the first push is built without asking"
@@ -110,7 +110,7 @@ class SourceBuilds:
                 return report.problem or "the git host does not tell where the branch is"
             # the state from before the question is too old when a delivery came in between
             config, builds = await self._state(key)
-            last = order.handled(config, builds, report.ref)
+            last = order.last_built(config, builds, report.ref)
             verdict = order.poll_look(report.commit, last, builds)
             if verdict is None:
                 return None
@@ -139,7 +139,7 @@ class SourceBuilds:
         self,
         config: Manifest,
         builds: list[Manifest],
-        last: order.Handled | None,
+        last: order.LastBuilt | None,
         request: BuildRequest,
         push: Pushed | None,
     ) -> Made:

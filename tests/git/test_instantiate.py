@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from paas.api.resources import Manifest
-from paas.git.instantiate import NotUnderstood, asked
+from paas.git.instantiate import MalformedRequest, asked
 from tests.support.git_server import TOKEN, Clone, Serving, name_of
 
 pytestmark = pytest.mark.integration
@@ -186,7 +186,7 @@ def test_what_the_cluster_says_is_passed_on(own_server: Serving, clone: Clone) -
     ],
 )
 def test_a_body_that_is_not_understood(body: bytes, words: str) -> None:
-    with pytest.raises(NotUnderstood, match=words):
+    with pytest.raises(MalformedRequest, match=words):
         asked(body)
 
 

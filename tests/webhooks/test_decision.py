@@ -14,7 +14,7 @@ from paas.api.build import Person, TriggerType
 from paas.api.build_request import BuildRequest
 from paas.webhooks.decision import decide
 from paas.webhooks.github import GitHub
-from paas.webhooks.host import Ignored, NotUnderstood, Ping, Pushed
+from paas.webhooks.host import Ignored, MalformedDelivery, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
 from tests.support.deliveries import COMMIT, payload
 
@@ -102,12 +102,12 @@ def test_ping() -> None:
      b'{"ref": "refs/heads/main", "after": "' + b"A" * 40 + b'"}'],
 )  # fmt: skip
 def test_what_is_no_push_is_not_understood(body: bytes) -> None:
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(MalformedDelivery):
         read(body)
 
 
 def test_form_bodies_are_explained() -> None:
-    with pytest.raises(NotUnderstood, match="application/json"):
+    with pytest.raises(MalformedDelivery, match="application/json"):
         read(payload(), content_type="application/x-www-form-urlencoded")
 
 

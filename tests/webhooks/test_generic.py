@@ -15,7 +15,7 @@ from paas.api.build_request import BuildRequest
 from paas.api.resources import Manifest
 from paas.webhooks.decision import decide, decide_asked
 from paas.webhooks.generic import Generic
-from paas.webhooks.host import Asked, Ignored, NotUnderstood, Pushed
+from paas.webhooks.host import Asked, Ignored, MalformedDelivery, Pushed
 from tests.support.git_server import Serving, name_of
 
 GENERIC = Generic()
@@ -134,7 +134,7 @@ def test_what_is_not_taken_is_noted_and_builds_all_the_same(
     ],
 )
 def test_what_cannot_be_built_is_refused_by_name(git: dict[str, Any], why: str) -> None:
-    with pytest.raises(NotUnderstood, match=why):
+    with pytest.raises(MalformedDelivery, match=why):
         read({"git": git})
 
 

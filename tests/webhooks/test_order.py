@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paas.api.resources import Manifest
 from paas.webhooks import order
 from paas.webhooks.host import Pushed
-from paas.webhooks.order import BuildCommit, Handled, Known
+from paas.webhooks.order import BuildCommit, Known, LastBuilt
 
 A, B, C, D = ("a" * 40, "b" * 40, "c" * 40, "d" * 40)
 URI = "https://git.example/team/shop.git"
@@ -40,7 +40,7 @@ def config(head: dict[str, Any] | None = None) -> Manifest:
     return {"metadata": {"uid": "u"}, "spec": {"source": {"git": {"uri": URI}}}, "status": status}
 
 
-LAST = Handled(B, "shop-2", before=A, pushed_at=20)
+LAST = LastBuilt(B, "shop-2", before=A, pushed_at=20)
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ LAST = Handled(B, "shop-2", before=A, pushed_at=20)
         (push(A, B, 30), LAST, BuildCommit(A)),  # back to an older commit by a later push
         (push(B, A, 20), LAST, "this push was built before as shop-2"),
         (push(B, C, 40), LAST, BuildCommit(B)),  # back again
-        (push(B, A, 20), Handled(B, "shop-2", pushed_at=5), "this push was built before as shop-2"),
+        (push(B, A, 20), LastBuilt(B, "shop-2", pushed_at=5), "this push was built before as shop-2"),
         (push(A, D, 10), LAST, None),  # late
         (push(C, D, 20), LAST, None),  # the host's clock does not tell
-        (push(C, D, 30), Handled(B, "shop-2", pushed_at=20), None),  # nor when a poll found what was built
-        (push(C, B, 30), Handled(B, "shop-2", pushed_at=20), BuildCommit(C)),
+        (push(C, D, 30), LastBuilt(B, "shop-2", pushed_at=20), None),  # nor when a poll found what was built
+        (push(C, B, 30), LastBuilt(B, "shop-2", pushed_at=20), BuildCommit(C)),
         (push(C, B, 20), LAST, BuildCommit(C)),  # but its parent does
         (push(C, B), replace(LAST, pushed_at=0), BuildCommit(C)),
         (push(A, B), replace(LAST, pushed_at=0), None),  # the push before, or back to it: only the host knows
         (push(D, C), replace(LAST, pushed_at=0), None),
     ],
 )
-def test_the_first_look(told: Pushed, last: Handled | None, verdict: BuildCommit | str | None) -> None:
+def test_the_first_look(told: Pushed, last: LastBuilt | None, verdict: BuildCommit | str | None) -> None:
     found = order.first_look(told, last)
     assert (found.reason if isinstance(found, Known) else found) == verdict
 
@@ -89,18 +89,20 @@ def test_the_second_look(
 
 def test_what_was_built_last_is_in_the_status_or_in_the_builds() -> None:
     status = config({"commit": B, "before": A, "pushedAt": 20, "build": "shop-2"})
-    assert order.handled(config(), [], "main") is None
-    assert order.handled(status, [], "main") == LAST  # all Builds were pruned
-    assert order.handled(status, [build(1, A), build(2, B)], "main") == LAST
+    assert order.last_built(config(), [], "main") is None
+    assert order.last_built(status, [], "main") == LAST  # all Builds were pruned
+    assert order.last_built(status, [build(1, A), build(2, B)], "main") == LAST
     # the server died before it wrote the status
-    assert order.handled(status, [build(2, B), build(3, C)], "main") == Handled(C, "shop-3", pushed_at=20)
-    assert order.handled(config(), [build(3, C)], "main") == Handled(C, "shop-3")
+    assert order.last_built(status, [build(2, B), build(3, C)], "main") == LastBuilt(
+        C, "shop-3", pushed_at=20
+    )
+    assert order.last_built(config(), [build(3, C)], "main") == LastBuilt(C, "shop-3")
     # neither by hand nor of another branch or repository
     others = [build(4, D, type_="Manual"), build(5, D, ref="other"), build(6, None)]
-    assert order.handled(status, others, "main") == LAST
-    assert order.handled(status, [], "other") is None
+    assert order.last_built(status, others, "main") == LAST
+    assert order.last_built(status, [], "other") is None
     moved = config({"commit": B, "build": "shop-2", "uri": "https://git.example/else.git"})
-    assert order.handled(moved, [], "main") is None
+    assert order.last_built(moved, [], "main") is None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_what_was_built_last_is_in_the_status_or_in_the_builds() -> None:
         (None, [build(1, None) | {"status": {"phase": "Complete", "commit": B}}], None),
     ],
 )
-def test_a_poll(last: Handled | None, builds: list[Manifest], verdict: BuildCommit | None) -> None:
+def test_a_poll(last: LastBuilt | None, builds: list[Manifest], verdict: BuildCommit | None) -> None:
     assert order.poll_look(B, last, builds) == verdict
 
 
@@ -132,7 +134,7 @@ class Platform:
     ids: set[str] = field(default_factory=set)
     head: dict[str, Any] | None = None
 
-    def _make(self, commit: str, last: Handled | None, told: Pushed | None) -> None:
+    def _make(self, commit: str, last: LastBuilt | None, told: Pushed | None) -> None:
         trigger = order.trigger_id("u", "main", commit, last)
         assert trigger not in self.ids, "another state, another trigger"
         self.ids.add(trigger)
@@ -146,7 +148,7 @@ class Platform:
             self.builds = []
 
     def deliver(self, told: Pushed, now: str) -> None:
-        last = order.handled(config(self.head), self.builds, "main")
+        last = order.last_built(config(self.head), self.builds, "main")
         verdict = order.first_look(told, last)
         if verdict is None:
             assert last is not None
@@ -156,7 +158,7 @@ class Platform:
             self._make(verdict.commit, last, told if verdict.commit == told.commit else None)
 
     def poll(self, now: str) -> None:
-        last = order.handled(config(self.head), self.builds, "main")
+        last = order.last_built(config(self.head), self.builds, "main")
         if (verdict := order.poll_look(now, last, self.builds)) is not None:
             self._make(verdict.commit, last, None)
 
