@@ -3,7 +3,6 @@ ConfigMap ($PAAS_SETTINGS), the cluster from the pod's ServiceAccount, else from
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
@@ -15,20 +14,20 @@ from paas.kube import logs
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ClusterUnreachable
 from paas.settings import parse, settings_file
-from paas.web import health
+from paas.web.listen import Listen, listen
 from paas.web.serving import beside, serving
 
 log = logging.getLogger("paas.front")
 
 
-async def serve(*, host: str, port: int, health_port: int) -> None:
+async def serve(where: Listen) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError when it cannot start."""
     settings = parse(settings_file(os.environ).read_text())
     async with await Cluster.connect() as cluster:
         front = Front(dependencies_of(cluster, settings))
-        uvicorn = serving(front.app, on_stop=lambda: None, host=host, port=port, lifespan="off")
-        log.info("serving on %s port %d", host, port)
-        async with beside(front.health, of=uvicorn, host=host, port=health_port):
+        uvicorn = serving(front.app, on_stop=lambda: None, host=where.host, port=where.port, lifespan="off")
+        log.info("serving on %s port %d", where.host, where.port)
+        async with beside(front.health, of=uvicorn, host=where.host, port=where.health_port):
             await uvicorn.serve()
         if not uvicorn.started:
             raise OSError("see the lines above")
@@ -36,14 +35,10 @@ async def serve(*, host: str, port: int, health_port: int) -> None:
 
 def main() -> int:
     """Exit code 0 after a SIGTERM, 1 when it cannot start."""
-    parser = argparse.ArgumentParser(prog="python -m paas.front", description=__doc__)
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 (a pod's)
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--health-port", type=int, default=health.PORT, help="for probes and metrics")
-    options = parser.parse_args()
+    where = listen("paas.front", __doc__)
     logs.to_stderr()
     try:
-        asyncio.run(serve(host=options.host, port=options.port, health_port=options.health_port))
+        asyncio.run(serve(where))
     except (ClusterUnreachable, OSError) as problem:
         log.error("the front cannot start: %s", problem)
         return 1

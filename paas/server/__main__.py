@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
@@ -16,20 +15,22 @@ from paas.reconcile.tasks import TaskEnded, cancelled
 from paas.server.app import Server
 from paas.server.cluster import dependencies_of
 from paas.settings import parse, settings_file
-from paas.web import health
+from paas.web.listen import Listen, listen
 from paas.web.serving import Uvicorn, beside, serving
 
 log = logging.getLogger("paas.server")
 
 
-async def serve(*, host: str, port: int, health_port: int) -> None:
+async def serve(where: Listen) -> None:
     """Serve until SIGTERM or SIGINT. Raises TaskEnded, and OSError when it cannot start."""
     settings = parse(settings_file(os.environ).read_text())
     async with await Cluster.connect() as cluster:
         server = Server(dependencies_of(cluster, settings))
-        uvicorn = serving(server.app, on_stop=server.receiver.stop_following, host=host, port=port)
-        log.info("serving on %s port %d, repositories in %s", host, port, settings.repositories)
-        async with beside(server.health, of=uvicorn, host=host, port=health_port):
+        uvicorn = serving(
+            server.app, on_stop=server.receiver.stop_following, host=where.host, port=where.port
+        )
+        log.info("serving on %s port %d, repositories in %s", where.host, where.port, settings.repositories)
+        async with beside(server.health, of=uvicorn, host=where.host, port=where.health_port):
             await serve_until_end(server, uvicorn)
 
 
@@ -47,14 +48,10 @@ async def serve_until_end(server: Server, uvicorn: Uvicorn) -> None:
 
 def main() -> int:
     """Exit code 0 after a SIGTERM, 1 when it cannot start, or a task ends that others rely on."""
-    parser = argparse.ArgumentParser(prog="python -m paas.server", description=__doc__)
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 (a pod's)
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--health-port", type=int, default=health.PORT, help="for probes and metrics")
-    options = parser.parse_args()
+    where = listen("paas.server", __doc__)
     logs.to_stderr()
     try:
-        asyncio.run(serve(host=options.host, port=options.port, health_port=options.health_port))
+        asyncio.run(serve(where))
     except (ClusterUnreachable, OSError) as problem:
         log.error("the server cannot start: %s", problem)
         return 1
