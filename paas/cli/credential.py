@@ -18,7 +18,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from paas.terminal.kubeconfig import KubeconfigError, NoSuchContext, load
-from paas.terminal.platform_token import Refused, cache_file, token_for
+from paas.terminal.platform_token import Refused, forget_token, token_for
 
 USERNAME = "paas"
 """The server looks at the password only."""
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         project = project_of(asked.get("path", "")) or given.namespace or login.namespace
         if given.operation == "erase":
             # git erases what the server refused; the next attempt must ask for a new one
-            cache_file(login, project, os.environ).unlink(missing_ok=True)
+            forget_token(login, project, environment=os.environ)
             if login.token is not None:
                 sys.stderr.write(
                     f'error: the platform does not accept the token of user "{login.user}" in the kubeconfig'

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict
 from typing import Any, Final
 
 from paas.api.resources import Resource
-from paas.kube import private_cache
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError
 from paas.kube.mapper import Mapper, Served, UnknownKind, of_aggregated, of_lists
+from paas.kube.private_cache import NO_WRITE, PrivateCache, cache_folder
 
 AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 KEPT: Final = 600.0
@@ -24,7 +25,7 @@ async def discover(cluster: Cluster, *, again: bool = False) -> Mapper:
     served = None if again else _kept(name)
     if served is None:
         served = await _ask(cluster)
-        private_cache.write(name, json.dumps([asdict(each) for each in served]))
+        _cache().write(name, json.dumps([asdict(each) for each in served]))
     return Mapper(served)
 
 
@@ -58,6 +59,10 @@ async def _ask(cluster: Cluster) -> list[Served]:
     return list(of_lists(lists))
 
 
+def _cache() -> PrivateCache:
+    return PrivateCache(cache_folder(os.environ), NO_WRITE)
+
+
 def _cache_name(cluster: Cluster) -> str:
     """Of this cluster and this user: another CA behind the same address is another cluster."""
     about = json.dumps([cluster.host, cluster.ca, cluster.user])
@@ -66,7 +71,7 @@ def _cache_name(cluster: Cluster) -> str:
 
 def _kept(name: str) -> list[Served] | None:
     """The kept answer, or None when there is none, it is too old, or another version of us wrote it."""
-    text = private_cache.read(name, seconds=KEPT)
+    text = _cache().read(name, seconds=KEPT)
     try:
         return [_served(each) for each in json.loads(text)] if text else None
     except (ValueError, TypeError, KeyError, RecursionError):

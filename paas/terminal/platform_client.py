@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from paas.terminal.kubeconfig import Login, load
-from paas.terminal.platform_token import Refused, cache_file, token_for
+from paas.terminal.platform_token import Refused, forget_token, token_for
 from paas.terminal.problem import ExitCode, Problem
 from paas.terminal.rest import in_pod
 
@@ -97,7 +97,7 @@ async def post(session: Session, path: str, content: Mapping[str, Any], *, proje
             if answer is not None and answer.status == 401 and login and login.certificate and not renewed:
                 # the account was made again since its token was kept
                 renewed = True
-                cache_file(login, project, os.environ).unlink(missing_ok=True)
+                forget_token(login, project, environment=os.environ)
                 continue
             if answer is not None and answer.status not in AWAY:
                 return answer

@@ -10,21 +10,17 @@ git starts the credential helper for every request, so this imports the standard
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import http.client
 import json
-import os
-import stat
-import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from paas.api.names import SERVICE_ACCOUNT_PUSHER, TOKEN_AUDIENCE
 from paas.api.resources import SERVICEACCOUNT
+from paas.kube.private_cache import NOTHING, PrivateCache, runtime_folder
 from paas.terminal.kubeconfig import Login
 
 LIFETIME = 3600
@@ -41,52 +37,41 @@ class Refused(Exception):
         self.hint = hint
 
 
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """A folder of this user alone: $XDG_RUNTIME_DIR (gone at logout), else the cache folder."""
-    runtime = environment.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK):
-        return Path(runtime) / "paas"
-    home = environment.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "paas"
-
-
-def cache_file(login: Login, project: str, environment: Mapping[str, str]) -> Path:
-    """Where the token of this login and project is kept. The certificate is part of the name, so
-    another user's login, or a cluster made again under the old address, never finds it."""
+def _name(login: Login, project: str) -> str:
+    """Of the file with the token of this login and project. The certificate is part of it, so another user's
+    login, or a cluster made again under the old address, never finds it."""
     identity = "\0".join((login.server, login.user, login.certificate or "", login.ca or "", project))
-    return cache_folder(environment) / f"token-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+    return f"token-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
-def read_cache(path: Path, *, now: float) -> tuple[str, float] | None:
-    """The kept token and when it ends (Unix time), or None. A file that others can touch is not read."""
+def _cache(environment: Mapping[str, str]) -> PrivateCache:
+    return PrivateCache(runtime_folder(environment), NOTHING)
+
+
+def kept_token(
+    login: Login, project: str, *, environment: Mapping[str, str], now: float
+) -> tuple[str, float] | None:
+    """The kept token and when it ends (Unix time), or None."""
+    text = _cache(environment).read(_name(login, project), seconds=LIFETIME)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        kept = json.loads(text or "")
+        token, expires = str(kept["token"]), float(kept["expires"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    with os.fdopen(handle) as file:
-        about = os.fstat(file.fileno())
-        if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
-            return None
-        try:
-            kept = json.load(file)
-            token, expires = str(kept["token"]), float(kept["expires"])
-        except (ValueError, KeyError, TypeError):
-            return None
     return (token, expires) if now < expires - MARGIN else None
 
 
-def write_cache(path: Path, token: str, expires: float) -> None:
-    """Keep the token (0600). A folder that cannot be written only costs the next request."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # 0600, and renamed so that no reader sees half of it
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump({"token": token, "expires": expires}, file)
-            os.replace(name, path)
-        except OSError:
-            os.unlink(name)  # a full disk would get one from every request
+def keep_token(
+    login: Login, project: str, token: str, expires: float, *, environment: Mapping[str, str]
+) -> None:
+    """Keep the token; when that is not possible, the next request asks for another one."""
+    text = json.dumps({"token": token, "expires": expires})
+    _cache(environment).write(_name(login, project), text)
+
+
+def forget_token(login: Login, project: str, *, environment: Mapping[str, str]) -> None:
+    """The platform does not accept it: the next request asks for another one."""
+    _cache(environment).forget(_name(login, project))
 
 
 def request_token(login: Login, project: str) -> tuple[str, float]:
@@ -171,9 +156,8 @@ def token_for(login: Login, project: str, *, environment: Mapping[str, str]) -> 
             f'user "{login.user}" of the kubeconfig has neither a token nor a certificate',
             "log in again, or take another context: kubectl config get-contexts",
         )
-    path = cache_file(login, project, environment)
-    kept = read_cache(path, now=time.time())
+    kept = kept_token(login, project, environment=environment, now=time.time())
     if kept is None:
         kept = request_token(login, project)
-        write_cache(path, *kept)
+        keep_token(login, project, *kept, environment=environment)
     return kept

@@ -158,8 +158,9 @@ def test_erase_forgets_the_kept_token(tmp_path: Path) -> None:
         certificate="PEM",
         key="PEM",
     )
-    path = platform_token.cache_file(login, "demo", {"XDG_CACHE_HOME": str(tmp_path / ".cache")})
-    platform_token.write_cache(path, "kept", time.time() + 3600)
+    environment = {"XDG_CACHE_HOME": str(tmp_path / ".cache")}
+    platform_token.keep_token(login, "demo", "kept", time.time() + 3600, environment=environment)
+    (path,) = (tmp_path / ".cache" / "paas").iterdir()
     got = ask("--url", URL, "--kubeconfig", config, "get", folder=tmp_path)
     assert "password=kept\npassword_expiry_utc=" in got.stdout, got.stderr
     assert ask("--url", URL, "--kubeconfig", config, "store", folder=tmp_path).returncode == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,49 +16,57 @@ from paas.terminal.kubeconfig import Login
 LOGIN = Login(context="c", server="https://x", namespace="demo", user="me", certificate="PEM", key="KEY")
 
 
+def keep(login: Login, folder: Path, token: str, *, project: str = "demo", expires: float = 0.0) -> None:
+    platform_token.keep_token(
+        login, project, token, expires or time.time() + 3600, environment={"XDG_CACHE_HOME": str(folder)}
+    )
+
+
+def kept(login: Login, folder: Path, *, project: str = "demo", now: float = 0.0) -> str | None:
+    found = platform_token.kept_token(
+        login, project, environment={"XDG_CACHE_HOME": str(folder)}, now=now or time.time()
+    )
+    return found[0] if found else None
+
+
 def test_a_token_is_kept_privately_and_not_used_in_its_last_minutes(tmp_path: Path) -> None:
-    environment = {"XDG_CACHE_HOME": str(tmp_path)}
-    path = platform_token.cache_file(LOGIN, "demo", environment)
     now = time.time()
-    platform_token.write_cache(path, "secret", now + 3600)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert platform_token.read_cache(path, now=now) == ("secret", now + 3600)
-    assert platform_token.read_cache(path, now=now + 3600 - platform_token.MARGIN) is None
+    keep(LOGIN, tmp_path, "secret", expires=now + 3600)
+    (file,) = (tmp_path / "paas").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert kept(LOGIN, tmp_path, now=now) == "secret"
+    assert kept(LOGIN, tmp_path, now=now + 3600 - platform_token.MARGIN) is None
 
 
-def test_a_kept_token_that_others_could_have_written_is_not_used(tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text(json.dumps({"token": "theirs", "expires": time.time() + 3600}))
-    path.chmod(0o640)
-    assert platform_token.read_cache(path, now=time.time()) is None
-    path.chmod(0o600)
-    assert platform_token.read_cache(path, now=time.time()) is not None
-    link = tmp_path / "link"
-    link.symlink_to(path)
-    assert platform_token.read_cache(link, now=time.time()) is None
-    path.write_text("not json")
-    assert platform_token.read_cache(path, now=time.time()) is None
+def test_a_kept_token_that_others_could_have_written_or_read_is_not_used(tmp_path: Path) -> None:
+    keep(LOGIN, tmp_path, "mine")
+    (file,) = (tmp_path / "paas").iterdir()
+    for folder, mode, believed in ((0o700, 0o640, False), (0o770, 0o600, False), (0o755, 0o600, True)):
+        file.parent.chmod(folder)
+        file.chmod(mode)
+        assert (kept(LOGIN, tmp_path) is not None) is believed
+
+
+def test_a_damaged_kept_token_is_not_used(tmp_path: Path) -> None:
+    keep(LOGIN, tmp_path, "mine")
+    (file,) = (tmp_path / "paas").iterdir()
+    for text in ("not json", "[]", "{}", '{"token": "x", "expires": "soon"}', ""):
+        file.write_text(text)
+        assert kept(LOGIN, tmp_path) is None
 
 
 def test_each_login_and_project_has_a_kept_token_of_its_own(tmp_path: Path) -> None:
-    environment = {"XDG_CACHE_HOME": str(tmp_path)}
     logins = [
         LOGIN,
         replace(LOGIN, certificate="other"),
         replace(LOGIN, server="https://y"),
         replace(LOGIN, ca="new"),
     ]
-    files = {platform_token.cache_file(login, p, environment) for login in logins for p in ("demo", "other")}
-    assert len(files) == 8
-
-
-def test_the_runtime_folder_is_preferred_when_it_can_be_written(tmp_path: Path) -> None:
-    runtime = tmp_path / "run"
-    environment = {"XDG_RUNTIME_DIR": str(runtime), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert platform_token.cache_folder(environment) == tmp_path / "cache" / "paas"
-    runtime.mkdir()
-    assert platform_token.cache_folder(environment) == runtime / "paas"
+    each = [(login, project) for login in logins for project in ("demo", "other")]
+    for number, (login, project) in enumerate(each):
+        keep(login, tmp_path, str(number), project=project)
+    assert [kept(login, tmp_path, project=project) for login, project in each] == [*map(str, range(8))]
 
 
 @pytest.mark.parametrize(
@@ -89,12 +96,3 @@ def test_whatever_answers_in_place_of_the_api_server_a_person_is_told(
     login = Login("here", "https://127.0.0.1:6443", "demo", "me", certificate="c", key="k")
     with pytest.raises(platform_token.Refused, match=said):
         platform_token.request_token(login, "demo")
-
-
-def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(json, "dump", full)
-    platform_token.write_cache(tmp_path / "token-x", "secret", 1.0)
-    assert list(tmp_path.iterdir()) == []
