@@ -21,7 +21,7 @@ from typing import Final
 from paas.api import names
 from paas.api.build import Phase
 from paas.api.resources import BUILD, Key, Manifest
-from paas.apps import builds, progress
+from paas.apps import builds, read_progress
 from paas.apps.container_logs import build_log
 from paas.apps.follow_rollout import follow_rollouts
 from paas.apps.progress import BuildDeleted, Detected, End, LogLine, ProgressEvent, Queued, Result, Running
@@ -65,7 +65,7 @@ async def follow(
             case _:
                 yield End(Result.GONE)
     except TimeoutError:
-        yield progress.still_running(build)
+        yield read_progress.still_running(build)
         yield End(Result.TIME_UP)
 
 
@@ -104,7 +104,7 @@ async def follow_to_its_end(
             for event in _before_the_log(build, item.values(), said):
                 said.add(type(event))
                 yield event
-            blocked = progress.blocked(build)
+            blocked = read_progress.blocked(build)
             if blocked is not None and blocked.reason != obstacle:
                 yield blocked
             obstacle = blocked.reason if blocked is not None else ""
@@ -120,7 +120,7 @@ async def follow_to_its_end(
                 merge.until = grace if until is None else min(until, grace)
     if over:
         # without a log the end of it is not shown either
-        yield progress.finished(build, logged=logged or not log)
+        yield read_progress.finished(build, logged=logged or not log)
     yield build
 
 
@@ -130,10 +130,10 @@ def _before_the_log(
     """What is known before there is a log, each once."""
     events: list[ProgressEvent] = []
     if not said & {Queued, Running} and not builds.is_over(build):
-        events.append(progress.queued(build, others))
+        events.append(read_progress.queued(build, others))
     if Detected not in said and build["spec"]["source"]["type"] == "External":
         # a push says it before its Build is made; of an external source only `fetch` finds it out
-        found = progress.detected(build)
+        found = read_progress.detected(build)
         if found is not None and builds.phase_of(build) != Phase.NEW:
             events.append(found)
     return events

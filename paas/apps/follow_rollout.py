@@ -10,7 +10,7 @@ from typing import Final
 
 from paas.api import names
 from paas.api.resources import DEPLOYMENTCONFIG, POD, ROUTE, SERVICE, Key, Manifest
-from paas.apps import builds, progress, rollouts
+from paas.apps import builds, read_progress, rollouts
 from paas.apps.progress import (
     ConfigDeleted,
     DoesNotAnswer,
@@ -102,7 +102,7 @@ async def _follow_one(
                         yield PodNotRunning(problem, await _crash_log(cluster, pod, problem, seen))
             if state.stage not in (Stage.WAITING, Stage.ROLLING):
                 break
-            blocked = progress.rollout_blocked(config)
+            blocked = read_progress.rollout_blocked(config)
             if blocked is not None and seen.first_obstacle(blocked.reason):
                 yield blocked
     match state.stage:
@@ -118,7 +118,7 @@ async def _follow_one(
                         yield each
             yield End(Result.LIVE)
         case Stage.FAILED:
-            failed = progress.rollout_failed(config, state)
+            failed = read_progress.rollout_failed(config, state)
             # the log was said when the pod was seen to crash, if it was
             yield replace(failed, log=()) if seen.crash else failed
             yield End(Result.ROLLOUT_FAILED)

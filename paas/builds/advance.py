@@ -21,8 +21,9 @@ from paas.api.resources import JOB, key_of
 from paas.builds import job as jobs
 from paas.builds import outcome
 from paas.builds.numbers import LARGEST
-from paas.builds.snapshot import Confirmed, JobInputs, ObservedBuild, phase_of, started, verdict
+from paas.builds.snapshot import Confirmed, JobInputs, ObservedBuild, judge, phase_of, started
 from paas.builds.status import blocked, changed, ended, given_up, start_command, waiting
+from paas.builds.verdict import Failed, Lost, Succeeded, UnderWay
 from paas.reconcile import meta
 from paas.reconcile.plan import Action, Delete, Requeue
 from paas.reconcile.refusal import Cause, Refusal
@@ -172,10 +173,10 @@ def _start(
 def _judged(
     seen: ObservedBuild, spec: BuildSpec, inputs: JobInputs, now: datetime, settings: Settings
 ) -> list[Action]:
-    ruling = verdict(seen, inputs, now)
-    if isinstance(ruling, outcome.UnderWay):
+    ruling = judge(seen, inputs, now)
+    if isinstance(ruling, UnderWay):
         return _goes_on(seen, ruling, now)
-    if isinstance(ruling, outcome.Failed):
+    if isinstance(ruling, Failed):
         return ended(
             seen,
             Phase.FAILED,
@@ -200,7 +201,7 @@ def _judged(
             Requeue(REGISTRY_RECHECK),
         ]
     digest = seen.image.digest
-    claimed = ruling.digest if isinstance(ruling, outcome.Succeeded) else None
+    claimed = ruling.digest if isinstance(ruling, Succeeded) else None
     if digest is not None and claimed in (None, digest):
         image = f"{settings.registry_pull}/{inputs.repositories.images(spec.output.to.stream)}@{digest}"
         return ended(
@@ -213,7 +214,7 @@ def _judged(
             output=BuildOutputStatus(to=BuildOutputTo(image_digest=digest)),
             output_docker_image_reference=image,
         )
-    if isinstance(ruling, outcome.Lost):
+    if isinstance(ruling, Lost):
         message = f"{ruling.message}; {_what_follows(seen, spec, ruling)}"
         return ended(seen, Phase.ERROR, ruling.reason, message, now, ruling.finished)
     return ended(
@@ -228,14 +229,14 @@ def _judged(
     )
 
 
-def _what_follows(seen: ObservedBuild, spec: BuildSpec, lost: outcome.Lost) -> str:
+def _what_follows(seen: ObservedBuild, spec: BuildSpec, lost: Lost) -> str:
     if spec.retry_of is not None:  # a repetition is not repeated
         return f"it was run again already, start another: {start_command(seen.build)}"
     when = ", when the registry answers" if lost.reason is Reason.PLATFORM_UNREACHABLE else ""
     return f"it is run again once{when}"
 
 
-def _goes_on(seen: ObservedBuild, ruling: outcome.UnderWay, now: datetime) -> list[Action]:
+def _goes_on(seen: ObservedBuild, ruling: UnderWay, now: datetime) -> list[Action]:
     running = phase_of(seen.build) == Phase.RUNNING  # never back to Pending
     phase = Phase.RUNNING if running else ruling.phase
     if ruling.blocked is not None:

@@ -44,10 +44,10 @@ from paas.builds.snapshot import (
     Observed,
     ObservedBuild,
     Unconfirmed,
+    judge,
     needs_registry,
     phase_of,
     started,
-    verdict,
 )
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
@@ -258,7 +258,7 @@ class BuildsController(Controller[Observed]):
             return ObservedBuild(build=build, job=job, pod_refusal=refusal)
         tail = await self._tail(pod)
         seen = ObservedBuild(build=build, job=job, pod=pod, tail=tail)
-        if needs_registry(verdict(seen, inputs, datetime.now(UTC))):
+        if needs_registry(judge(seen, inputs, datetime.now(UTC))):
             image = await self._image(build, inputs)
             return ObservedBuild(build=build, job=job, pod=pod, tail=tail, image=image)
         return seen

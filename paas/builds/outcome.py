@@ -1,19 +1,12 @@
-"""From a build's Job and pod to what became of it. Pure.
+"""From a build's Job and pod to the verdict on the build. Pure.
 
-    UnderWay    it goes on
-    Succeeded   Kaniko ended well and claims a digest; it counts only once the registry confirms it
-    Failed      the build was carried out and failed, or can never be: doing it again would not help
-    Lost        its node or pod was taken away, or a part of the platform was away: the registry may have the
-                image, else it runs again once
-
-Messages say what happened, why, and what to do next.
+What an end of Kaniko by itself means is in `executor_verdict`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,10 +14,10 @@ from paas.api.build import Phase
 from paas.api.names import Reason
 from paas.api.resources import Manifest
 from paas.builds import executor, log
-from paas.builds.executor import Ending, Kind
-from paas.builds.job import CONTEXT, FETCH, KANIKO
-from paas.builds.unreachable import TOKENS, unreachable
-from paas.fetch.request import SOURCE, FetchReport
+from paas.builds.executor_verdict import DIGEST, kaniko_failed
+from paas.builds.job import FETCH, KANIKO
+from paas.builds.verdict import Failed, Lost, Succeeded, UnderWay, Verdict
+from paas.fetch.request import FetchReport
 from paas.kube import pods
 from paas.kube.pods import Exit, Trouble
 from paas.reconcile.conditions import parse_time
@@ -41,62 +34,6 @@ _LOST_REASONS: Final = {
     "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "NodeAffinity",
     "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "OutOfpods",
 }  # fmt: skip
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_KILLED_STEP: Final = 137
-"""A shell's exit code for a command that SIGKILL ended."""
-MORE_MEMORY: Final = (
-    "as a rule it needs more memory than the limit: raise spec.resources.limits.memory of the BuildConfig"
-)
-ERROR_WIDTH: Final = 300
-"""Characters of the executor's error in a message; the log has the rest."""
-
-
-@dataclass(frozen=True)
-class UnderWay:
-    """The build goes on. `recheck`: seconds after which to look again though nothing changed."""
-
-    phase: Phase
-    reason: Reason
-    message: str
-    started: str | None = None
-    recheck: float | None = None
-    blocked: str | None = None
-    """What a person has to do, or it does not go on; the message says why."""
-
-
-@dataclass(frozen=True)
-class Succeeded:
-    """The pod ended well. `digest` is what it claims, None when the pod is gone."""
-
-    digest: str | None
-    finished: str | None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The build failed for good."""
-
-    reason: Reason
-    message: str
-    snippet: str | None = None
-    finished: str | None = None
-    more_in_log: bool = False
-    """The log says more than the message does; whoever shows the message names the command."""
-    again: str | None = None
-    """That another Build may help, in words that the command which starts one follows."""
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The pod was taken away before it ended by itself."""
-
-    reason: Reason
-    message: str
-    """What happened; whether the build is run again depends on the Build."""
-    finished: str | None = None
-
-
-Verdict = UnderWay | Succeeded | Failed | Lost
 
 
 def assess(
@@ -172,7 +109,7 @@ def _of_pod(pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str,
     status = pod.get("status") or {}
     fetch, kaniko = _ended(pod, FETCH), _ended(pod, KANIKO)
     if kaniko is not None and kaniko.code == 0:
-        claimed = _DIGEST.search(kaniko.message)
+        claimed = DIGEST.search(kaniko.message)
         return Succeeded(claimed.group(0) if claimed else None, kaniko.finished)
     taken = _taken_away(pod)
     if taken is not None:
@@ -183,7 +120,7 @@ def _of_pod(pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str,
     if fetch is not None and fetch.code != 0:
         return _fetch_failed(pod, fetch, tail)
     if kaniko is not None:
-        return _kaniko_failed(kaniko, tail, runtimes)
+        return kaniko_failed(kaniko, tail, runtimes)
     if status.get("phase") == "Failed":
         why = status.get("message") or status.get("reason") or "its node does not say why"
         return Lost(Reason.BUILD_POD_DELETED, f"the pod of the build ended before it ran ({why})")
@@ -254,114 +191,6 @@ def _fetch_failed(pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
         ended.finished,
         more_in_log=True,
     )
-
-
-def _kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> Verdict:
-    # A digest in the termination message proves nothing: each layer that went to the cache leaves one.
-    said = "" if _DIGEST.fullmatch(ended.message.strip()) else ended.message
-    text, finished = tail or said, ended.finished
-    known = ended.reason != "ContainerStatusUnknown"
-    ending = executor.ending(text, ended.code, context=f"{CONTEXT}/{SOURCE}") if known else None
-    if ending is not None and _platform_was_away(ending, runtimes):
-        return Lost(
-            Reason.PLATFORM_UNREACHABLE,
-            f"a part of the platform did not answer during the build ({ending.text[:ERROR_WIDTH]})",
-            finished,
-        )
-    if ending is not None:
-        return replace(_why(ending, text, runtimes), snippet=log.snippet(text), finished=finished)
-    if not known or ended.code in executor.KILLED:
-        return Lost(
-            Reason.BUILD_POD_DELETED,
-            f"the build was stopped from outside (exit code {ended.code})",
-            finished,
-        )
-    silent = "and does not say why" if text.strip() else "and its log cannot be read"
-    return Failed(
-        Reason.GENERIC_BUILD_FAILED,
-        f"the build failed with exit code {ended.code} {silent}",
-        log.snippet(text),
-        finished,
-        more_in_log=True,
-        again="try again",
-    )
-
-
-def _platform_was_away(ending: Ending, runtimes: tuple[str, ...]) -> bool:
-    """Whether the executor gave up because the registry or its tokens did not answer. A push goes to the
-    platform's registry alone, and so does the cache; a base image may come from anywhere."""
-    if ending.kind in (Kind.PUSH, Kind.CACHE):
-        return unreachable(ending.text)
-    if ending.kind is Kind.BASE_IMAGE:
-        own = {image.partition("/")[0] for image in runtimes}
-        return unreachable(ending.text, (TOKENS, *sorted(own)))
-    return False
-
-
-def _why(ending: Ending, text: str, runtimes: tuple[str, ...]) -> Failed:
-    """What the way in which the executor ended means; `text` is the end of its log, for names only."""
-    short = ending.text[:ERROR_WIDTH]
-    match ending.kind:
-        case Kind.PUSH:
-            return Failed(
-                Reason.PUSH_IMAGE_FAILED,
-                f"the image could not be pushed to the platform's registry ({short})",
-                again="when the registry is well again, start another build",
-            )
-        case Kind.DOCKERFILE:
-            return Failed(
-                Reason.DOCKERFILE_PARSE_ERROR,
-                f"the Dockerfile cannot be read: {short}; correct it and push again",
-            )
-        case Kind.BASE_IMAGE:
-            image = log.base_image(text) or "of the Dockerfile"
-            exist = f" (the platform has {', '.join(runtimes)})" if runtimes else ""
-            return Failed(
-                Reason.BASE_IMAGE_NOT_FOUND,
-                f"the base image {image} cannot be pulled: {short}; start FROM one that this cluster can "
-                f"reach{exist} and push again",
-            )
-        case Kind.START | Kind.CRASH:
-            return Failed(
-                Reason.GENERIC_BUILD_FAILED,
-                f"the platform's image builder stopped by itself: {short}",
-                more_in_log=True,
-                again="try again",
-            )
-        case Kind.BUILD:
-            return Failed(Reason.DOCKER_BUILD_FAILED, f"the build failed: {short}", more_in_log=True)
-        case _:
-            return _step_failed(ending, short, log.last_instruction(text))
-
-
-def _step_failed(ending: Ending, short: str, step: str | None) -> Failed:
-    what = repr(step) if step else "a step of the Dockerfile"
-    reason, hint, in_log = Reason.DOCKER_BUILD_FAILED, "", True
-    match ending.kind:
-        case Kind.COPY:
-            message, in_log = f"the Dockerfile copies {ending.detail!r}, which is not in the source", False
-            hint = (
-                "commit it (.gitignore and .dockerignore leave files out) or correct the Dockerfile, "
-                "and push again"
-            )
-        case Kind.STEP if ending.code == _KILLED_STEP:
-            reason, hint = Reason.OUT_OF_MEMORY_KILLED, MORE_MEMORY
-            message = f"{what} was killed (exit code {ending.code})"
-        case Kind.STEP_KILLED if ending.detail == "killed":
-            reason, message, hint = Reason.OUT_OF_MEMORY_KILLED, f"{what} was killed", MORE_MEMORY
-        case Kind.STEP:
-            message = f"{what} failed (exit code {ending.code})"
-        case Kind.STEP_KILLED:
-            message = f"{what} was ended by a signal ({ending.detail})"
-        case Kind.SPACE:
-            message = f"{what} needs more disk than there is ({short})"
-            hint = "raise spec.resources.limits.ephemeral-storage of the BuildConfig, or make less"
-        case Kind.CACHE:
-            message = f"the cached layer of {what} cannot be read ({short})"
-            hint = "build without it: set spec.strategy.dockerStrategy.noCache of the BuildConfig"
-        case _:
-            message = f"{what} failed ({short})"
-    return Failed(reason, f"{message}; {hint}" if hint else message, more_in_log=in_log)
 
 
 def _still_running(pod: Manifest) -> UnderWay:

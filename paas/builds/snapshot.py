@@ -9,6 +9,7 @@ from datetime import datetime
 from paas.api.build import Phase
 from paas.api.resources import Key, Manifest
 from paas.builds import outcome
+from paas.builds.verdict import Lost, Succeeded, Verdict
 from paas.reconcile.refusal import Refusal
 from paas.registry.repositories import Repositories
 
@@ -82,7 +83,7 @@ def started(seen: ObservedBuild) -> bool:
     return seen.job is not None or bool((seen.build.get("status") or {}).get("job"))
 
 
-def verdict(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> outcome.Verdict:
+def judge(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> Verdict:
     """What became of a Build whose Job was made."""
     return outcome.assess(
         job=seen.job,
@@ -94,6 +95,6 @@ def verdict(seen: ObservedBuild, inputs: JobInputs, now: datetime) -> outcome.Ve
     )
 
 
-def needs_registry(ruling: outcome.Verdict) -> bool:
+def needs_registry(ruling: Verdict) -> bool:
     """Whether only the registry can tell how a Build ended: it pushed, or was lost perhaps after that."""
-    return isinstance(ruling, (outcome.Succeeded, outcome.Lost))
+    return isinstance(ruling, (Succeeded, Lost))

@@ -11,7 +11,8 @@ from contextlib import aclosing
 
 from paas.api.resources import Manifest
 from paas.apps.follow import WAIT, follow
-from paas.apps.progress import ContactLost, still_running
+from paas.apps.progress import ContactLost
+from paas.apps.read_progress import still_running
 from paas.apps.render_progress import lines
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable

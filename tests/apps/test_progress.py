@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paas.apps import builds, progress, render_progress, rollouts
+from paas.apps import builds, progress, read_progress, render_progress, rollouts
 from paas.apps.progress import LogLine, ProgressEvent
 from paas.apps.rollouts import RolloutState, Stage
 from paas.builds.job import FETCH, KANIKO
@@ -55,14 +55,14 @@ def test_what_is_built() -> None:
 
 def test_how_it_becomes_an_image() -> None:
     found = build()
-    assert progress.detected(found) is None
+    assert read_progress.detected(found) is None
     found["spec"]["dockerfile"] = "FROM x"
-    assert said(progress.detected(found)) == ["-----> Dockerfile found"]
+    assert said(read_progress.detected(found)) == ["-----> Dockerfile found"]
     found["spec"]["buildpack"] = "python"
-    assert said(progress.detected(found)) == ["-----> Python app detected (buildpacks/python)"]
+    assert said(read_progress.detected(found)) == ["-----> Python app detected (buildpacks/python)"]
     inline = build()
     inline["spec"]["source"]["dockerfile"] = "FROM x"
-    assert said(progress.detected(inline)) == ["-----> Dockerfile of the BuildConfig"]
+    assert said(read_progress.detected(inline)) == ["-----> Dockerfile of the BuildConfig"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_how_it_becomes_an_image() -> None:
     ],
 )
 def test_what_a_build_waits_for(others: list[dict[str, Any]], line: str) -> None:
-    assert said(progress.queued(build(), [build(), *others])) == [line]
+    assert said(read_progress.queued(build(), [build(), *others])) == [line]
 
 
 def test_builds_of_a_deleted_namesake_are_not_waited_for() -> None:
@@ -90,16 +90,16 @@ def test_builds_of_a_deleted_namesake_are_not_waited_for() -> None:
 def test_how_builds_end() -> None:
     image = "registry.example/demo/shop@sha256:1f0c"
     done = build(phase="Complete", outputDockerImageReference=image, duration=41)
-    assert said(progress.finished(done, logged=True)) == ["       Pushed demo/shop@sha256:1f0c (41s)"]
+    assert said(read_progress.finished(done, logged=True)) == ["       Pushed demo/shop@sha256:1f0c (41s)"]
     failed = build(phase="Failed", reason="DockerBuildFailed", message="exit status 2", logSnippet="a\nb")
-    assert said(progress.finished(failed, logged=False)) == [
+    assert said(read_progress.finished(failed, logged=False)) == [
         "       a",
         "       b",
         " !     Build shop-7 failed: DockerBuildFailed: exit status 2",
         " !     The whole log: paas logs build/shop-7 -n demo",
     ]
-    assert said(progress.finished(failed, logged=True))[0].startswith(" !     Build shop-7 failed")
-    cancelled = said(progress.finished(build(phase="Cancelled"), logged=True))
+    assert said(read_progress.finished(failed, logged=True))[0].startswith(" !     Build shop-7 failed")
+    cancelled = said(read_progress.finished(build(phase="Cancelled"), logged=True))
     assert cancelled[1] == " !     Start it again: paas start-build shop -n demo"
 
 
@@ -296,7 +296,7 @@ def test_which_routes_lead_to_a_deploymentconfig() -> None:
 
 
 def test_whoever_leaves_is_told_how_to_come_back() -> None:
-    told = said(progress.still_running(build()))
+    told = said(read_progress.still_running(build()))
     assert told[1] == "       Follow it with: paas logs -f build/shop-7 -n demo"
 
 
@@ -311,7 +311,7 @@ def test_a_failed_rollout_says_each_reason_what_serves_and_where_to_look() -> No
     }  # fmt: skip
     one = config(rollout=rollout, activeRevision=11)
     one["status"]["history"] = [{"revision": 12, "phase": "Failed", "log": "Traceback\nno module"}]
-    event = progress.rollout_failed(one, rollouts.rollout_state(one, build(phase="Complete")))
+    event = read_progress.rollout_failed(one, rollouts.rollout_state(one, build(phase="Complete")))
     known = (event.failure.reason, event.failure.revision, event.serving)
     assert known == ("ProgressDeadlineExceeded", 12, 11)
     assert said(event) == [
@@ -339,7 +339,7 @@ def test_a_container_that_does_not_answer_is_said_while_the_rollout_goes_on() ->
 
 def test_a_failure_without_a_pod_points_to_the_command_that_says_why_there_is_no_log() -> None:
     unbuildable = build(phase="Failed", reason="NoBuildpack", message="add a Dockerfile")
-    assert said(progress.finished(unbuildable, logged=False)) == [
+    assert said(read_progress.finished(unbuildable, logged=False)) == [
         " !     Build shop-7 failed: NoBuildpack: add a Dockerfile",
         " !     The whole log: paas logs build/shop-7 -n demo",
     ]
@@ -424,30 +424,34 @@ def test_what_events_say(event: ProgressEvent, lines: list[str]) -> None:
 def test_the_image_of_a_build_that_says_no_address_is_its_digest() -> None:
     output = {"to": {"imageDigest": "sha256:1f0c"}}
     for address in ({}, {"outputDockerImageReference": "no-registry"}):
-        ended = progress.finished(build(phase="Complete", output=output, **address), logged=True)
+        ended = read_progress.finished(build(phase="Complete", output=output, **address), logged=True)
         assert ended == progress.BuildComplete("shop-7", "sha256:1f0c")
 
 
 def test_the_buildpack_is_the_one_that_was_used() -> None:
     found = build(buildpack="python")
-    assert progress.detected(found) == progress.Detected(progress.Recipe.BUILDPACK, "python")
+    assert read_progress.detected(found) == progress.Detected(progress.Recipe.BUILDPACK, "python")
     found["spec"]["buildpack"] = "asked-for"
-    assert progress.detected(found) == progress.Detected(progress.Recipe.BUILDPACK, "python")
+    assert read_progress.detected(found) == progress.Detected(progress.Recipe.BUILDPACK, "python")
 
 
 def test_a_build_that_runs_waits_for_none() -> None:
-    assert progress.queued(build(phase="Running"), [build(6, phase="Running")]) == progress.Running("shop-7")
+    assert read_progress.queued(build(phase="Running"), [build(6, phase="Running")]) == progress.Running(
+        "shop-7"
+    )
 
 
 def test_a_build_that_waits_for_a_person_says_so() -> None:
     assert (
-        progress.blocked(build(phase="New", reason="BuildQueued", message="waits until shop-6 has ended"))
+        read_progress.blocked(
+            build(phase="New", reason="BuildQueued", message="waits until shop-6 has ended")
+        )
         is None
     )
     waits = build(
         phase="Pending", reason="CannotCreateBuildPod", message="exceeded quota: small", blockedSince="2027"
     )
-    assert said(progress.blocked(waits)) == [
+    assert said(read_progress.blocked(waits)) == [
         " !     Build shop-7 waits: CannotCreateBuildPod: exceeded quota: small"
     ]
 
@@ -467,7 +471,7 @@ def test_a_rollout_that_waits_for_a_person_says_so(
 ) -> None:
     condition = {"type": type_, "status": status, "reason": reason, "message": "exceeded quota: small"}
     config = {"metadata": {"name": "shop"}, "status": {"conditions": [condition]}}
-    lines = said(progress.rollout_blocked(config))
+    lines = said(read_progress.rollout_blocked(config))
     assert lines == (
         [f" !     The rollout of shop waits: {reason}: exceeded quota: small"] if expected else []
     )

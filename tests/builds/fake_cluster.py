@@ -25,10 +25,10 @@ from paas.builds.snapshot import (
     Observed,
     ObservedBuild,
     Unconfirmed,
+    judge,
     needs_registry,
     phase_of,
     started,
-    verdict,
 )
 from paas.reconcile import meta
 from paas.reconcile.conditions import timestamp
@@ -269,7 +269,7 @@ class FakeCluster:
             )
         if job is not None and outcome.job_state(job) is None and seen.pod is None:
             return replace(seen, pod_refusal=pod_refusal(job, self._job_events(job)))
-        if needs_registry(verdict(seen, inputs, self.now)):
+        if needs_registry(judge(seen, inputs, self.now)):
             image = Confirmed(self.tags.get(uid)) if self.registry_up else Unconfirmed("connection refused")
             return ObservedBuild(build=build, job=job, pod=seen.pod, tail=seen.tail, image=image)
         return seen

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from paas.builds.executor import Kind, ending
-from paas.builds.outcome import Failed, Lost
+from paas.builds.verdict import Failed, Lost
 from tests.builds.ended_pods import DIGEST, ended, info, judged, pod
 
 CONTEXT = "/kaniko/buildcontext/source"

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from paas.api.resources import Manifest
-from paas.builds.outcome import Failed, Lost, Succeeded, UnderWay, failed_container, report_of
+from paas.builds.outcome import failed_container, report_of
+from paas.builds.verdict import Failed, Lost, Succeeded, UnderWay
 from tests.builds.ended_pods import DIGEST, JOB, NOW, RUNTIMES, ended, info, judged, pod
 
 KANIKO: list[tuple[str, str, list[str], list[str]]] = [
