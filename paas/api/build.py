@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from paas.api.base import Column, ConditionType, Kind, Model, Status
-from paas.api.buildconfig import Output, Resources, Strategy
+from paas.api.build_strategy import Output, Resources, Strategy
 from paas.api.common import (
     Commit,
     ContentKey,

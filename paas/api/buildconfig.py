@@ -12,12 +12,12 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from paas.api.base import Column, ConditionType, Kind, Model, NameRule, Opaque, Status, unsupported
+from paas.api.base import Column, ConditionType, Kind, Model, NameRule, Opaque, unsupported
+from paas.api.build_strategy import Output, Resources, Strategy
+from paas.api.buildconfig_status import BuildConfigStatus
 from paas.api.common import (
-    EnvVar,
     LocalReference,
     ObjectName,
-    Quantities,
     RelativePath,
     ShortName,
     Text,
@@ -26,20 +26,8 @@ from paas.api.common import (
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILDCONFIG
 
-DELIVERIES_KEPT: Final = 20
-"""How many deliveries of webhooks a BuildConfig shows."""
-TRIGGERS_KEPT: Final = 50
-"""How many trigger ids a BuildConfig remembers, so that a repeated trigger finds its Build even after
-the Build was pruned."""
 ANNOTATION_PAUSED: Final = "paas.dev/paused"
 """On a BuildConfig: `true` means that no Build of it is made."""
-
-OptimizationPolicy = Annotated[
-    str, Field(json_schema_extra={"enum": ["None", "SkipLayers", "SkipLayersAndWarn"]}, max_length=32)
-]
-StreamTag = Annotated[
-    str, Field(max_length=190, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
-]
 
 
 class SourceType(StrEnum):
@@ -49,114 +37,6 @@ class SourceType(StrEnum):
     """The repository on this platform."""
     EXTERNAL = "External"
     """An https repository elsewhere."""
-
-
-class ImageLabel(Model):
-    """A label that is put on the image."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-    """Name of the label."""
-    value: Annotated[str, Field(max_length=1024)] = ""
-    """Its value."""
-
-
-class Resources(Model):
-    """Requests and limits of the build container; quantities as in a pod."""
-
-    limits: Quantities | None = None
-    """The most that the build container may use, such as `memory: 2Gi`; over its memory it is killed."""
-    requests: Quantities | None = None
-    """What the node must have free for the build container, such as `cpu: 500m`."""
-    claims: list[Opaque] | None = Field(default=None, max_length=16)
-    """Devices that the container claims."""
-    cel = unsupported("claims")
-
-
-class DockerStrategy(Model):
-    """Build by a Dockerfile: the repository's own, or one that a buildpack renders."""
-
-    dockerfile_path: RelativePath | None = None
-    """Relative to contextDir; absent means `Dockerfile`, and a buildpack when there is none."""
-    no_cache: bool = False
-    """True builds every step, without layers that earlier builds left in the cache."""
-    force_pull: bool = False
-    """Base images are always resolved at the registry, so both values mean the same."""
-    build_args: list[EnvVar] | None = Field(default=None, max_length=64)
-    """Values for the ARG lines of the Dockerfile."""
-    image_optimization_policy: OptimizationPolicy | None = None
-    """SkipLayers makes one layer of all steps, None (the default) a layer a step."""
-    from_: Opaque | None = Field(default=None, alias="from")
-    """An image that replaces the one in the last FROM line."""
-    pull_secret: LocalReference | None = None
-    """Secret with a password for the registry of base images."""
-    env: list[EnvVar] | None = Field(default=None, max_length=64)
-    """Environment of every step; use `buildArgs` for the time of the build."""
-    volumes: list[Opaque] | None = Field(default=None, max_length=16)
-    """Volumes that are mounted during the build."""
-    cel = (
-        *unsupported("from", "pullSecret", "env", "volumes"),
-        below("dockerfilePath"),
-        (
-            "!has(self.imageOptimizationPolicy) || self.imageOptimizationPolicy != 'SkipLayersAndWarn'",
-            "imageOptimizationPolicy SkipLayersAndWarn is not supported yet; use SkipLayers or None",
-        ),
-    )
-
-
-class Strategy(Model):
-    """How to build: dockerStrategy."""
-
-    type: Annotated[str, Field(max_length=32)] | None = None
-    """Docker, the one there is; leave it out."""
-    docker_strategy: DockerStrategy = DockerStrategy()
-    """Build by a Dockerfile, the repository's own or a buildpack's."""
-    source_strategy: Opaque | None = None
-    """Source-to-image."""
-    custom_strategy: Opaque | None = None
-    """A builder image of your own."""
-    jenkins_pipeline_strategy: Opaque | None = None
-    """A Jenkins pipeline."""
-    cel = (
-        *unsupported("sourceStrategy", "customStrategy", "jenkinsPipelineStrategy"),
-        ("!has(self.type) || self.type == 'Docker'", "type is not supported yet other than Docker"),
-    )
-
-
-class ImageTarget(Model):
-    """The stream tag that gets the image: `shop:latest` of the same namespace."""
-
-    kind: Annotated[str, Field(max_length=32)] = "ImageStreamTag"
-    """ImageStreamTag."""
-    name: StreamTag
-    """`<stream>:<tag>`, such as `shop:latest`; the ImageStream must exist before the first build."""
-    namespace: ShortName | None = None
-    """Project of the stream."""
-    cel = (
-        ("self.kind == 'ImageStreamTag'", "kind is not supported yet other than ImageStreamTag"),
-        ("!has(self.__namespace__)", "namespace is not supported yet; the stream is in the same project"),
-    )
-
-    @property
-    def stream(self) -> str:
-        """Name of the ImageStream."""
-        return self.name.partition(":")[0]
-
-    @property
-    def tag(self) -> str:
-        return self.name.partition(":")[2]
-
-
-class Output(Model):
-    """Where the image goes; without `to` the build is a test only and nothing is pushed in OpenShift,
-    which is not supported yet."""
-
-    to: ImageTarget
-    """The stream tag that gets the image."""
-    image_labels: list[ImageLabel] | None = Field(default=None, max_length=64)
-    """Labels for the image, besides those that say which commit and Build it is from."""
-    push_secret: LocalReference | None = None
-    """Secret with a password for another registry."""
-    cel = unsupported("pushSecret")
 
 
 class GitSource(Model):
@@ -324,100 +204,6 @@ class BuildConfigSpec(Model):
             "serviceAccount is not supported yet other than builder; build pods have no API token",
         ),
     )
-
-
-class TriggerRecord(Model):
-    """A trigger and the Build it made."""
-
-    id: Text
-    """Identity of the trigger, such as that of a push or of a webhook delivery."""
-    build: ObjectName
-    """Name of the Build it made."""
-
-
-class LastBuild(Model):
-    """The Build with the highest number."""
-
-    name: ObjectName
-    """Its name."""
-    phase: ShortName
-    """Its phase."""
-    commit: Annotated[str, Field(max_length=64)] | None = None
-    """The commit that it builds or has built."""
-
-
-class Delivery(Model):
-    """What a git host delivered, or a poll found, and what came of it."""
-
-    id: Text
-    """The host's id of the delivery."""
-    time: ShortName
-    """When it arrived."""
-    event: ShortName
-    """What it was about in the host's words, such as push; poll when the platform looked itself."""
-    ref: Text | None = None
-    """The branch that it was about."""
-    commit: Annotated[str, Field(max_length=64)] | None = None
-    """The commit that it was about."""
-    decision: ShortName
-    """build, ignored, refused or retry."""
-    reason: Text
-    """The same in words."""
-    cause: ShortName | None = None
-    """Why the cluster refuses the Build: Quota, Policy, Rights or Invalid; absent when it does not."""
-    build: ObjectName | None = None
-    """The Build that it made, or that had been made before."""
-
-
-class SourceHead(Model):
-    """The newest commit of the branch that a webhook or a poll made a Build of."""
-
-    uri: Annotated[str, Field(max_length=2048)]
-    """Address of the repository."""
-    ref: Text
-    """The branch."""
-    commit: Annotated[str, Field(max_length=64)]
-    """The commit."""
-    before: Annotated[str, Field(max_length=64)] | None = None
-    """Where the branch was before, as the host said."""
-    pushed_at: int = 0
-    """When it was pushed, in seconds since 1970 as the host said; 0 when it did not."""
-    build: ObjectName
-    """Its Build."""
-
-
-class WaitingPush(Model):
-    """A push to the hosted repository of which the cluster lets no Build be made; it is tried again."""
-
-    ref: Text
-    """The branch."""
-    commit: Annotated[str, Field(max_length=64)]
-    """The commit."""
-    since: ShortName
-    """When it was first refused."""
-    cause: ShortName
-    """Quota, Policy, Rights or Invalid."""
-    message: Text
-    """What the API server says."""
-
-
-class BuildConfigStatus(Status):
-    """What the platform knows about a BuildConfig."""
-
-    last_version: int = 0
-    """Highest number that any Build of this BuildConfig ever had."""
-    repository: Annotated[str, Field(max_length=2048)] | None = None
-    """Where to push, when the source is hosted here."""
-    last_build: LastBuild | None = None
-    """The Build with the highest number."""
-    triggers: list[TriggerRecord] | None = Field(default=None, max_length=TRIGGERS_KEPT)
-    """The last triggers and the Builds they made, so that a repeated trigger makes none."""
-    deliveries: list[Delivery] | None = Field(default=None, max_length=DELIVERIES_KEPT)
-    """The last deliveries of webhooks, newest first."""
-    head: SourceHead | None = None
-    """The newest commit that a webhook or a poll made a Build of: what is older is not built again."""
-    waiting_push: WaitingPush | None = None
-    """The push that waits because the cluster refuses its Build; later pushes wait behind it."""
 
 
 KIND: Final = Kind(

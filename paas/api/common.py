@@ -18,6 +18,9 @@ RelativePath = Annotated[str, Field(max_length=512, pattern=r"^([^/\x00-\x1f-][^
 """A path below the source: not absolute, not starting like an option; `..` is ruled out by `below`."""
 Quantity = Annotated[Any, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
+IntOrString = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+NotNegative = Annotated[int, Field(ge=0, le=2**31 - 1)]
 EnvName = Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 

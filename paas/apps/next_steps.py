@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from paas.api.build import TERMINAL
-from paas.api.deployment import Phase as RolloutPhase
+from paas.api.deployment_status import Phase as RolloutPhase
 from paas.apps.summary import AppSummary, Backend, NextStep, RolloutSummary
 
 LIMIT: Final = 3

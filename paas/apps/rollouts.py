@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from paas.api import names
-from paas.api.deployment import Phase, RolloutReason
+from paas.api.deployment_status import Phase, RolloutReason
 from paas.api.resources import Manifest
 from paas.apps import builds
 from paas.kube.pods import NOT_READY, is_ready

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from paas.api import names
 from paas.api.build import Phase
-from paas.api.deployment import Phase as RolloutPhase
+from paas.api.deployment_status import Phase as RolloutPhase
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest
 from paas.apps import builds, rollouts

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from paas.api.build import TERMINAL, Phase
-from paas.api.deployment import Phase as RolloutPhase
+from paas.api.deployment_status import Phase as RolloutPhase
 from paas.apps import builds
 from paas.apps.render_progress import cause_text, ready_text, serving_text
 from paas.apps.summary import (

@@ -17,16 +17,8 @@ from pydantic import ValidationError
 from paas.api.base import first_problem
 from paas.api.build import Phase, TriggerType
 from paas.api.build_request import BuildRequest
-from paas.api.buildconfig import (
-    ANNOTATION_PAUSED,
-    KIND,
-    TRIGGERS_KEPT,
-    BuildConfigSpec,
-    BuildConfigStatus,
-    LastBuild,
-    SourceType,
-    TriggerRecord,
-)
+from paas.api.buildconfig import ANNOTATION_PAUSED, KIND, BuildConfigSpec, SourceType
+from paas.api.buildconfig_status import TRIGGERS_KEPT, BuildConfigStatus, LastBuild, TriggerRecord
 from paas.api.names import Condition, Reason
 from paas.api.resources import BUILD, JOB, SECRET, Key, Manifest, key_of
 from paas.builds import prune, run_policy

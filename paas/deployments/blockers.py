@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from paas.api.deployment import DeploymentConfigStatus
+from paas.api.deployment_status import DeploymentConfigStatus
 from paas.api.names import Reason
 from paas.deployments import revision, triggers
 from paas.deployments.snapshot import Snapshot

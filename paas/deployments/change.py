@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from paas.api.deployment import DeploymentConfigStatus
+from paas.api.deployment_status import DeploymentConfigStatus
 from paas.api.names import Reason
 from paas.deployments.revision import Revision
 

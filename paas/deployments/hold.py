@@ -14,7 +14,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from paas.api.build import SOURCE_CHANGES, TriggerType
-from paas.api.deployment import DeploymentConfigSpec, Hold, Released, Rollback
+from paas.api.deployment import DeploymentConfigSpec, Rollback
+from paas.api.deployment_status import Hold, Released
 from paas.api.image import TagEvent
 from paas.api.resources import Manifest
 from paas.deployments import template, triggers

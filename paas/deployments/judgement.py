@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from paas.api.deployment import Phase, RolloutProblem, RolloutReason
+from paas.api.deployment_status import Phase, RolloutProblem, RolloutReason
 from paas.api.names import Reason
 from paas.api.resources import DEPLOYMENT, Key
 from paas.deployments import rollout, workload

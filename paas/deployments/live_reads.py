@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from paas.api.deployment import Phase
+from paas.api.deployment_status import Phase
 from paas.api.resources import Key, Manifest
 from paas.deployments import drift, revision, rollout, triggers, workload
 from paas.deployments.blockers import first_blocker

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from paas.api.deployment import DeploymentConfigStatus, Phase
+from paas.api.deployment_status import DeploymentConfigStatus, Phase
 from paas.api.names import Reason
 from paas.api.resources import CONTROLLERREVISION, DEPLOYMENT, DEPLOYMENTCONFIG, Key, Manifest, key_of
 from paas.deployments import drift, hold, revision, rollout, strategies, workload

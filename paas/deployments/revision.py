@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from paas.api import names
 from paas.api.base import Model, Opaque
-from paas.api.deployment import Cause, CauseType
+from paas.api.deployment_status import Cause, CauseType
 from paas.api.resources import CONTROLLERREVISION, Manifest
 from paas.reconcile import meta
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from paas.api.deployment import (
+from paas.api.deployment_status import (
     DeploymentConfigStatus,
     PastRollout,
     Phase,

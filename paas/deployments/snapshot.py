@@ -9,7 +9,8 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from paas.api.base import first_problem
-from paas.api.deployment import DeploymentConfigSpec, DeploymentConfigStatus
+from paas.api.deployment import DeploymentConfigSpec
+from paas.api.deployment_status import DeploymentConfigStatus
 from paas.api.image import TagEvent
 from paas.api.resources import Manifest
 from paas.deployments import hold, revision, rollout, strategies, template, triggers, workload

@@ -9,7 +9,8 @@ import json
 from datetime import datetime
 from typing import Final
 
-from paas.api.deployment import KIND, DeploymentConfigStatus, Details, Phase, RolloutReason
+from paas.api.deployment import KIND
+from paas.api.deployment_status import DeploymentConfigStatus, Details, Phase, RolloutReason
 from paas.api.names import Condition, Reason
 from paas.api.resources import Manifest
 from paas.deployments import drift, hold, revision, rollout, template, workload

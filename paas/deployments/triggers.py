@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from paas.api.deployment import Cause, CauseType, DeploymentConfigSpec, TriggerType
+from paas.api.deployment import DeploymentConfigSpec, TriggerType
+from paas.api.deployment_status import Cause, CauseType
 from paas.api.image import TagEvent, TagHistory
 from paas.api.resources import Manifest
 from paas.deployments import template

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.deployment import DeploymentConfigSpec, RolloutProblem, Stripped, Tried
+from paas.api.deployment import DeploymentConfigSpec
+from paas.api.deployment_status import RolloutProblem, Stripped, Tried
 from paas.api.resources import DEPLOYMENT, Manifest
 from paas.deployments import listening
 from paas.deployments.revision import Revision

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from paas.api.buildconfig import WaitingPush
+from paas.api.buildconfig_status import WaitingPush
 from paas.api.resources import BUILDCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from paas.api.build_request import InstantiateError
-from paas.api.buildconfig import Delivery, SourceHead
+from paas.api.buildconfig_status import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
 from paas.git.push import FindConfig
 from paas.kube.errors import ApiError, ClusterUnreachable

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from paas.api.build_request import InstantiateError
-from paas.api.buildconfig import Delivery
+from paas.api.buildconfig_status import Delivery
 from paas.api.resources import Manifest, key_of
 from paas.kube.errors import ApiError
 from paas.reconcile.conditions import timestamp

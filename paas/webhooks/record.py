@@ -10,12 +10,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from paas.api.buildconfig import DELIVERIES_KEPT, Delivery, SourceHead
+from paas.api.buildconfig_status import DELIVERIES_KEPT, Delivery, SourceHead
 from paas.api.resources import BUILDCONFIG, Key, Manifest
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable, Conflict, NotFound
 from paas.reconcile.refusal import cause_of, is_refusal
-from paas.webhooks.order import number_of
+from paas.webhooks.order import number_in
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def _newest(stored: Mapping[str, Any] | None, head: SourceHead | None) -> Mappin
         return stored
     told = head.dump()
     same = stored is not None and all(stored.get(name) == told[name] for name in ("uri", "ref"))
-    if stored is not None and same and number_of(str(stored["build"])) > number_of(head.build):
+    if stored is not None and same and number_in(str(stored["build"])) > number_in(head.build):
         return stored
     return told
 

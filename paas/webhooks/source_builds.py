@@ -22,7 +22,7 @@ from paas.api.build_request import (
     Instantiate,
     InstantiateError,
 )
-from paas.api.buildconfig import SourceHead
+from paas.api.buildconfig_status import SourceHead
 from paas.api.resources import Key, Manifest
 from paas.builds.instantiate import newest_source
 from paas.git.push import FindConfig

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 import yaml
 
-from paas.api import build, buildconfig, deployment, descriptions, names, route
+from paas import api
+from paas.api import build, buildconfig, descriptions, route
 from paas.api.__main__ import files, main, stale, write
 from paas.api.base import Kind
 from paas.api.crds import schema_of
@@ -20,9 +23,9 @@ from paas.shipped import PACKAGE
 
 ENUMS: list[type[StrEnum]] = [
     each
-    for module in (build, buildconfig, deployment, names, route)
+    for module in (import_module(f"paas.api.{found.name}") for found in iter_modules(api.__path__))
     for each in vars(module).values()
-    if isinstance(each, type) and issubclass(each, StrEnum) and each is not StrEnum
+    if isinstance(each, type) and issubclass(each, StrEnum) and each.__module__ == module.__name__
 ]
 
 

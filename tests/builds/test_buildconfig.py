@@ -7,7 +7,8 @@ import copy
 import pytest
 
 from paas.api.build import TriggerType
-from paas.api.buildconfig import ANNOTATION_PAUSED, TRIGGERS_KEPT
+from paas.api.buildconfig import ANNOTATION_PAUSED
+from paas.api.buildconfig_status import TRIGGERS_KEPT
 from paas.builds.advance import WAIT_RECHECK
 from paas.reconcile.plan import Delete, Requeue, Status
 from tests.builds.fake_cluster import FakeCluster, push

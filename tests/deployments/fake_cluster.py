@@ -12,7 +12,9 @@ from typing import Any
 from unittest.mock import patch
 
 from paas.api import names
-from paas.api.deployment import DeploymentConfigSpec, DeploymentConfigStatus, StrategyType
+from paas.api.deployment import DeploymentConfigSpec
+from paas.api.deployment_status import DeploymentConfigStatus
+from paas.api.deployment_strategy import StrategyType
 from paas.api.resources import Manifest
 from paas.deployments.judgement import LogSource, log_source
 from paas.deployments.live_reads import (

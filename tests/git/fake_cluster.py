@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paas.api.build_request import BuildRefused, BuildRequest, BuildSuperseded, Instantiated
-from paas.api.buildconfig import Delivery, SourceHead
+from paas.api.buildconfig_status import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
 from paas.builds.instantiate import newest_source
 from paas.fetch.head import HeadReport

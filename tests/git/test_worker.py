@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from paas.api.build_request import BuildRequest, Instantiated
-from paas.api.buildconfig import WaitingPush
+from paas.api.buildconfig_status import WaitingPush
 from paas.api.resources import Key, Manifest
 from paas.git import process
 from paas.git.push_messages import waiting

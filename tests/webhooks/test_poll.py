@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from paas.api.build_request import BuildConfigNotFound
-from paas.api.buildconfig import Delivery, SourceHead
+from paas.api.buildconfig_status import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
 from paas.kube.errors import ApiError, ClusterUnreachable, Forbidden
 from paas.webhooks import poll

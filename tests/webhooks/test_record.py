@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paas.api.buildconfig import DELIVERIES_KEPT, Delivery, SourceHead
+from paas.api.buildconfig_status import DELIVERIES_KEPT, Delivery, SourceHead
 from paas.webhooks.record import recorded
 
 HEAD = SourceHead(uri="https://git.example/shop.git", ref="main", commit="a" * 40, build="shop-1")

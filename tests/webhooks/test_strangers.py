@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from paas.api.build_request import BuildRequest, Instantiated
-from paas.api.buildconfig import Delivery, SourceHead
+from paas.api.buildconfig_status import Delivery, SourceHead
 from paas.api.resources import Key, Manifest
 from paas.fetch.head import HeadReport
 from paas.webhooks import http

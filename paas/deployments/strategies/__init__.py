@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from paas.api.deployment import DeploymentConfigSpec, StrategyType
+from paas.api.deployment import DeploymentConfigSpec
+from paas.api.deployment_strategy import StrategyType
 from paas.api.resources import Manifest
 from paas.deployments.revision import Revision
 from paas.deployments.strategies.base import Step, Strategy
