@@ -1,4 +1,5 @@
-"""One active operator: a coordination.k8s.io Lease, held while working and released at the end.
+"""One at a time: a coordination.k8s.io Lease, held while working (the operator, a collection of images) and
+released at the end.
 
 The client library's leader election cannot release a lease, and it goes on renewing after the work it
 guards has ended; so the four requests that it takes are made here. Every write carries the resourceVersion

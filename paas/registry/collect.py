@@ -63,25 +63,26 @@ async def collect(cluster: Cluster, registry: Registry, *, say: Say, wait: float
     cluster raises; what was removed by then was needed by nobody."""
 
     async def work(lease: Lease) -> int:
-        before = await asyncio.to_thread(registry.storage.used)
-        going, kept = await _decide(cluster, registry.storage)
-        _list(going, say)
-        await asyncio.to_thread(_clear, registry.storage, going, kept, say)
-        for image in going:
+        # only now: while builds are waited for, `paas up` may load images
+        with locked(registry.storage):
+            before = await asyncio.to_thread(registry.storage.used)
+            going, kept = await _decide(cluster, registry.storage)
+            _list(going, say)
+            await asyncio.to_thread(_clear, registry.storage, going, kept, say)
+            for image in going:
+                lease.check()
+                await asyncio.to_thread(registry.storage.forget, image)
+            await asyncio.to_thread(registry.storage.complete)
+            # first: the registry's collection stops at a repository of which only a part is left
+            for name in await asyncio.to_thread(registry.storage.remove_emptied):
+                say(f"{name}: empty, removed")
             lease.check()
-            await asyncio.to_thread(registry.storage.forget, image)
-        await asyncio.to_thread(registry.storage.complete)
-        # first: the registry's collection stops at a repository of which only a part is left
-        for name in await asyncio.to_thread(registry.storage.remove_emptied):
-            say(f"{name}: empty, removed")
-        lease.check()
-        await program.sweep(registry)
-        freed = before - await asyncio.to_thread(registry.storage.used)
+            await program.sweep(registry)
+            freed = before - await asyncio.to_thread(registry.storage.used)
         say(f"{_images(len(going))} removed, {_size(freed)} freed")
         return freed
 
-    with locked(registry.storage):
-        return await alone(cluster, work, wait=wait, say=say)
+    return await alone(cluster, work, wait=wait, say=say)
 
 
 async def needs_of(cluster: Cluster) -> Needed:
@@ -163,7 +164,7 @@ def main() -> int:
             )
         )
     except (CannotCollect, LeaseLost, ApiError, ClusterUnreachable, OSError) as problem:
-        print(f"error: {problem or 'no answer in time'}", file=sys.stderr, flush=True)
+        print(f"error: {str(problem) or 'no answer in time'}", file=sys.stderr, flush=True)
         return 1
     return 0
 

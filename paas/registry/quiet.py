@@ -46,14 +46,11 @@ async def alone(cluster: Cluster, work: Callable[[Lease], Awaitable[int]], *, wa
         if not running:
             lease = Lease(cluster, LEASE_KEY, identity=f"{socket.gethostname()}-{os.getpid()}")
             try:
-                async with asyncio.timeout(max(30.0, deadline - clock())):
-                    await lease.acquire()
+                await _acquire(lease, within=max(30.0, deadline - clock()))
                 # Again, now that no token is given to a pod that is made from here on.
                 running = await _running(cluster)
                 if not running:
                     return await _holding(lease, work(lease))
-            except TimeoutError:
-                raise CannotCollect(f"the Lease {LEASE_KEY} is not to be had; try again later") from None
             finally:
                 await lease.release()
         if clock() > deadline:
@@ -63,6 +60,14 @@ async def alone(cluster: Cluster, work: Callable[[Lease], Awaitable[int]], *, wa
             )
         say(f"waiting until no build runs: {', '.join(running[:3])}")
         await asyncio.sleep(LOOK_EVERY)
+
+
+async def _acquire(lease: Lease, *, within: float) -> None:
+    try:
+        async with asyncio.timeout(within):
+            await lease.acquire()
+    except TimeoutError:
+        raise CannotCollect(f"another collection has the Lease {LEASE_KEY}; try again later") from None
 
 
 async def _holding(lease: Lease, work: Awaitable[int]) -> int:
