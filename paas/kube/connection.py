@@ -122,7 +122,7 @@ class Connection:
             answer = await self._client.call_api(method, url, headers, body, None, _request_timeout=timeout)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise ClusterUnreachable(
-                f"no answer from {self.host}: {problem or type(problem).__name__}"
+                f"no answer from {self.host}: {str(problem) or type(problem).__name__}"
             ) from problem
         response: aiohttp.ClientResponse = answer.response
         if response.status >= 400:
@@ -136,7 +136,7 @@ class Connection:
             return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise ClusterUnreachable(
-                f"{self.host} stopped answering: {problem or type(problem).__name__}"
+                f"{self.host} stopped answering: {str(problem) or type(problem).__name__}"
             ) from problem
         finally:
             response.release()

@@ -183,7 +183,7 @@ class RegistryClient:
                     raise RegistryUnreachable(f"{url} answered with more than {LARGEST_DOCUMENT} bytes")
                 return _Found(response.status, response.headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            raise RegistryUnreachable(f"{url} cannot be reached: {problem or 'time-out'}") from problem
+            raise RegistryUnreachable(f"{url} cannot be reached: {str(problem) or 'time-out'}") from problem
 
 
 @dataclass(frozen=True)
