@@ -24,14 +24,12 @@ from paas.git.objects import Objects, reading
 from paas.git.repositories import Repository
 from paas.git.worker import Prepared
 from paas.source.buildpack import Buildpack
-from paas.source.commit import read
+from paas.source.commit import LONGEST_MESSAGE, read
 from paas.source.detect import Unbuildable
 from paas.source.prepare import prepare
 from paas.source.trees import GitTree
 
 log = logging.getLogger(__name__)
-
-LONGEST_MESSAGE = 8192
 
 
 class Preparer:
@@ -78,7 +76,7 @@ class Preparer:
             request,
             author=commit.author,
             committer=commit.committer,
-            commit_message=commit.message[:LONGEST_MESSAGE] or None,
+            commit_message=commit.message or None,
         )
         docker = spec.strategy.docker_strategy
         try:

@@ -12,12 +12,15 @@ from typing import Final
 
 from paas.api.build import Person
 
+LONGEST_MESSAGE: Final = 8192
+"""Characters of a message that a Build keeps."""
 _ID: Final = r"[0-9a-f]{40}([0-9a-f]{24})?"
 
 
 @dataclass(frozen=True)
 class SourceCommit:
-    """`tree` is the id of its folder; persons and message are text, whatever their bytes were."""
+    """`tree` is the id of its folder; persons and the beginning of the message are text, whatever their bytes
+    were."""
 
     tree: str
     author: Person
@@ -57,9 +60,12 @@ def person(identity: bytes) -> Person:
 
 
 def _text(message: bytes, encoding: bytes) -> str:
-    """By the encoding that the commit names; what no text can hold is replaced."""
+    """The beginning, by the encoding that the commit names; what no text can hold is replaced."""
+    # Cut first, by the most bytes that a character takes: of some encodings that anybody may name (punycode)
+    # the time to read grows with the square of the length.
+    message = message[: 4 * LONGEST_MESSAGE]
     try:
         said = str(message, encoding.decode("ascii"), "replace")
     except (LookupError, ValueError):
         said = str(message, "utf-8", "replace")
-    return said.encode("utf-8", "replace").decode()
+    return said[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()

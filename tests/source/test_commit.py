@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas.source.commit import read
+from paas.source.commit import LONGEST_MESSAGE, read
 
 TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 BEGIN = f"tree {TREE}\n".encode()
@@ -46,3 +48,12 @@ def test_any_bytes_become_text_that_can_be_sent(content: bytes) -> None:
     seen = read(BEGIN + content)
     for text in (seen.message, seen.author.name, seen.committer.email):
         text.encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "punycode", "unicode_escape", "idna", "utf-7"])
+def test_a_long_message_is_cut_before_it_is_read(encoding: str) -> None:
+    """Whoever pushes names the encoding, and reading a megabyte of punycode would take minutes."""
+    before = time.process_time()
+    seen = read(BEGIN + f"encoding {encoding}\n\n".encode() + b"x-" + b"aaab" * 2**18)
+    assert time.process_time() - before < 1
+    assert 0 < len(seen.message) <= LONGEST_MESSAGE
