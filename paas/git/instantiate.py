@@ -56,7 +56,7 @@ _RETRY: Final = [(b"retry-after", b"5")]
 
 
 @dataclass(frozen=True)
-class Asked:
+class StartRequest:
     """What the body says."""
 
     id: str
@@ -72,7 +72,7 @@ class PushesWait(Exception):
     """Pushes that were accepted before have no Build yet."""
 
 
-def asked(body: bytes) -> Asked:
+def start_request(body: bytes) -> StartRequest:
     """Raises MalformedRequest."""
     try:
         data = json.loads(body)
@@ -89,7 +89,7 @@ def asked(body: bytes) -> Asked:
         raise MalformedRequest("commit must be the id of a commit, or its first 4 hexadecimal digits or more")
     if no_cache is not None and not isinstance(no_cache, bool):
         raise MalformedRequest("noCache must be true or false")
-    return Asked(given, commit.lower() if commit else None, no_cache)
+    return StartRequest(given, commit.lower() if commit else None, no_cache)
 
 
 class ManualBuilds:
@@ -145,12 +145,12 @@ class ManualBuilds:
             raise Refused(415, "the content type must be application/json")
         if request.header("origin"):
             raise Refused(403, "requests from web pages are not accepted")
-        what = asked(await request.body(limit=LARGEST_BODY, idle=10, total=20).read())
+        what = start_request(await request.body(limit=LARGEST_BODY, idle=10, total=20).read())
         async with self._slots:
             return await self.start(user, key, config, repository, what)
 
     async def start(
-        self, user: UserInfo, key: Key, config: Manifest, repository: Repository | None, what: Asked
+        self, user: UserInfo, key: Key, config: Manifest, repository: Repository | None, what: StartRequest
     ) -> Instantiated:
         """Make the Build. Raises InstantiateError, PushesWait, and what the cluster raises."""
         wanted = BuildRequest(

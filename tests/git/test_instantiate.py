@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from paas.api.resources import Manifest
-from paas.git.instantiate import MalformedRequest, asked
+from paas.git.instantiate import MalformedRequest, start_request
 from tests.support.git_server import TOKEN, Clone, Serving, name_of
 
 pytestmark = pytest.mark.integration
@@ -187,9 +187,9 @@ def test_what_the_cluster_says_is_passed_on(own_server: Serving, clone: Clone) -
 )
 def test_a_body_that_is_not_understood(body: bytes, words: str) -> None:
     with pytest.raises(MalformedRequest, match=words):
-        asked(body)
+        start_request(body)
 
 
 def test_a_body() -> None:
-    whole = asked(b'{"id": "0123-4567", "commit": "ABCD12", "noCache": true}')
+    whole = start_request(b'{"id": "0123-4567", "commit": "ABCD12", "noCache": true}')
     assert (whole.id, whole.commit, whole.no_cache) == ("0123-4567", "abcd12", True)
