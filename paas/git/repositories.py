@@ -124,6 +124,8 @@ class Repository:
                 if now - path.stat().st_mtime > age:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
                     removed.append(path)
+        if removed:
+            usage.changed(self.path)  # half a pack counts for the quota as long as it is measured
         return removed
 
     # -- writing ---------------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ class Repositories:
             await asyncio.to_thread(durable.flush, self.root)
         finally:
             usage.changed(path)
-        shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
 
     @staticmethod
     def _complete(path: Path, key: Key) -> None:

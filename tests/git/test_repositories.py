@@ -52,6 +52,20 @@ async def test_only_uids_name_repositories(tmp_path: Path, uid: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_one_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk each attempt would leave a folder for an hour."""
+
+    def full(_path: Path, _key: Key) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Repositories, "_complete", staticmethod(full))
+    with pytest.raises(OSError, match="No space left"):
+        await Repositories(tmp_path).open(str(uuid.uuid4()), KEY)
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_repository_outlives_its_buildconfig_by_a_week(tmp_path: Path) -> None:
     repositories = Repositories(tmp_path)
     kept = await repositories.open(str(uuid.uuid4()), Key("demo", "kept"))
