@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from dulwich.objects import ObjectID
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from paas.api.build_request import BuildRefused, BuildRequest, InstantiateError
 from paas.api.buildconfig import BuildConfigSpec
 from paas.api.names import Reason
 from paas.api.resources import Manifest
+from paas.git import memory
 from paas.git.objects import Objects, reading
 from paas.git.repositories import Repository
 from paas.git.worker import Prepared
@@ -37,6 +39,8 @@ class Preparer:
 
     def __init__(self, packs: Sequence[Buildpack], *, runtime_registry: str) -> None:
         self._packs, self._runtime_registry = tuple(packs), runtime_registry
+        self._places = asyncio.Semaphore(memory.LOOKS)
+        self._of_project: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, repository: Repository, config: Manifest, request: BuildRequest) -> Prepared:
         """`request` with author, Dockerfile and content key of its commit. Raises BuildRefused."""
@@ -48,8 +52,12 @@ class Preparer:
                 f"BuildConfig {name} is not valid: {first_problem(problem)}",
                 hint=f"correct it with: kubectl edit bc/{name} -n {namespace}",
             ) from problem
-        # unpacking trees takes CPU time that other pushes need
-        return await asyncio.to_thread(self._prepare, repository, spec, request)
+        # One of a project at a time. They wait here and not in a thread: there are a few for all, and if each
+        # of these waited for a place, no push could be flushed.
+        turn = self._of_project.setdefault(repository.key.namespace, asyncio.Semaphore(1))
+        async with turn, self._places:
+            # unpacking trees takes CPU time that other pushes need
+            return await asyncio.to_thread(self._prepare, repository, spec, request)
 
     def _prepare(self, repository: Repository, spec: BuildConfigSpec, request: BuildRequest) -> Prepared:
         try:
