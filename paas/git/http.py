@@ -125,8 +125,8 @@ class GitHttp:
             log.error("%s %s: %s", request.method, request.path, problem)
             await request.text(
                 503,
-                f"The repositories cannot be used at the moment ({problem.strerror}). Try again later; an "
-                "administrator sees why with: kubectl exec -n paas-system deploy/server -- df -h",
+                f"The repositories cannot be used at the moment ({problem.strerror or 'no answer in time'}). "
+                "Try again later; an administrator sees why with: kubectl exec -n paas-system deploy/server -- df -h",
                 [(b"retry-after", b"10")],
             )
         except Full:
