@@ -126,7 +126,8 @@ class GitHttp:
             await request.text(
                 503,
                 f"The repositories cannot be used at the moment ({problem.strerror or 'no answer in time'}). "
-                "Try again later; an administrator sees why with: kubectl exec -n paas-system deploy/server -- df -h",
+                "Try again later; an administrator sees why with: "
+                "kubectl exec -n paas-system deploy/server -- df -h",
                 [(b"retry-after", b"10")],
             )
         except Full:

@@ -12,7 +12,6 @@ are waited for. What is correctly signed is taken, whatever else came from the s
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
 import secrets
@@ -38,6 +37,7 @@ from paas.webhooks.decision import decide, decide_asked
 from paas.webhooks.github import GitHub
 from paas.webhooks.host import Asked, Event, GitHost, Ignored, MalformedDelivery, Ping, Pushed
 from paas.webhooks.hosts import HOSTS
+from paas.webhooks.order import delivery_trigger
 from paas.webhooks.record import Record, cause_refused, why_refused
 from paas.webhooks.secrets import SignedConfig, TriggerSecrets
 from paas.webhooks.source_builds import SourceBuilds
@@ -195,7 +195,7 @@ class WebhookHttp:
         if isinstance(event, Ignored):
             return Answer(200, "ignored", event.reason)
         if isinstance(event, Asked):
-            decided = decide_asked(config, event, trigger_id=_trigger_id(id_))
+            decided = decide_asked(config, event, trigger_id=delivery_trigger(id_))
         else:
             decided = decide(config, event)
         if isinstance(decided, Ignored):
@@ -226,10 +226,6 @@ def _with_secret(request: Request, host: GitHost | None) -> Mapping[str, str]:
         return request.headers
     # as a header's bytes come
     return {**request.headers, "authorization": f"Bearer {given.encode(errors='replace').decode('latin-1')}"}
-
-
-def _trigger_id(delivery: str) -> str:
-    return f"generic-{hashlib.sha256(delivery.encode(errors='replace')).hexdigest()[:40]}"
 
 
 def _delivery(id_: str, event: str, answer: Answer) -> Delivery:

@@ -87,6 +87,20 @@ def trigger_id(uid: str, branch: str, commit: str, last: LastBuilt | None) -> st
     return f"source-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:40]}"
 
 
+def delivery_trigger(delivery: str) -> str:
+    """Of a delivery that asks for a build and tells of no push; `delivery` is its sender's id of it."""
+    return f"generic-{hashlib.sha256(delivery.encode(errors='replace')).hexdigest()[:40]}"
+
+
+def built_by(config: Mapping[str, Any], trigger: str) -> str | None:
+    """The Build that a delivery of this trigger id is known to have led to: the Build itself has the trigger
+    id of the source's change, if the delivery found one."""
+    for each in (config.get("status") or {}).get("deliveries") or ():
+        if each.get("build") and delivery_trigger(str(each["id"])) == trigger:
+            return str(each["build"])
+    return None
+
+
 def follows(push: Pushed, last: LastBuilt) -> bool | None:
     """Whether a push came after the last one; None when push and record do not tell."""
     if push.pushed_at and last.pushed_at and push.pushed_at != last.pushed_at:

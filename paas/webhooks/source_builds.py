@@ -90,6 +90,9 @@ class SourceBuilds:
         """Make the Build that is asked for: of new source, if the host has some, so that it counts as such;
         else of the same again, or of the commit that is named. Raises what `pushed` raises."""
         if request.commit is None:
+            config, _ = await self._state(key)
+            if (before := order.built_by(config, request.trigger_id)) is not None:
+                return Made(False, "", before, f"this delivery made {before} before")
             found = await self.polled(key, type=TriggerType.WEBHOOK)
             if isinstance(found, Made) and found.created:
                 return found

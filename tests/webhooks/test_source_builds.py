@@ -12,11 +12,13 @@ import pytest
 
 from paas.api.build import TriggerType
 from paas.api.build_request import BuildRequest
+from paas.api.buildconfig_status import Delivery
 from paas.api.resources import Key, Manifest
 from paas.webhooks import heads
 from paas.webhooks.decision import decide
 from paas.webhooks.heads import Heads
 from paas.webhooks.host import Pushed
+from paas.webhooks.order import delivery_trigger
 from paas.webhooks.source_builds import Made, SourceBuilds
 from tests.support.git_host import GitHost, git, serving
 from tests.support.git_server import FakeCluster
@@ -162,6 +164,19 @@ async def test_what_is_asked_for_is_new_source_if_there_is_some(shop: Shop) -> N
     newer = await shop.servers[0].asked(KEY, asked())
     assert (newer.created, newer.commit) == (True, shop.pushes[1].commit)
     assert triggers(shop) == ["WebHook", "Manual", "WebHook"]
+
+
+async def test_a_delivery_that_is_repeated_makes_no_second_build_of_what_it_found(shop: Shop) -> None:
+    """Its Build is one of the source's change, and is not found by the delivery."""
+    shop.push()
+    request = BuildRequest(delivery_trigger("job-17"), TriggerType.MANUAL)
+    made = await shop.servers[0].asked(KEY, request)
+    about = {"time": "2026-11-26T11:00:00Z", "event": "generic", "decision": "build", "reason": made.reason}
+    delivery = Delivery.model_validate({"id": "job-17", "build": made.build, **about})
+    await shop.cluster.record(KEY, delivery, made.head)
+    again = await shop.servers[1].asked(KEY, request)
+    assert (made.created, again.created, again.build) == (True, False, made.build)
+    assert triggers(shop) == ["WebHook"]
 
 
 async def test_what_is_asked_for_is_built_when_the_host_does_not_tell(shop: Shop) -> None:
