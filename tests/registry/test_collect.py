@@ -14,7 +14,6 @@ from paas.registry import collect as collector
 from paas.registry import program, quiet
 from paas.registry.collect import collect, main
 from paas.registry.collection import LOCK, CannotCollect
-from paas.registry.needed import Stored
 from paas.registry.program import Registry
 from paas.registry.storage import Storage
 
@@ -64,10 +63,10 @@ async def test_images_are_loaded_on_the_node_while_a_collection_waits_for_a_buil
 async def test_a_registry_that_does_not_answer_is_not_taken_for_a_lease_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent(_registry: Registry, _going: list[Stored], _lease: object) -> None:
+    async def silent(_registry: Registry) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(program, "remove", silent)
+    monkeypatch.setattr(program, "sweep", silent)
     with pytest.raises(TimeoutError):
         await collect(as_cluster(), registry_in(tmp_path), say=lambda _: None, wait=0)
 
