@@ -30,7 +30,7 @@ class Failing:
 )
 async def test_what_is_wrong_with_the_repositories_is_said(problem: Exception, said: str) -> None:
     nothing = cast(Any, None)
-    app = GitHttp(cast(Any, Failing(problem)), nothing, nothing, shares=shares(None))
+    app = GitHttp(cast(Any, Failing(problem)), nothing, nothing, shares=shares(None), upkeep=nothing)
     path = "/git/demo/shop.git/info/refs"
     headers = {"authorization": "Basic cGFhczp0b2tlbg=="}
     answer = await ask(app, "GET", path, query="service=git-upload-pack", headers=headers)
