@@ -49,6 +49,12 @@ def outcome(key: Key, what: Outcome) -> list[str]:
             )
 
 
+def further(branches: int) -> list[str]:
+    """Branches that were not told of one by one."""
+    what = "1 further branch" if branches == 1 else f"{branches} further branches"
+    return [step(f"Stored {what} that do{'es' * (branches == 1)} not deploy; no build")]
+
+
 def _received(request: BuildRequest) -> str:
     """The first line: what came and from whom."""
     subject = (request.commit_message or "").strip().split("\n", 1)[0][:72]

@@ -24,7 +24,7 @@ from paas.api.resources import Manifest
 from paas.git import durable, protocol, push_messages, usage
 from paas.git.lane import Full, Lane
 from paas.git.memory import Need, Shares
-from paas.git.push import TAGS, Built, Command, Follow, Outcome
+from paas.git.push import TAGS, Built, Command, Follow, Outcome, Stored
 from paas.git.push_session import Push, PushSession
 from paas.git.quota import UNLIMITED, OverQuota, Quota, over
 from paas.git.receive_pack import Ended, receive_pack
@@ -34,6 +34,8 @@ from paas.git.worker import OutcomeWaiter, Workers
 
 log = logging.getLogger(__name__)
 
+MOST_STORED: Final = 10
+"""Branches without a build of which a push is told each."""
 MOST_FOLLOWED: Final = 128
 """Pushes whose builds are followed at the same time, half of them of one project; others are told how to."""
 LARGE_PACK: Final = 16 * 2**20
@@ -220,14 +222,19 @@ class Receiver:
         awaited = {c.branch for c in accepted if c.branch and not c.deletes and c.old != c.new}
         until = time.monotonic() + self._follow_seconds
         builds: list[Manifest] = []
+        stored = 0
         while awaited:
             outcome = await self._outcome(session, waiter, until)
             if outcome is None:
                 return
             awaited.discard(outcome.branch)
-            session.say(push_messages.outcome(push.key, outcome))
+            stored += isinstance(outcome, Stored)
+            if not isinstance(outcome, Stored) or stored <= MOST_STORED:
+                session.say(push_messages.outcome(push.key, outcome))
             if isinstance(outcome, Built):
                 builds.append(outcome.build)
+        if stored > MOST_STORED:
+            session.say(push_messages.further(stored - MOST_STORED))
         try:
             with self._following.asked(push.key.namespace):
                 for build in builds:

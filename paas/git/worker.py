@@ -66,7 +66,7 @@ _PASSING_ERRORS: Final = frozenset(
         errno.EROFS,
     )
 )
-MARKED_TOGETHER: Final = 500
+MARKED_TOGETHER: Final = 2000
 """Entries without a Build whose marks are written in one go."""
 
 
@@ -267,7 +267,7 @@ class Workers:
             if number is not None:
                 work.pins[number] = entry.new
                 config = None  # making it took time, in which the BuildConfig may have changed
-            if number is not None or position % MARKED_TOGETHER == 0:
+            if number is not None or (position + 1) % MARKED_TOGETHER == 0:
                 await self._mark(repository, work)
         await self._mark(repository, work)
 

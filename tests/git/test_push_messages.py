@@ -10,7 +10,7 @@ from paas.api.build_request import BuildRequest
 from paas.api.resources import Key
 from paas.git.protocol import FLUSH, parse_report, reworded
 from paas.git.push import Built, Stored
-from paas.git.push_messages import outcome, refusal
+from paas.git.push_messages import further, outcome, refusal
 
 ACCOUNT = "system:serviceaccount:demo"
 ALICE = Person(name="Alice", email="alice@example.com")
@@ -62,3 +62,8 @@ def test_who_comes_second_is_told_what_to_do() -> None:
     assert b"ng refs/heads/main someone else pushed first; git pull --rebase, then push again\n" in told
     assert b"ng refs/heads/old deletion prohibited\n" in told
     assert reworded(report[:-6], refusal) == report[:-6], "one that is cut stays as it is"
+
+
+def test_many_branches_are_told_of_together() -> None:
+    assert further(1) == ["-----> Stored 1 further branch that does not deploy; no build"]
+    assert further(1490) == ["-----> Stored 1490 further branches that do not deploy; no build"]
