@@ -134,8 +134,8 @@ class BuildsController(Controller[Observed]):
 
     async def gather(self, key: Key, refusals: tuple[Refusal, ...]) -> Observed | None:
         namespace = self.view.get(NAMESPACE, Key("", key.namespace))
-        if namespace is None or not is_project(namespace):
-            return None
+        if namespace is None or not is_project(namespace) or namespace["metadata"].get("deletionTimestamp"):
+            return None  # in one that is going away nothing starts, and our right to its Secrets goes first
         config = self.view.get(BUILDCONFIG, key)
         builds = self.view.list(BUILD, key.namespace, label=(names.LABEL_BUILDCONFIG, key.name))
         if config is not None:
@@ -163,7 +163,7 @@ class BuildsController(Controller[Observed]):
             # Namespaces and Builds are watched apart: a Build of a project that was made again must not be
             # given the repositories of the Namespace before.
             live = await self.cluster.get(NAMESPACE, key_of(namespace))
-            if live is None:
+            if live is None or live["metadata"].get("deletionTimestamp"):
                 return None
             namespace = live
         repositories = repositories_of(namespace, by_name_until=self.settings.repositories_by_name_until)

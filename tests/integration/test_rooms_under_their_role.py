@@ -25,6 +25,7 @@ from tests.support.images import make_build, stream
 from tests.support.operating import operating
 from tests.support.people import kubeconfig_of
 from tests.support.rooms import condition, eventually, make_project, set_status, settings_in
+from tests.support.routes import route, service
 
 pytestmark = pytest.mark.integration
 OPERATOR = "system:serviceaccount:paas-system:operator"
@@ -131,6 +132,42 @@ async def test_t20_the_platform_reads_secrets_of_projects_only(
         for account in ("operator", "server", "front"):
             user = UserInfo(f"system:serviceaccount:paas-system:{account}")
             assert not await api.allowed(user, verb="get", resource="secrets", group="", namespace=namespace)
+
+
+async def test_a_route_whose_secret_may_not_be_read_holds_up_no_other(
+    api: Cluster, operator_kubeconfig: Path, tmp_path: Path
+) -> None:
+    """One in a namespace that is no project, and one whose project took the operator's right away; both are
+    older."""
+
+    def make(door: Cluster, view: View, chosen: Settings) -> list[Controller[Any]]:
+        return [RoutesController(cluster=door, view=view, settings=chosen)]
+
+    host = f"deep.{uuid4().hex[:8]}.apps.test"
+    plain = f"plain-{uuid4().hex[:6]}"
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plain}}, manager="test")
+    unbound, project = await make_project(api, "unbound"), await make_project(api, "others")
+    await api.create(binding(project, SECRETS), manager="test")
+    for namespace in (plain, unbound, project):
+        await api.create(service(namespace), manager="test")
+
+    async def published(namespace: str) -> None:
+        wanted = route("shop", namespace, host=host, tls={"termination": "edge"})
+        await api.create(wanted, manager="test")
+
+    async def says(namespace: str, reason: str) -> bool:
+        return (await condition(api, ROUTE, Key(namespace, "shop"), "Ready"))[1] == reason
+
+    with operating(operator_kubeconfig, make, settings=settings_in(tmp_path)):
+        for namespace in (plain, unbound):
+            await published(namespace)
+        await eventually(lambda: says(plain, "NotAProject"))
+        await eventually(lambda: says(unbound, "Refused"))
+        await published(project)
+        await eventually(lambda: says(project, "HostAlreadyClaimed"))
+        await api.delete(ROUTE, Key(unbound, "shop"))
+        await eventually(lambda: api.get(INGRESS, Key(project, "shop")))
+        assert await api.get(SECRET, Key(project, "shop.route-tls")) is not None
 
 
 SECRETS = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "paas-secrets"}
