@@ -38,10 +38,14 @@ async def new_project(
     Example: paas new-project demo
     """
     from paas.api.project import is_project, is_reserved
+    from paas.kube.errors import Forbidden
 
     _check(name, reserved=is_reserved(name))
     cluster = await session.cluster()
-    existing = await cluster.get(NAMESPACE, Key("", name))
+    try:
+        existing = await cluster.get(NAMESPACE, Key("", name))
+    except Forbidden:
+        existing = None  # who may not look hears from the creation what is lacking: the right to that
     if existing is not None:
         what = "project" if is_project(existing) else "namespace"
         hint = (

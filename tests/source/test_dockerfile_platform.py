@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from paas.source.dockerfile_platform import ForeignPlatform, variables, with_platform
 
@@ -55,3 +59,20 @@ def test_everything_else_stays_as_it_is(text: str) -> None:
 def test_a_stage_of_another_platform_is_named_by_line(platform: str) -> None:
     with pytest.raises(ForeignPlatform, match=r"line 2: FROM --platform=.*linux/amd64"):
         with_platform(f"FROM x\nFROM --platform={platform} y\n", "x86_64")
+
+
+PIECES = st.sampled_from(
+    [
+        "FROM --platform=", "$TARGETPLATFORM", "${", "linux/arm64", " x\n", "ARG ", "TARGETARCH",
+        "TARGETOS\\\n",
+        "# escape=`\n", "`\n", "\ufeff", "\r\n", "\x0b", "=", " ", "RUN <<E\n", "E\n", "\n", "#",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PIECES, max_size=14).map("".join))
+def test_any_text_keeps_its_lines(text: str) -> None:
+    with contextlib.suppress(ForeignPlatform):
+        made = with_platform(text, "x86_64")
+        assert len(made.splitlines()) == len(text.splitlines())
