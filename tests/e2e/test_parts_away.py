@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kills import processes, wait_until_alive
+from tests.support.kills import processes, wait_until_ready
 from tests.support.platform import Instance, Person, clean_environment, eventually
 from tests.support.samples import python_app
 
@@ -110,7 +110,7 @@ def test_a_server_that_dies_cuts_the_pusher_off_and_nothing_else(person: Person,
             said, _ = push.communicate(timeout=120)
             assert f"paas logs -f build/shop-2 -n {person.project}" in said.split("Builds by")[0]
             is_live(person, "two")
-    wait_until_alive(person.instance, SERVER)
+    wait_until_ready(person.instance)
     assert phases(person) == {"shop-1": "Complete", "shop-2": "Complete"}
 
 
@@ -134,6 +134,7 @@ def test_tokens_that_are_away_for_longer_than_kaniko_waits_end_in_one_successor(
     successor = person.instance.object("build", person.project, "shop-3")
     assert successor is not None
     assert successor["spec"]["retryOf"] == "shop-2"
+    wait_until_ready(person.instance)
 
 
 def restarts(instance: Instance) -> dict[str, int]:

@@ -66,3 +66,16 @@ class KillAfter:
 def wait_until_alive(instance: Instance, module: str) -> None:
     """Wait until a process of `module` runs again."""
     eventually(lambda: processes(instance, module), seconds=60, what=f"{module} runs again")
+
+
+def wait_until_ready(instance: Instance) -> None:
+    """Wait until every pod of the platform takes requests again; a container that ended too often is started
+    by the kubelet, after a while."""
+
+    def ready() -> bool:
+        pods = instance.objects("pods", "paas-system")
+        return bool(pods) and all(
+            container["ready"] for pod in pods for container in pod["status"].get("containerStatuses", ())
+        )
+
+    eventually(ready, seconds=180, what="the platform is ready again")
