@@ -83,7 +83,8 @@ def up(options: UpOptions, *, install: platform.Install | None, progress: Progre
             install(installation)
             program = str((spec.binaries / "registry").resolve())
             storage = str(spec.registry_storage)
-            apply(spec, registry_gc(image=image, storage=storage, program=program))
+            own = installation.settings.platform_image
+            apply(spec, registry_gc(image=own, storage=storage, program=program))
     return spec
 
 

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from paas.api import names
 from paas.registry.collection import LEASE_KEY
-from paas.registry.gc_job import GC_KEY
+from paas.registry.gc_job import DEADLINE_SECONDS, GC_KEY
 
 Manifest = dict[str, Any]
 SCHEDULE: Final = "17 3 * * *"
-DEADLINE_SECONDS: Final = 3600
 _STORAGE, _PROGRAM = "/var/lib/registry", "/opt/registry/registry"
 _GROUP: Final = "rbac.authorization.k8s.io"
 _READS: Final = (
@@ -51,7 +50,7 @@ def _cron_job(image: str, storage: str, program: str) -> Manifest:
         "name": "collect",
         "image": image,
         "command": ["python", "-m", "paas.registry.collect"],
-        "args": [f"--storage={_STORAGE}", f"--registry={_PROGRAM}"],
+        "args": [f"--storage={_STORAGE}", f"--registry={_PROGRAM}", f"--image={image}"],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         # The files are root's; without any capability it is their owner, and no more.
@@ -71,6 +70,9 @@ def _cron_job(image: str, storage: str, program: str) -> Manifest:
         "restartPolicy": "Never",
         "serviceAccountName": GC_KEY.name,
         "enableServiceLinks": False,
+        # A full disk is what it is there for: it is let onto the node then, and not evicted.
+        "priorityClassName": "system-node-critical",
+        "tolerations": [{"key": "node.kubernetes.io/disk-pressure", "operator": "Exists"}],
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paas.api.resources import CRONJOB, JOB, POD, Key, Manifest, key_of
-from paas.registry.gc_job import DRY_RUN, GC_KEY, job_of, outcome
+from paas.kube.errors import ClusterUnreachable
+from paas.registry.gc_job import DEADLINE_SECONDS, DRY_RUN, GC_KEY, job_of, outcome
 from paas.terminal.group import group
 from paas.terminal.output import plain
 from paas.terminal.problem import ExitCode, Problem
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from paas.kube.cluster import Cluster
 
 STARTS_WITHIN = 60.0
-"""Seconds that the pod may take to start."""
+"""Seconds that the pod may take to start, and the Job to end after its log."""
+LAST_LINES = 5
+"""Lines that are shown of a log that broke off."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,10 +55,19 @@ async def gc(
     session.goes_on = interrupted(
         "the collection goes on", f"kubectl logs -f job/{key.name} -n {key.namespace}"
     )
-    pod = await _pod(cluster, key)
-    async for line in cluster.logs(key_of(pod), follow=True):
-        session.print(plain(line))
-    if await _ended(cluster, key):
+    pod = key_of(await _pod(cluster, key))
+    try:
+        async for line in cluster.logs(pod, follow=True):
+            session.print(plain(line))
+        ended = await _ended(cluster, key, seconds=STARTS_WITHIN)
+    except ClusterUnreachable as problem:
+        session.say(f"its log broke off ({problem}); waiting for its end")
+        ended = None
+    if ended is None:  # the log ended before the collection
+        ended = await _ended(cluster, key, seconds=DEADLINE_SECONDS + STARTS_WITHIN)
+        async for line in cluster.logs(pod, tail=LAST_LINES):
+            session.print(plain(line))
+    if ended:
         return None
     raise Problem(
         "not all was collected",
@@ -79,12 +92,13 @@ async def _pod(cluster: Cluster, key: Key) -> Manifest:
     )
 
 
-async def _ended(cluster: Cluster, key: Key) -> bool:
-    """Whether the Job has done its work."""
-    deadline = asyncio.get_running_loop().time() + STARTS_WITHIN
+async def _ended(cluster: Cluster, key: Key, *, seconds: float) -> bool | None:
+    """Whether the Job has done its work; None when it has not ended by then."""
+    deadline = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < deadline:
-        ended = outcome(await cluster.get(JOB, key))
-        if ended is not None:
-            return ended
+        with contextlib.suppress(ClusterUnreachable):
+            ended = outcome(await cluster.get(JOB, key))
+            if ended is not None:
+                return ended
         await asyncio.sleep(0.2)
-    return False
+    return None

@@ -33,6 +33,7 @@ from paas.api.resources import (
 from paas.kube.cluster import Cluster
 from paas.kube.errors import ApiError, ClusterUnreachable
 from paas.kube.lease import Lease, LeaseLost
+from paas.reconcile.tasks import to_its_end
 from paas.registry import program
 from paas.registry.collection import CannotCollect
 from paas.registry.needed import Needed, Stored, needed, unneeded
@@ -58,9 +59,12 @@ async def show(cluster: Cluster, registry: Registry, *, say: Say) -> list[Stored
     return going
 
 
-async def collect(cluster: Cluster, registry: Registry, *, say: Say, wait: float = WAIT) -> int:
-    """Remove what nobody needs; the bytes that came back. Raises CannotCollect, LeaseLost and what the
-    cluster raises; what was removed by then was needed by nobody."""
+async def collect(
+    cluster: Cluster, registry: Registry, *, say: Say, version: str = "", wait: float = WAIT
+) -> int:
+    """Remove what nobody needs; the bytes that came back. `version` is the image that the whole platform must
+    run, '' for any. Raises CannotCollect, LeaseLost and what the cluster raises; what was removed by then was
+    needed by nobody."""
 
     async def work(lease: Lease) -> int:
         # only now: while builds are waited for, `paas up` may load images
@@ -68,13 +72,13 @@ async def collect(cluster: Cluster, registry: Registry, *, say: Say, wait: float
             before = await asyncio.to_thread(registry.storage.used)
             going, kept = await _decide(cluster, registry.storage)
             _list(going, say)
-            await asyncio.to_thread(_clear, registry.storage, going, kept, say)
+            await to_its_end(_clear, registry.storage, going, kept, say)
             for image in going:
                 lease.check()
-                await asyncio.to_thread(registry.storage.forget, image)
-            await asyncio.to_thread(registry.storage.complete)
+                await to_its_end(registry.storage.forget, image)
+            await to_its_end(registry.storage.complete)
             # first: the registry's collection stops at a repository of which only a part is left
-            for name in await asyncio.to_thread(registry.storage.remove_emptied):
+            for name in await to_its_end(registry.storage.remove_emptied):
                 say(f"{name}: empty, removed")
             lease.check()
             await program.sweep(registry)
@@ -82,7 +86,7 @@ async def collect(cluster: Cluster, registry: Registry, *, say: Say, wait: float
         say(f"{_images(len(going))} removed, {_size(freed)} freed")
         return freed
 
-    return await alone(cluster, work, wait=wait, say=say)
+    return await alone(cluster, work, image=version, wait=wait, say=say)
 
 
 async def needs_of(cluster: Cluster) -> Needed:
@@ -135,14 +139,14 @@ def _size(count: int) -> str:
     return f"{count / 2**20:.1f} MiB" if count < 2**30 else f"{count / 2**30:.2f} GiB"
 
 
-async def run(storage: Path, executable: Path, *, dry_run: bool, wait: float, say: Say) -> None:
+async def run(storage: Path, executable: Path, *, image: str, dry_run: bool, wait: float, say: Say) -> None:
     """Against the cluster of the pod's ServiceAccount, else of the kubeconfig."""
     registry = Registry(executable, Storage(storage))
     async with await Cluster.connect() as cluster:
         if dry_run:
             await show(cluster, registry, say=say)
         else:
-            await collect(cluster, registry, say=say, wait=wait)
+            await collect(cluster, registry, say=say, version=image, wait=wait)
 
 
 def main() -> int:
@@ -150,6 +154,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m paas.registry.collect", description=__doc__)
     parser.add_argument("--storage", type=Path, required=True, help="the registry's rootdirectory")
     parser.add_argument("--registry", type=Path, required=True, help="the registry's program")
+    parser.add_argument("--image", default="", help="the platform's image: nobody may run another version")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     parser.add_argument("--wait", type=float, default=WAIT, help="seconds to wait until no build runs")
     options = parser.parse_args()
@@ -158,6 +163,7 @@ def main() -> int:
             run(
                 options.storage,
                 options.registry,
+                image=options.image,
                 dry_run=options.dry_run,
                 wait=options.wait,
                 say=lambda line: print(line, flush=True),

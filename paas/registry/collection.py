@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.resources import Key
+from paas.api.resources import Key, Manifest
 
 LEASE_KEY: Final = Key(names.SYSTEM_NAMESPACE, "registry-gc")
 LOCK: Final = "registry-gc-lock"
@@ -44,3 +44,21 @@ def under_way(lease: Mapping[str, Any] | None, *, now: datetime) -> bool:
         return now < renewed + timedelta(seconds=seconds)
     except (ValueError, TypeError, OverflowError):
         return False
+
+
+def may_push(pod: Manifest) -> bool:
+    """Whether a build's pod may be pushing. One that no node has room for has never run, so it has no token
+    yet; on a full disk, such pods wait for what a collection frees."""
+    status = pod.get("status") or {}
+    conditions = status.get("conditions") or ()
+    unschedulable = any(
+        each.get("type") == "PodScheduled" and each.get("reason") == "Unschedulable" for each in conditions
+    )
+    return status.get("phase") not in ("Succeeded", "Failed") and not unschedulable
+
+
+def is_other_version(pod: Manifest, image: str) -> bool:
+    """Whether a pod of the platform runs another version of it. One from before the Lease, also after a
+    downgrade, gives tokens to push while images are collected."""
+    images = {container.get("image") for container in pod["spec"]["containers"]}
+    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") and image not in images

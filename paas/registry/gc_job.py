@@ -11,6 +11,8 @@ from paas.api.resources import JOB, Key, Manifest
 GC_KEY: Final = Key("kube-system", "paas-registry-gc")
 """The CronJob. It mounts the registry's storage from the node, which no pod of paas-system may."""
 DRY_RUN: Final = "--dry-run"
+DEADLINE_SECONDS: Final = 3600
+"""How long a collection may take, and wait for builds."""
 
 
 def job_of(cron: Manifest, *, dry_run: bool, now: datetime) -> Manifest:

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from paas.api import names
-from paas.api.resources import POD, Manifest, key_of
+from paas.api.resources import POD, key_of
 from paas.kube.cluster import Cluster
 from paas.kube.lease import Lease
-from paas.registry.collection import LEASE_KEY, LOCK, CannotCollect
+from paas.registry.collection import LEASE_KEY, LOCK, CannotCollect, is_other_version, may_push
 from paas.registry.storage import Storage
 
 LOOK_EVERY: Final = 5.0
@@ -36,29 +36,29 @@ def locked(storage: Storage) -> Iterator[None]:
         yield
 
 
-async def alone(cluster: Cluster, work: Callable[[Lease], Awaitable[int]], *, wait: float, say: Say) -> int:
-    """Do the work in a moment in which no push is under way, and none begins; what it brings. Raises
-    CannotCollect, LeaseLost and what the work and the cluster raise."""
+async def alone(
+    cluster: Cluster, work: Callable[[Lease], Awaitable[int]], *, image: str, wait: float, say: Say
+) -> int:
+    """Do the work in a moment in which no push is under way, and none begins; what it brings. `image` is what
+    all of the platform must run, '' for any. Raises CannotCollect, LeaseLost and what the work and the
+    cluster raise."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + wait
     while True:
-        running = await _running(cluster)
-        if not running:
+        obstacle = await _obstacle(cluster, image)
+        if not obstacle:
             lease = Lease(cluster, LEASE_KEY, identity=f"{socket.gethostname()}-{os.getpid()}")
             try:
                 await _acquire(lease, within=max(30.0, deadline - clock()))
                 # Again, now that no token is given to a pod that is made from here on.
-                running = await _running(cluster)
-                if not running:
+                obstacle = await _obstacle(cluster, image)
+                if not obstacle:
                     return await _holding(lease, work(lease))
             finally:
                 await lease.release()
         if clock() > deadline:
-            raise CannotCollect(
-                f"builds run ({', '.join(running[:3])}), and images are collected only while none does; "
-                "try again later: paas registry gc"
-            )
-        say(f"waiting until no build runs: {', '.join(running[:3])}")
+            raise CannotCollect(f"{obstacle}; try again later: paas registry gc")
+        say(f"waiting: {obstacle}")
         await asyncio.sleep(LOOK_EVERY)
 
 
@@ -67,7 +67,10 @@ async def _acquire(lease: Lease, *, within: float) -> None:
         async with asyncio.timeout(within):
             await lease.acquire()
     except TimeoutError:
-        raise CannotCollect(f"another collection has the Lease {LEASE_KEY}; try again later") from None
+        raise CannotCollect(
+            f"the Lease {LEASE_KEY} was not given in {within:.0f} s; who holds it is shown by: "
+            f"kubectl get lease {LEASE_KEY.name} -n {LEASE_KEY.namespace} -o yaml"
+        ) from None
 
 
 async def _holding(lease: Lease, work: Awaitable[int]) -> int:
@@ -86,11 +89,15 @@ async def _holding(lease: Lease, work: Awaitable[int]) -> int:
         await asyncio.gather(*both, return_exceptions=True)
 
 
-async def _running(cluster: Cluster) -> list[str]:
-    """Pods of builds that may push, of all projects."""
+async def _obstacle(cluster: Cluster, image: str) -> str:
+    """What is in the way of a collection; '' when nothing is."""
     pods = await cluster.list(POD, labels=names.LABEL_BUILD)
-    return [str(key_of(pod)) for pod in pods if not _ended(pod)]
-
-
-def _ended(pod: Manifest) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    if running := [str(key_of(pod)) for pod in pods if may_push(pod)]:
+        return f"builds run ({', '.join(running[:3])}), and images are collected only while none does"
+    pods = await cluster.list(POD, names.SYSTEM_NAMESPACE, labels=f"{names.LABEL_PART_OF}=paas-system")
+    if others := [str(key_of(pod)) for pod in pods if image and is_other_version(pod, image)]:
+        return (
+            f"pods of the platform ({', '.join(others[:3])}) are of another version than the one that "
+            "collects, and might let builds push meanwhile; paas up brings all to one version"
+        )
+    return ""

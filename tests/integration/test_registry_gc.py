@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import signal
@@ -303,10 +304,8 @@ async def test_the_lease_is_held_to_the_end_and_one_that_is_lost_ends_the_work(
 
     async def swept(registry: Registry) -> None:
         seen.append(await collecting(api))
-        stolen = await api.get(LEASE, LEASE_KEY)
-        assert stolen is not None
-        stolen["spec"]["holderIdentity"] = "somebody else"
-        await api.request("PUT", LEASE.path(LEASE_KEY.namespace, LEASE_KEY.name), body=stolen)
+        # whatever version it has: it is renewed all the time
+        await api.patch(LEASE, LEASE_KEY, {"spec": {"holderIdentity": "somebody else"}}, manager="test")
         await asyncio.sleep(60)
 
     monkeypatch.setattr(program, "sweep", swept)
@@ -319,8 +318,6 @@ async def test_the_lease_is_held_to_the_end_and_one_that_is_lost_ends_the_work(
 async def test_images_that_are_being_loaded_on_the_node_are_waited_for(
     api: Cluster, real: tuple[registries.Registry, Registry]
 ) -> None:
-    import fcntl
-
     serving, registry = real
     serving.push("deleted/shop", "x", content="x")
     with (serving.storage / LOCK).open("w") as file:
@@ -328,6 +325,63 @@ async def test_images_that_are_being_loaded_on_the_node_are_waited_for(
         with pytest.raises(CannotCollect, match="paas up"):
             await collect(api, registry, say=lambda _: None, wait=0)
     assert await collect(api, registry, say=lambda _: None, wait=0) > 0
+
+
+async def test_who_loads_images_does_not_wait_for_builds(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    """The collector, which may wait for twenty minutes, holds the lock only when it works: `paas up` gives up
+    after two."""
+    serving, registry = real
+    serving.push("deleted/shop", "x", content="x")
+    project = await make_project(api, "waited")
+    await account(api, project)
+    labels = {names.LABEL_BUILD: "shop-1"}
+    await api.create(pod(project, "shop-1-build", "kaniko", labels), manager="test")
+    said: list[str] = []
+    collecting_ = asyncio.create_task(collect(api, registry, say=said.append, wait=60))
+
+    async def waits() -> bool:
+        return any("waiting: builds run" in line for line in said)
+
+    await eventually(waits)
+    with (serving.storage / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    await api.delete(POD, Key(project, "shop-1-build"))
+    assert await collecting_ > 0
+
+
+async def test_a_build_that_no_node_has_room_for_is_not_waited_for(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    """On a full disk builds wait for space, and the space for the builds."""
+    serving, registry = real
+    serving.push("deleted/shop", "x", content="x")
+    project = await make_project(api, "full")
+    await account(api, project)
+    labels = {names.LABEL_BUILD: "shop-1"}
+    waiting = await api.create(pod(project, "shop-1-build", "kaniko", labels), manager="test")
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    await set_status(api, waiting, {"phase": "Pending", "conditions": [condition]})
+    assert await collect(api, registry, say=lambda _: None, wait=0) > 0
+    await api.delete(POD, Key(project, "shop-1-build"))
+
+
+async def test_nothing_is_collected_while_another_version_may_hand_out_tokens(
+    api: Cluster, real: tuple[registries.Registry, Registry]
+) -> None:
+    """After a downgrade the CronJob is still there, and the older server knows nothing of the Lease."""
+    serving, registry = real
+    serving.push("deleted/shop", "x", content="x")
+    await account(api, names.SYSTEM_NAMESPACE)
+    labels = {names.LABEL_PART_OF: "paas-system", "app.kubernetes.io/name": "server"}
+    await api.create(pod(names.SYSTEM_NAMESPACE, "server-1", "platform:1", labels), manager="test")
+    try:
+        with pytest.raises(CannotCollect, match=r"paas-system/server-1.* of another version"):
+            await collect(api, registry, say=lambda _: None, version="platform:2", wait=0)
+        assert await collect(api, registry, say=lambda _: None, version="platform:1", wait=0) > 0
+    finally:
+        await api.delete(POD, Key(names.SYSTEM_NAMESPACE, "server-1"))
 
 
 async def test_its_account_may_do_what_it_does_and_the_others_see_that_it_does(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 
 import pytest
 
-from paas.reconcile.tasks import Tasks, cancelled
+from paas.reconcile.tasks import Tasks, cancelled, to_its_end
 
 
 async def _returns() -> None:
@@ -77,3 +79,28 @@ async def test_a_cancelled_task_has_ended_whatever_its_end() -> None:
     await cancelled(one, two)
     assert one.done()
     assert two.done()
+
+
+async def test_who_is_cancelled_waits_for_the_thread() -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def remove(what: str) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        assert what == "it"
+        ended.set()
+
+    working = asyncio.create_task(to_its_end(remove, "it"))
+    assert await asyncio.to_thread(begun.wait, 20)
+    working.cancel()
+    done, _ = await asyncio.wait([working], timeout=0.1)
+    assert not done
+    go_on.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    assert working.cancelled()
+    assert ended.is_set()
+
+
+async def test_what_comes_of_it_is_handed_on() -> None:
+    assert await to_its_end(sorted, [2, 1]) == [1, 2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from paas.api.resources import Manifest
 from paas.node.registry_gc import registry_gc
-from paas.registry.collection import SLACK, under_way
+from paas.registry.collection import SLACK, is_other_version, may_push, under_way
 from paas.registry.gc_job import GC_KEY, job_of, outcome
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -78,6 +78,47 @@ def test_the_pod_has_the_storage_and_no_privilege() -> None:
     assert paths == ["/srv/registry", "/opt/bin/registry"]
     read_only = {mount["name"] for mount in container["volumeMounts"] if mount.get("readOnly")}
     assert read_only == {"program"}
+
+
+def test_it_runs_when_the_disk_is_full() -> None:
+    """Then the node takes no other pods: kubelet and scheduler must let in the one that brings space back."""
+    pod = made()[-1]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["priorityClassName"] == "system-node-critical"
+    assert {"key": "node.kubernetes.io/disk-pressure", "operator": "Exists"} in pod["tolerations"]
+    assert "--image=platform:2" in pod["containers"][0]["args"]
+
+
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, True),
+        ({"phase": "Pending"}, True),
+        ({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}, True),
+        ({"phase": "Pending", "conditions": [UNSCHEDULABLE]}, False),
+        ({"phase": "Running"}, True),
+        ({"phase": "Succeeded"}, False),
+        ({"phase": "Failed"}, False),
+    ],
+)
+def test_whose_push_is_waited_for(status: Manifest | None, expected: bool) -> None:
+    assert may_push({"status": status}) is expected
+
+
+@pytest.mark.parametrize(
+    ("image", "phase", "expected"),
+    [
+        ("platform:2", "Running", False),
+        ("platform:1", "Running", True),
+        ("platform:1", "Pending", True),
+        ("platform:1", "Failed", False),
+    ],
+)
+def test_which_pods_are_of_another_version(image: str, phase: str, expected: bool) -> None:
+    pod = {"spec": {"containers": [{"image": image}]}, "status": {"phase": phase}}
+    assert is_other_version(pod, "platform:2") is expected
 
 
 def test_it_reads_lists_and_writes_one_lease() -> None:
