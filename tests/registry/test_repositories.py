@@ -29,6 +29,7 @@ def test_a_project_of_before_the_binding_keeps_its_images_where_they_are() -> No
     older = of("demo", "1", "2026-11-26T10:00:00Z")
     assert older.images("shop") == "demo/shop"
     assert older.pulled("demo/shop")
+    assert not older.pulled(of("demo", "2", "2026-11-26T10:00:01Z").images("shop")), "of a namesake"
     assert of("demo", "2", "2026-11-26T10:00:01Z").images("shop").startswith("demo/uid_")
 
 
