@@ -23,12 +23,13 @@ from paas.reconcile.refusal import cause_of, is_refusal, shortened
 log = logging.getLogger(__name__)
 MANAGER: Final = "paas-pushes"
 
-TellWaiting = Callable[[Key, str, WaitingPush | None], Awaitable[None]]
-"""(BuildConfig, its UID, the push; None: none waits any more). Never raises: it is told to people and not
-decided by."""
+TellWaiting = Callable[[Key, str, WaitingPush | None], Awaitable[bool]]
+"""(BuildConfig, its UID, the push; None: none waits any more) -> False when that is to be tried again. Never
+raises: it is told to people and not decided by."""
 
 
-async def tell_nobody(_key: Key, _uid: str, _waiting: WaitingPush | None) -> None: ...
+async def tell_nobody(_key: Key, _uid: str, _waiting: WaitingPush | None) -> bool:
+    return True
 
 
 def stored(config: Manifest) -> Manifest | None:
@@ -51,7 +52,7 @@ def refused(config: Manifest, ref: str, commit: str, problem: ApiError) -> Waiti
     )
 
 
-async def tell(cluster: Cluster, key: Key, uid: str, waiting: WaitingPush | None) -> None:
+async def tell(cluster: Cluster, key: Key, uid: str, waiting: WaitingPush | None) -> bool:
     """See `TellWaiting`."""
     status: dict[str, Any] = {"waitingPush": waiting.dump()} if waiting is not None else {}
     body = {
@@ -64,3 +65,5 @@ async def tell(cluster: Cluster, key: Key, uid: str, waiting: WaitingPush | None
         await cluster.apply(body, manager=MANAGER, subresource="status")
     except (ApiError, ClusterUnreachable) as problem:
         log.warning("that a push to %s waits, or waits no more, is not in its status: %s", key, problem)
+        return isinstance(problem, ApiError) and not problem.is_passing
+    return True

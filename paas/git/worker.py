@@ -70,6 +70,10 @@ MARKED_TOGETHER: Final = 2000
 """Entries without a Build whose marks are written in one go."""
 
 
+class StillTold(Exception):
+    """What was told of a push does not hold any more, and could not be taken back."""
+
+
 @dataclass
 class _Work:
     """One repository's worker while it has something to do."""
@@ -214,8 +218,10 @@ class Workers:
             try:
                 await self._handle_all(repository)
                 failures, work.stuck = 0, None
-                if work.told:  # what waited was taken back: its branch is gone, or has another history
-                    await self._tell_handled(repository, work)
+                # what waited was taken back (its branch is gone, or has another history), or the cluster did
+                # not answer when it was handled: what nobody takes back would be said for ever
+                if work.told and not await self._tell_handled(repository, work):
+                    raise StillTold("the BuildConfig still says that a push waits")
             except asyncio.CancelledError:
                 raise
             except Exception as problem:
@@ -288,9 +294,10 @@ class Workers:
         if stored(config) != waiting.dump():
             await self._tell_waiting(repository.key, repository.uid, waiting)
 
-    async def _tell_handled(self, repository: Repository, work: _Work) -> None:
-        await self._tell_waiting(repository.key, repository.uid, None)
-        work.told = False
+    async def _tell_handled(self, repository: Repository, work: _Work) -> bool:
+        """Whether the BuildConfig says it; else that is tried again when all else is done."""
+        work.told = not await self._tell_waiting(repository.key, repository.uid, None)
+        return not work.told
 
     async def _mark(self, repository: Repository, work: _Work) -> None:
         if repository.path.is_dir() and work.unmarked:

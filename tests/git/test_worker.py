@@ -202,6 +202,8 @@ class Refusing(Hosted):
         super().__init__(repository)
         self.answers, self.told = list(answers), list[WaitingPush | None]()
         self.waiting: Manifest | None = None
+        self.silent = 0
+        """How often the API server does not answer when what was told is taken back."""
         self.first = asyncio.Event()
 
     async def find(self, key: Key) -> Manifest | None:
@@ -214,11 +216,15 @@ class Refusing(Hosted):
             raise self.answers.pop(0)
         return await super().instantiate(key, request)
 
-    async def tell(self, key: Key, uid: str, waiting: WaitingPush | None) -> None:
+    async def tell(self, key: Key, uid: str, waiting: WaitingPush | None) -> bool:
         assert (key, uid) == (KEY, "u")
         self.told.append(waiting)
         self.first.set()
+        if waiting is None and self.silent > 0:
+            self.silent -= 1
+            return False
         self.waiting = waiting.dump() if waiting else None
+        return True
 
     def workers(self, root: Path) -> Workers:
         async def prepare(_repository: Any, _config: Any, request: BuildRequest) -> Prepared:
@@ -247,6 +253,17 @@ async def test_a_push_that_is_refused_is_told_once_and_taken_back_when_it_is_bui
     assert (first.ref, first.commit, first.cause) == ("main", commit, "Quota")
     assert first.message == "exceeded quota: small"
     assert last is None
+    assert len(cluster.made) == 1
+
+
+async def test_what_was_told_is_taken_back_when_the_cluster_answers_again(tmp_path: Path) -> None:
+    """The Build is made, and the API server goes away before the BuildConfig says so."""
+    repository = await Repositories(tmp_path).open("u", KEY)
+    await push(repository)
+    cluster = Refusing(repository, QUOTA)
+    cluster.silent = 3
+    assert await cluster.workers(tmp_path).drain(repository, timeout=20)
+    assert cluster.waiting is None
     assert len(cluster.made) == 1
 
 
