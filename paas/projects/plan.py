@@ -9,12 +9,13 @@ from typing import Final
 
 from paas.api import names
 from paas.api.names import Reason
-from paas.api.project import ANNOTATION_STATUS, READY, is_project, status_of
-from paas.api.resources import NAMESPACE, SECRET, Manifest, Resource, key_of, resource_of
+from paas.api.project import ANNOTATION_STATUS, READY, SECRETS_ROLE, is_project, status_of
+from paas.api.resources import NAMESPACE, ROLEBINDING, SECRET, Key, Manifest, Resource, key_of, resource_of
 from paas.projects.default_objects import default_objects
+from paas.reconcile.conditions import parse_time
 from paas.reconcile.meta import apply_if_needed, desired, owned_by
 from paas.reconcile.plan import Action, Apply, Effect, Event, Plan, Requeue
-from paas.reconcile.refusal import Refusal
+from paas.reconcile.refusal import Refusal, concerning
 from paas.reconcile.status import Blocker, refused
 from paas.settings import Settings
 
@@ -23,6 +24,8 @@ BASELINE: Final = "baseline"
 
 SOON: Final = 0.5
 """Seconds after which to look again whether a right that was given is in force; nothing tells of it."""
+IN_FORCE_WITHIN: Final = 20.0
+"""Seconds after which a right that was given and is not in force is not waited for any more, but said."""
 RECHECK: Final = 15.0
 """Seconds after which to look again for the credential key, or at what has a name of ours: files and the
 objects of others are not watched."""
@@ -78,8 +81,9 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
     account = observed.default_account
     if account is not None and not _pulls(account):
         actions.append(GrantPull(namespace["metadata"]["name"], "default"))
-    if not observed.may_write_secrets:
-        actions.append(Requeue(SOON))
+    lack = None if observed.may_write_secrets else _lack(observed, now)
+    if lack is not None:
+        actions.append(Requeue(RECHECK if lack.stalled else SOON))
     blocker = None
     if taken:
         text = (
@@ -94,13 +98,31 @@ def plan(observed: Observed, *, now: datetime, settings: Settings) -> Plan:
         actions.append(Requeue(RECHECK))
     elif observed.refusals:
         blocker = refused(observed.refusals[0], namespace=namespace["metadata"]["name"])
-    elif not observed.may_write_secrets:
-        text = "the operator may not write Secrets here yet"
-        blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)
+    elif lack is not None:
+        blocker = lack
     elif account is None:
         text = "ServiceAccount default does not exist yet"
         blocker = Blocker(Reason.IN_PROGRESS, text, stalled=False)
     return Plan.of([*actions, *said(namespace, blocker)])
+
+
+def _lack(observed: Observed, now: datetime) -> Blocker:
+    """Why the operator may not write Secrets here. Its binding may be too young; or it gives nothing, as when
+    the role is gone, and then looking again soon only costs the API server a question for each project."""
+    binding = observed.children.get((ROLEBINDING, SECRETS_ROLE))
+    bound = (binding or {"metadata": {}})["metadata"].get("creationTimestamp")
+    old = bound is not None and (now - parse_time(bound)).total_seconds() > IN_FORCE_WITHIN
+    refused = concerning(
+        observed.refusals, ROLEBINDING, Key(observed.namespace["metadata"]["name"], SECRETS_ROLE)
+    )
+    if not old and not refused:
+        return Blocker(Reason.IN_PROGRESS, "the operator may not write Secrets here yet", stalled=False)
+    text = (
+        f"the operator may not write Secrets here, although RoleBinding {SECRETS_ROLE} is there: ClusterRole "
+        f"{SECRETS_ROLE} is missing or was changed; the platform is given its rights again by: paas up, or "
+        "paas install"
+    )
+    return Blocker(Reason.REFUSED, text)
 
 
 def _pulls(account: Manifest) -> bool:

@@ -63,7 +63,12 @@ def applied(result: Plan, cluster: Observed) -> Observed:
                 assert uid == (live["metadata"]["uid"] if live else None), "only what was seen is forced"
                 children[key] = {
                     **manifest,
-                    "metadata": {**manifest["metadata"], "uid": uid or f"uid-{key[1]}"},
+                    "metadata": {
+                        "creationTimestamp": (live or {"metadata": {}})["metadata"].get("creationTimestamp")
+                        or NOW.isoformat(),
+                        **manifest["metadata"],
+                        "uid": uid or f"uid-{key[1]}",
+                    },
                 }
                 if manifest["kind"] == "Secret":
                     assert cluster.may_write_secrets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,8 @@ from paas.projects.default_objects import NAMES
 from paas.projects.plan import POD_SECURITY, RECHECK, SOON, Observed
 from paas.reconcile.plan import Apply, Event, Plan, Requeue
 from tests.projects.fake_cluster import (
+    NOW,
+    SETTINGS,
     account,
     applied,
     given_all,
@@ -181,6 +184,21 @@ def test_the_operator_writes_the_secret_when_its_own_right_to_is_in_force():
     assert (SECRET, "paas-registry") in settled(given).children
 
 
+def test_a_binding_that_gives_no_right_is_said_and_not_looked_at_all_the_time():
+    """The ClusterRole is gone, or was changed: nothing comes of waiting."""
+    given = replace(given_all(), may_write_secrets=False)
+    soon = plan_module.plan(given, now=NOW + timedelta(seconds=10), settings=SETTINGS)
+    assert Requeue(SOON) in soon.actions
+    later = plan_module.plan(given, now=NOW + timedelta(seconds=25), settings=SETTINGS)
+    assert [action for action in later.actions if isinstance(action, Requeue)] == [Requeue(RECHECK)]
+    said = status_of(applied(later, given).namespace)
+    assert said.startswith(
+        "stalled: the operator may not write Secrets here, although RoleBinding paas-secrets"
+    )
+    assert "paas up, or paas install" in said
+    assert [action.reason for action in later.actions if isinstance(action, Event)] == ["Refused"]
+
+
 @pytest.mark.parametrize("level", ["restricted", "privileged"])
 def test_an_administrators_pod_security_level_stays(level):
     after = settled(observed(namespace=namespace(**{POD_SECURITY: level})))
@@ -220,13 +238,16 @@ children_strategy = st.dictionaries(
     st.sampled_from(["demo", "kube-system"]),
     st.sampled_from([None, "ready", "preparing: x", "stalled: x"]),
     st.booleans(),
+    st.booleans(),
 )
-def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, name, said, one_else_bound):
+def a_plan_after_its_plan_was_applied_is_empty(
+    kinds, default_account, labels, name, said, one_else_bound, old
+):
     whole = given_all().children
     children = {}
     for key, kind in kinds.items():
         child = whole[key]
-        metadata = dict(child["metadata"])
+        metadata = dict(child["metadata"]) | ({"creationTimestamp": "2025-01-01T00:00:00Z"} if old else {})
         if kind == "foreign":
             metadata.pop("ownerReferences")
         if kind == "ours, of an older version":
@@ -243,7 +264,8 @@ def a_plan_after_its_plan_was_applied_is_empty(kinds, default_account, labels, n
     cluster = Observed(one, "s3cret", children, default_account, may_write_secrets=bound)
     after = settled(cluster)
     taken = "foreign" in kinds.values() and is_project(one)
-    waits = () if after.may_write_secrets or not is_project(one) else (Requeue(SOON),)
+    again = Requeue(RECHECK if old else SOON)
+    waits = () if after.may_write_secrets or not is_project(one) else (again,)
     assert planned(after) == Plan((*waits, *((Requeue(RECHECK),) if taken else ())))
     settled(replace(after, pull_password=None))
 
