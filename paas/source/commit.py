@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paas.api.build import Person
+from paas.source.tree import codec
 
 LONGEST_MESSAGE: Final = 8192
 """Characters of a message that a Build keeps."""
@@ -65,7 +66,7 @@ def _text(message: bytes, encoding: bytes) -> str:
     # the time to read grows with the square of the length.
     message = message[: 4 * LONGEST_MESSAGE]
     try:
-        said = str(message, encoding.decode("ascii"), "replace")
+        said = str(message, codec(encoding.decode("ascii")), "replace")
     except (LookupError, ValueError):
         said = str(message, "utf-8", "replace")
     return said[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection, Sequence
 from typing import Final, Protocol
@@ -75,6 +76,15 @@ def clean(path: str | None) -> str:
     return "/".join(parts)
 
 
+def codec(name: str) -> str:
+    """The encoding of that name, which somebody chose for a text of theirs. Raises LookupError, also for
+    those of host names: they work for hours on some megabytes, and no text is written in them."""
+    found = codecs.lookup(name).name
+    if found in ("punycode", "idna"):
+        raise LookupError(f"no text is in {found}")
+    return found
+
+
 def decoded(content: bytes) -> str:
     """The text of a file as pip reads it: by its byte order mark, else by the coding that its first two lines
     name, else UTF-8, else Latin-1, in which every byte is a character."""
@@ -85,7 +95,7 @@ def decoded(content: bytes) -> str:
         cookie = _COOKIE.match(line)
         if cookie is not None:
             try:
-                return content.decode(cookie[1].decode("ascii"))
+                return content.decode(codec(cookie[1].decode("ascii")))
             except (LookupError, ValueError):
                 break
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,12 @@ def test_names_that_are_no_text_are_shown_as_bytes(tmp_path: Path) -> None:
     raised.value.message.encode()
     with pytest.raises(Unbuildable):
         detect(FolderTree(tmp_path), PACKS, context_dir="a\0b")
+
+
+@pytest.mark.parametrize("name", ["punycode", "PunyCode", "-punycode-", "idna"])
+def test_an_encoding_of_host_names_costs_no_more_than_another(name: str) -> None:
+    """Each letter of punycode is put in its place by copying all before it."""
+    began = time.process_time()
+    text = b"# coding: " + name.encode() + b"\ntda" + b"a" * 2**20
+    assert decoded(text) == text.decode()
+    assert time.process_time() - began < 1
