@@ -11,6 +11,7 @@ import contextlib
 import resource
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -19,19 +20,23 @@ from dulwich.objects import ObjectID, ShaFile
 
 from paas.api.names import Reason
 from paas.git import memory, process
-from paas.source.tree import ObjectTooLarge
+from paas.source.tree import ObjectTooLarge, Unbuildable
 
 LARGEST: Final = 8 * 2**20
 """Bytes of one commit, tree or file that detection looks at."""
+LOOK_SECONDS: Final = 30.0
+"""How long all that is looked at of one commit may take. A few files in thousands of folders are a small
+push; one that takes too long would be looked at again after each restart."""
 _TYPES: Final = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 
 
 class Objects:
-    """Objects by id, as dulwich has them. Raises KeyError for one that is missing, and ObjectTooLarge for one
-    that is too large to look into."""
+    """Objects by id, as dulwich has them. Raises KeyError for one that is missing, ObjectTooLarge for one
+    that is too large to look into, and Unbuildable when looking has taken too long."""
 
-    def __init__(self, ask: IO[bytes], answer: IO[bytes]) -> None:
-        self._ask, self._answer = ask, answer
+    def __init__(self, ask: IO[bytes], answer: IO[bytes], *, seconds: float = LOOK_SECONDS) -> None:
+        self._ask, self._answer, self._seconds = ask, answer, seconds
+        self._until = time.monotonic() + seconds
 
     def __getitem__(self, object_id: ObjectID, /) -> ShaFile:
         kind, content = self.raw(object_id)
@@ -39,6 +44,13 @@ class Objects:
 
     def raw(self, object_id: ObjectID) -> tuple[bytes, bytes]:
         """Its type and content as they are: dulwich takes only well-formed objects."""
+        if time.monotonic() > self._until:
+            raise Unbuildable(
+                Reason.MANAGE_DOCKERFILE_FAILED,
+                f"it takes more than {self._seconds:.0f} seconds to find out how to build the source",
+                "put a Dockerfile into the folder that is to be built, name the folder in "
+                "spec.source.contextDir, and push again",
+            )
         kind, size = self._about(b"info", object_id)
         if int(size) > LARGEST:
             raise ObjectTooLarge(
