@@ -52,7 +52,8 @@ class Share:
         """Stop waiting for the rest of this body."""
         self.evicted, self.waiting = True, None
         self.release()
-        waiting.reschedule(asyncio.get_running_loop().time())
+        if not waiting.expired():  # by itself, in this very moment
+            waiting.reschedule(asyncio.get_running_loop().time())
 
 
 class BodyBudget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -71,3 +72,21 @@ async def test_who_is_merely_slow_hears_another_answer() -> None:
     with budget.share() as share, pytest.raises(BodyRefused) as refused:
         await Body(Arriving().receive, limit=100, idle=0, share=share).read()
     assert refused.value.status == 408
+
+
+async def test_one_whose_time_is_up_in_this_moment_gives_way_as_well() -> None:
+    """It has not been told yet; the one that wants the room must not fail for that."""
+    budget, taken = BodyBudget(2 * OVERHEAD), []
+
+    def newcomer() -> None:
+        with budget.share() as another:
+            another.take(OVERHEAD)
+            taken.append(another.held)
+
+    with budget.share() as share, contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0) as waiting:
+            share.waiting = waiting
+            asyncio.get_running_loop().call_soon(newcomer)  # right behind the end of the time
+            await asyncio.sleep(60)
+    assert taken == [2 * OVERHEAD]
+    assert budget.held == 0
