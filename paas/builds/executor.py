@@ -140,7 +140,8 @@ def _of_line(line: str, code: int, context: str) -> Ending | None:
     step = _STEP.search(line)
     if step is not None:
         if step["code"] is not None:
-            return _step(int(step["code"])) if int(step["code"]) == code else None
+            # as texts: the line may be of a step, and hold more digits than Python reads as a number
+            return _step(code) if step["code"] == str(code) else None
         return Ending(Kind.STEP_KILLED, detail=step["signal"]) if code == SIGNALLED else None
     if code != FAILED:
         return None

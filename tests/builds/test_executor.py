@@ -234,3 +234,12 @@ def test_only_what_the_executor_logged_names_the_step() -> None:
         assert "'RUN make all' failed (exit code 1)" in found.message
     glued = f"no line end{own}\n{STEP}exit status 1"
     assert "'RUN make all' failed" in judged(pod(kaniko=ended(1)), tail=glued).message
+
+
+def test_a_step_that_prints_an_endless_exit_status_changes_nothing() -> None:
+    """It raised, and so the Build never ended."""
+    assert ending(STEP + f"exit status {'9' * 5000}", 1, context=CONTEXT) is None
+    text = "\n".join([STEP + f"exit status {'9' * 5000}", STEP + "exit status 7"])
+    found = ending(text, 7, context=CONTEXT)
+    assert found is not None
+    assert (found.kind, found.code) == (Kind.STEP, 7)
