@@ -85,13 +85,21 @@ def needed(
 def unneeded(stored: Iterable[Stored], need: Needed, *, now: datetime) -> list[Stored]:
     """The manifests that may go."""
     left = [image for image in stored if not image.repository.startswith(f"{PLATFORM_IMAGES}/")]
-    kept = {image.key for image in left if _kept(image, need, now)}
-    while True:
-        parts = {(i.repository, digest) for i in left if i.key in kept for digest in i.names}
-        more = {i.key for i in left if i.key in parts or not kept.isdisjoint(_subjects(i))} - kept
-        if not more:
-            return [image for image in left if image.key not in kept]
-        kept |= more
+    # What stays when an image stays: its parts, and what is about it. Each is looked at once, since whoever
+    # may push can make chains of thousands.
+    stays: dict[tuple[str, str], list[tuple[str, str]]] = {image.key: [] for image in left}
+    for image in left:
+        stays[image.key] += [(image.repository, digest) for digest in image.names]
+        for subject in _subjects(image):
+            stays.setdefault(subject, []).append(image.key)
+    waiting = [image.key for image in left if _kept(image, need, now)]
+    kept: set[tuple[str, str]] = set()
+    while waiting:
+        key = waiting.pop()
+        if key not in kept:
+            kept.add(key)
+            waiting += stays.get(key, ())
+    return [image for image in left if image.key not in kept]
 
 
 def _kept(image: Stored, need: Needed, now: datetime) -> bool:
