@@ -145,7 +145,7 @@ def test_the_policies_know_the_domain_of_the_settings() -> None:
     assert "apps.localhost" not in str(policies)
 
 
-@pytest.mark.parametrize("policy", ["paas-hosts", "paas-operator"])
+@pytest.mark.parametrize("policy", ["paas-hosts", "paas-certificates", "paas-operator"])
 def test_the_policies_are_about_the_account_that_the_operator_has(policy: str) -> None:
     operator = one("Deployment", "operator", made())
     name = operator["spec"]["template"]["spec"]["serviceAccountName"]

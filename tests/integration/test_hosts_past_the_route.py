@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SERVICE, Key, Manifest, Resource
+from paas.api.project import SECRETS_ROLE
+from paas.api.resources import INGRESS, NAMESPACE, ROUTE, SECRET, SERVICE, Key, Manifest, Resource
 from paas.kube.cluster import Cluster
 from paas.kube.errors import DeniedByPolicy
 from paas.node.apiserver import ApiServer
@@ -309,3 +310,55 @@ def test_expose_says_why_it_may_not(
     )
     assert "denied request" not in said.err
     someone.paas("expose", "shop").ok()
+
+
+async def test_t17_no_certificate_of_ones_own_is_put_beside_the_platforms(
+    api: Cluster, cluster: ApiServer, tmp_path: Path, running: Operating
+) -> None:
+    """An ingress controller shows a certificate for all hosts in it: one for paas.<domain> would be shown to
+    nodes that ask for tokens and to everybody who pushes."""
+    key = await published(api, "deep", host=f"{uuid4().hex[:8]}.deep.apps.test")
+    secret, who = Key(key.namespace, "deep.route-tls"), Key(key.namespace, "developer")
+    await api.create(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"namespace": key.namespace, "name": SECRETS_ROLE},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SECRETS_ROLE},
+            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": "paas-system"}],
+        },
+        manager="test",
+    )
+
+    async def issued() -> bool:
+        return await condition(api, ROUTE, key, "CertificateReady") == ("True", "CertificateIssued")
+
+    await eventually(issued)
+    async with await editor(api, cluster, who, tmp_path / "theirs.kubeconfig") as door:
+        mine = {"tls.crt": "bWluZQ==", "tls.key": "bWluZQ=="}
+        for change in (
+            {"data": mine},
+            {"stringData": {"tls.crt": "mine"}},
+            {"metadata": {"ownerReferences": None}},
+        ):
+            with pytest.raises(DeniedByPolicy) as refusal:
+                await door.patch(SECRET, secret, change, manager="somebody")
+            assert "has the certificate of a Route, which the platform writes" in refusal.value.words
+        for name in ("other.route-tls", None):
+            metadata = {"name": name} if name else {"generateName": "x.route-tls"}
+            made = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "kubernetes.io/tls",
+                "metadata": {"namespace": key.namespace, **metadata},
+                "data": mine,
+            }
+            if name:
+                assert "give yours another name" in await denied(door, made)
+            else:  # what is added to it ends the name otherwise
+                await door.request("POST", SECRET.path(key.namespace), body=made)
+        # labels and finalizers are theirs, and a new certificate comes when the old one is deleted
+        await door.patch(SECRET, secret, {"metadata": {"labels": {"a": "b"}}}, manager="somebody")
+        await door.delete(SECRET, secret)
+        await api.patch(ROUTE, key, {"metadata": {"annotations": {"look": "again"}}}, manager="test")
+        await eventually(lambda: api.get(SECRET, secret))
