@@ -40,6 +40,7 @@ from paas.install.manifests import (
     REPOSITORIES_MARK,
     SETTINGS_LABEL,
     Keys,
+    binds_repositories,
     by_name_until,
     manifests,
     mounted_settings,
@@ -158,10 +159,17 @@ async def uninstall(cluster: Cluster, *, say: Callable[[str], None] = lambda _: 
 
 async def repositories_by_name_until(cluster: Cluster) -> str:
     """Up to when projects of this cluster have repositories by their name. The mark is made before anything
-    else when an earlier version, which has none, is upgraded, and never again."""
+    else when a version that has only names is upgraded. It is made again when such a version was installed
+    over this one, as after a downgrade: the projects made meanwhile have their images by name, too."""
     key = Key(names.SYSTEM_NAMESPACE, REPOSITORIES_MARK)
     mark = await cluster.get(CONFIGMAP, key)
-    if mark is None and await cluster.get(DEPLOYMENT, Key(names.SYSTEM_NAMESPACE, "operator")) is not None:
+    operator = await cluster.get(DEPLOYMENT, Key(names.SYSTEM_NAMESPACE, "operator"))
+    if operator is None:
+        return by_name_until(mark)
+    if mark is not None and not binds_repositories(operator):
+        await cluster.delete(CONFIGMAP, key, uid=mark["metadata"]["uid"])
+        mark = None
+    if mark is None:
         try:
             mark = await cluster.create(repositories_mark(by_name=True), manager=MANAGER)
         except AlreadyExists:  # another installer, at the same time

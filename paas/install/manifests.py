@@ -23,6 +23,8 @@ REPOSITORIES_MARK: Final = "paas-registry-repositories"
 """ConfigMap that is made once and stays: since it exists, repositories in the registry are bound to UIDs."""
 BY_NAME: Final = "byName"
 """Its entry: whether projects that are older than it have repositories by their name."""
+BOUND: Final = "paas.dev/repositories-by-uid"
+"""Annotation of the operator's Deployment: its version binds repositories to UIDs."""
 HTTP_POLICY: Final = "paas-http"
 """NetworkPolicy that lets the ingress controller reach the processes that answer requests."""
 CUSTOM_HOST_ROLE: Final = "paas-custom-host"
@@ -178,6 +180,12 @@ def repositories_mark(*, by_name: bool) -> Manifest:
     """The mark. Its creationTimestamp, which nobody can set, divides projects into older and later ones."""
     data = {BY_NAME: str(by_name).lower()}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _system(REPOSITORIES_MARK), "data": data}
+
+
+def binds_repositories(operator: Manifest) -> bool:
+    """Whether this operator's version binds repositories to UIDs. The annotation is the installer's: one of a
+    version without it takes it away."""
+    return BOUND in (operator["metadata"].get("annotations") or {})
 
 
 def by_name_until(mark: Manifest | None) -> str:

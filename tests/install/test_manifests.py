@@ -14,6 +14,7 @@ from paas.install.manifests import (
     MIDDLEWARES,
     REPOSITORIES_MARK,
     Keys,
+    binds_repositories,
     by_name_until,
     manifests,
     mounted_settings,
@@ -54,6 +55,12 @@ def test_rights_of_an_older_process_stay_while_it_runs() -> None:
     assert widened(role, {**role, "rules": [kept, new]}) is role
     assert widened(role, {**role, "rules": [old, kept]})["rules"] == [new, kept, old]
     assert role["rules"] == [new, kept]
+
+
+def test_the_operator_says_that_its_repositories_are_bound_to_uids() -> None:
+    """Without that, the installer takes it for one of a version that has them by name."""
+    assert binds_repositories(one("Deployment", "operator", made()))
+    assert not binds_repositories({"metadata": {"name": "operator"}})
 
 
 def test_the_front_survives_the_loss_of_one_of_its_pods() -> None:

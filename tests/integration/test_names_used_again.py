@@ -21,7 +21,7 @@ from paas.auth.credentials import (
     project_user,
 )
 from paas.install.apply import repositories_by_name_until
-from paas.install.manifests import BY_NAME, REPOSITORIES_MARK
+from paas.install.manifests import BOUND, BY_NAME, REPOSITORIES_MARK
 from paas.kube.cluster import Cluster
 from paas.node import build as components
 from paas.registry.repositories import Repositories
@@ -153,7 +153,14 @@ async def test_projects_of_before_are_told_by_a_mark_that_is_made_once(api: Clus
         made = await api.get(CONFIGMAP, mark)
         assert made is not None
         assert (made["data"], made["metadata"]["creationTimestamp"]) == ({BY_NAME: "true"}, until)
+        # this version is installed, and the mark stays
+        await api.patch(DEPLOYMENT, operator, {"metadata": {"annotations": {BOUND: "true"}}}, manager="test")
         assert await repositories_by_name_until(api) == until
+        # an older one is installed over it, whose projects have repositories by name
+        await api.patch(DEPLOYMENT, operator, {"metadata": {"annotations": {BOUND: None}}}, manager="test")
+        await asyncio.sleep(1.1)  # times have whole seconds
+        later = await repositories_by_name_until(api)
+        assert later > until
     finally:
         await api.delete(DEPLOYMENT, operator)
         await api.delete(CONFIGMAP, mark)
