@@ -25,6 +25,21 @@ def seen(histories: tuple[TagHistory, ...], tag: str = "latest") -> list[tuple[s
     return [(item.build, item.image[7]) for item in items]
 
 
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        (f"pull.test/demo/uid_1/shop@{digest('a')}", f"pull.test/demo/uid_1/shop@{digest('a')}"),
+        (f"pull.test/demo/uid_1/shop@{digest('b')}", f"{REPOSITORY}@{digest('a')}"),
+        ("", f"{REPOSITORY}@{digest('a')}"),
+    ],
+)
+def test_an_image_is_where_its_build_says_if_it_says_it_of_that_image(said: str, stored: str) -> None:
+    done = build(1, image="a")
+    done = {**done, "status": {**done["status"], "outputDockerImageReference": said}}
+    (history,) = merged(done)
+    assert history.items[0].docker_image_reference == stored
+
+
 CASES = {
     "nothing completed, nothing to say": ([build(1, phase="Running"), build(2, phase="Failed")], []),
     "the first image becomes the current one": ([build(1, image="a")], [("shop-1", "a")]),
