@@ -110,9 +110,15 @@ class Lane:
         self._let_in()
 
     def _let_in(self) -> None:
+        held_up: set[str] = set()
         for ticket in list(self._waiting):
             of_project = self._held[ticket.project]
+            if ticket.project in held_up:
+                continue
             if of_project and of_project + ticket.size > self._most_of_one:
+                # others pass it, but not those of its own project: else their small ones would keep a large
+                # one out for ever
+                held_up.add(ticket.project)
                 continue
             if self.held + ticket.size > self.capacity:
                 # nobody passes it: else many small ones would keep a large one out for ever

@@ -49,6 +49,19 @@ def test_small_ones_do_not_keep_a_large_one_out() -> None:
     assert small.granted
 
 
+def test_small_ones_of_its_own_project_do_not_keep_a_large_one_out() -> None:
+    """A project that pushes all the time, and in between something large."""
+    lane = Lane(10)
+    first, large = lane.ask("a", 2), lane.ask("a", 7)
+    small, other = lane.ask("a", 2), lane.ask("b", 2)
+    assert [ticket.granted for ticket in (first, large, small, other)] == [True, False, False, True]
+    first.release()
+    assert large.granted
+    assert not small.granted
+    large.release()
+    assert small.granted
+
+
 def test_the_line_has_an_end_for_each_and_for_all() -> None:
     lane = Lane(2, line=4)
     waiting = [lane.ask("a") for _ in range(3)]
