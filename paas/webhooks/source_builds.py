@@ -90,12 +90,18 @@ class SourceBuilds:
         """Make the Build that is asked for: of new source, if the host has some, so that it counts as such;
         else of the same again, or of the commit that is named. Raises what `pushed` raises."""
         if request.commit is None:
-            config, _ = await self._state(key)
+            config, builds = await self._state(key)
             if (before := order.built_by(config, request.trigger_id)) is not None:
                 return Made(False, "", before, f"this delivery made {before} before")
+            known = newest_source(builds)
             found = await self.polled(key, type=TriggerType.WEBHOOK)
-            if isinstance(found, Made) and found.created:
+            if isinstance(found, Made):
                 return found
+            _, builds = await self._state(key)
+            if (newest := newest_source(builds)) > known:
+                # another server's, perhaps of this very delivery, which came to both
+                name = f"{key.name}-{newest}"
+                return Made(False, "", name, f"new source was built meanwhile as {name}")
         made = await self._instantiate(key, request)
         if not made.created:
             return Made(False, request.commit or "", made.name, f"this delivery made {made.name} before")

@@ -179,6 +179,15 @@ async def test_a_delivery_that_is_repeated_makes_no_second_build_of_what_it_foun
     assert triggers(shop) == ["WebHook"]
 
 
+async def test_a_delivery_that_comes_twice_at_the_same_time_makes_one_build(shop: Shop) -> None:
+    """To both pods of the front, by a sender that does not wait long."""
+    shop.push()
+    request = asked()
+    both = await asyncio.gather(*(server.asked(KEY, request) for server in shop.servers))
+    assert sorted(made.created for made in both) == [False, True]
+    assert triggers(shop) == ["WebHook"]
+
+
 async def test_what_is_asked_for_is_built_when_the_host_does_not_tell(shop: Shop) -> None:
     shop.push()
     shop.host.login = ("ann", "secret")
