@@ -27,7 +27,7 @@ from paas.git.push_session import Push
 from paas.git.receive import Receiver
 from paas.git.refs import refusals
 from paas.git.repositories import Repository
-from paas.git.spool import NoRoom, Spool
+from paas.git.spool import Kept, NoRoom, Spool, TooMuchKept
 from paas.git.upkeep import Upkeep
 from paas.kube.cluster import UserInfo
 from paas.kube.errors import ApiError, ClusterUnreachable
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 LARGEST_FETCH_REQUEST: Final = 32 * 2**20
 FETCH_MEMORY: Final = 64 * 2**20
 """Bytes of all such requests that are arriving or answered."""
+KEPT_PUSHES: Final = 3
+"""Of the largest pushes there may be, so many of one project are kept at the same time."""
 MOST_PUSHES: Final = 64
 """Pushes that arrive at the same time."""
 MOST_FETCHES: Final = 64
@@ -77,6 +79,11 @@ class Limits:
     keep_alive_seconds: float = 10
 
 
+def _largest(limits: Limits) -> int:
+    """Bytes that are read of a push."""
+    return limits.push_bytes + limits.push_bytes // 4 + 2**20
+
+
 class GitHttp:
     """The ASGI application of everything under /git/."""
 
@@ -94,6 +101,7 @@ class GitHttp:
         self._access, self._receiver, self._manual_builds = access, receiver, manual_builds
         self._limits, self._counted = limits, counted
         self._budget = BodyBudget(FETCH_MEMORY)
+        self._kept = Kept(KEPT_PUSHES * _largest(limits))
         self._shares, self._upkeep = shares, upkeep
         self._pushing, self._fetching, self._archiving = map(Lane, (MOST_PUSHES, MOST_FETCHES, MOST_ARCHIVES))
         self._fetch_memory, self._archive_memory = Lane(shares.fetches), Lane(shares.archives)
@@ -205,7 +213,7 @@ class GitHttp:
         limit = self._limits.push_bytes
         body = request.body(
             # what is little over the limit is read, so that its pusher is told in words
-            limit=limit + limit // 4 + 2**20,
+            limit=_largest(self._limits),
             idle=self._limits.idle_seconds,
             total=self._limits.total_seconds,
             slowest=SLOWEST,
@@ -236,7 +244,7 @@ class GitHttp:
                 request, push, protocol.refused_report(push.commands, refused, otherwise=otherwise)
             )
             return
-        pack = Spool(repository.path.parent)
+        pack = Spool(repository.path.parent, self._kept, repository.key.namespace)
         try:
             try:
                 async with _turn(self._pushing, repository.key.namespace):
@@ -316,6 +324,8 @@ async def _arrived(pack: Spool, first: bytes, pieces: AsyncIterator[bytes], limi
         raise _NotTaken(refusal.message) from refusal
     except NoRoom:
         raise _NotTaken("the disk is nearly full", push_messages.disk_full()) from None
+    except TooMuchKept:
+        raise _NotTaken(push_messages.BUSY, push_messages.much_kept()) from None
 
 
 async def _one(answer: bytes) -> AsyncIterator[bytes]:

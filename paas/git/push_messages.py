@@ -152,6 +152,13 @@ def busy() -> list[str]:
     )
 
 
+def much_kept() -> list[str]:
+    return problem_lines(
+        "Other pushes to this project are large and still under way, so nothing of this one was stored.\n"
+        "Push again when they have ended"
+    )
+
+
 def over_quota(over: OverQuota, key: Key) -> list[str]:
     """The push is more than its repository or its project may have."""
     if over.of_project:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Final
@@ -25,18 +26,49 @@ class NoRoom(Exception):
     """The disk is nearly full."""
 
 
-class Spool:
-    """A file in `folder`. Close it."""
+class TooMuchKept(Exception):
+    """So much of one project is kept already."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+
+class Kept:
+    """Bytes that are kept at the moment, by project: of packs that arrive, and of packs that wait for their
+    turn. Quotas count what is stored; without this, one project could fill the disk for all others by what
+    never will be."""
+
+    def __init__(self, most_of_one: int) -> None:
+        self._most = most_of_one
+        self._held: Counter[str] = Counter()
+
+    def take(self, project: str, count: int) -> None:
+        """Raises TooMuchKept."""
+        if self._held[project] + count > self._most:
+            raise TooMuchKept
+        self._held[project] += count
+
+    def release(self, project: str, count: int) -> None:
+        self._held[project] -= count
+        self._held += Counter()  # forget projects of which nothing is kept
+
+    @property
+    def projects(self) -> int:
+        """How many there are of which something is kept."""
+        return len(self._held)
+
+
+class Spool:
+    """A file in `folder`, counted among what is `kept` of a project. Close it."""
+
+    def __init__(self, folder: Path, kept: Kept, project: str) -> None:
+        self._folder, self._kept, self._project = folder, kept, project
         self._pieces = bytearray()
         self._file: IO[bytes] | None = None
         self._checked = 0
+        self._closed = False
         self.size = 0
 
     async def write(self, data: bytes) -> None:
-        """Keep these bytes, too. Raises NoRoom, OSError."""
+        """Keep these bytes, too. Raises NoRoom, TooMuchKept, OSError."""
+        self._kept.take(self._project, len(data))
         self.size += len(data)
         self._pieces += data
         if len(self._pieces) > (PIECE if self._file else IN_MEMORY):
@@ -66,6 +98,10 @@ class Spool:
         yield rest
 
     def close(self) -> None:
+        """Keep nothing any more. Again and again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._kept.release(self._project, self.size)
         self._pieces.clear()
         if self._file is not None:
             self._file.close()
