@@ -124,7 +124,7 @@ def _dockerfile(text: str, name: str) -> Detected:
         raise Unbuildable(
             Reason.MANAGE_DOCKERFILE_FAILED,
             f"{name}, {listed}",
-            "the image would be made without it; push again",
+            "write these lines otherwise, as said, and commit them",
         )
     ports, unclear = exposed(parsed)
     port = only_port(ports, unclear)

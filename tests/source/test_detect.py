@@ -288,3 +288,11 @@ def test_a_push_of_several_services_names_their_folders(tmp_path: Path) -> None:
         with pytest.raises(Unbuildable) as refused:
             prepare(Hashed(tmp_path), (), runtime_registry="r.test", context_dir=context_dir)
         assert "these folders can be built: services/api, services/web; name one in" in refused.value.message
+
+
+def test_what_a_dockerfile_may_not_use_is_answered_with_what_to_do(tmp_path: Path) -> None:
+    tree = folder(tmp_path, Dockerfile="FROM scratch\nRUN <<EOF\ntrue\nEOF\n")
+    with pytest.raises(Unbuildable) as refused:
+        detect(tree, PACKS)
+    assert "line 2" in refused.value.what
+    assert refused.value.hint == "write these lines otherwise, as said, and commit them"
