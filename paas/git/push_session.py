@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -51,12 +52,20 @@ class PushSession:
         self.result = "unknown"
         self.began = time.time()
         self._frames = Frames(self._left_out)
-        self.left = False
+        self._gone = asyncio.Event()
+
+    @property
+    def left(self) -> bool:
         """Whether nobody reads the frames any more."""
+        return self._gone.is_set()
 
     def leave(self) -> None:
         """Nobody reads the frames any more."""
-        self.left = True
+        self._gone.set()
+
+    async def gone(self) -> None:
+        """Until nobody reads the frames any more."""
+        await self._gone.wait()
 
     def frames(self, *, keep_alive: float) -> AsyncIterator[bytes]:
         """The response's body; an empty packet when nothing came for `keep_alive` seconds."""

@@ -269,10 +269,12 @@ class Receiver:
     async def _follow_build(self, session: PushSession, build: Manifest, until: float) -> None:
         name = str(build["metadata"]["name"])
         stopping = asyncio.ensure_future(self._stopping.wait())
+        # a build may say nothing for minutes, and who has left must not hold a place among the followers
+        gone = asyncio.ensure_future(session.gone())
         following = asyncio.ensure_future(self._each_line(session, build))
         try:
             await asyncio.wait(
-                {following, stopping},
+                {following, stopping, gone},
                 timeout=max(0.0, until - time.monotonic()),
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -283,6 +285,7 @@ class Receiver:
         finally:
             following.cancel()
             stopping.cancel()
+            gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
 

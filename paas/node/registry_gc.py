@@ -17,7 +17,7 @@ SCHEDULE: Final = "17 3 * * *"
 _STORAGE, _PROGRAM = "/var/lib/registry", "/opt/registry/registry"
 _GROUP: Final = "rbac.authorization.k8s.io"
 _READS: Final = (
-    ("", ["pods", "namespaces"]),
+    ("", ["pods", "namespaces", "replicationcontrollers"]),
     ("apps", ["deployments", "replicasets", "statefulsets", "daemonsets", "controllerrevisions"]),
     ("batch", ["jobs", "cronjobs"]),
     (names.GROUP, ["buildconfigs", "builds", "imagestreams", "deploymentconfigs"]),

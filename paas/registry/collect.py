@@ -28,6 +28,7 @@ from paas.api.resources import (
     NAMESPACE,
     POD,
     REPLICASET,
+    REPLICATIONCONTROLLER,
     STATEFULSET,
 )
 from paas.kube.cluster import Cluster
@@ -45,7 +46,7 @@ WAIT: Final = 1200.0
 """Seconds to wait for a moment in which no build runs."""
 USERS: Final = (
     BUILDCONFIG, BUILD, IMAGESTREAM, DEPLOYMENTCONFIG, CONTROLLERREVISION, DEPLOYMENT, REPLICASET,
-    STATEFULSET, DAEMONSET, JOB, CRONJOB, POD,
+    REPLICATIONCONTROLLER, STATEFULSET, DAEMONSET, JOB, CRONJOB, POD,
 )  # fmt: skip
 """Whatever may name an image."""
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,11 @@ def test_a_push_above_one_mebibyte_comes_in_chunks(server: Serving, app: Manifes
     assert len(server.cluster.builds(name_of(app))) == 1
 
 
+def metrics(server: Serving) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.health_port}/metrics") as answer:
+        return str(answer.read().decode())
+
+
 def test_a_pusher_who_leaves_in_the_middle_of_the_progress_changes_nothing(
     server: Serving, app: Manifest, clone: Clone
 ) -> None:
@@ -186,6 +192,8 @@ def test_a_pusher_who_leaves_in_the_middle_of_the_progress_changes_nothing(
         wait_for((server.cluster.root / f"following-{name_of(app)}-1").exists, "the build is followed")
         os.killpg(pusher.pid, signal.SIGKILL)
         pusher.communicate()
+        # the build says nothing more, and nobody is left who holds a place to hear it
+        wait_for(lambda: "paas_push_running 0.0" in metrics(server), "the push has ended", seconds=5)
         # the next push is not held up by the first's progress
         second = clone.commit()
     finally:
