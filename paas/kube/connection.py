@@ -37,7 +37,9 @@ class Connection:
         self.context = context
         self.user, self.ca = user, ca
         self.before_write: Callable[[], None] | None = None
-        """Called before each request that is no GET; what it raises keeps the request from being sent."""
+        """Called before each request that is no GET, and again when it has its connection: getting one can
+        take long, and the process may stand still meanwhile. What it raises keeps the request from being
+        sent."""
 
     @classmethod
     async def connect(
@@ -54,7 +56,9 @@ class Connection:
         configuration = api.Configuration()
         if kubeconfig is None and "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
             loader.load_incluster_config(client_configuration=configuration)
-            return cls(api.ApiClient(configuration), namespace=OWN_NAMESPACE.read_text().strip())
+            made = cls(api.ApiClient(configuration), namespace=OWN_NAMESPACE.read_text().strip())
+            configuration.trace_configs = [made._traced()]
+            return made
         path = str(kubeconfig) if kubeconfig else None
         try:
             contexts, active = loader.list_kube_config_contexts(path)
@@ -69,7 +73,7 @@ class Connection:
             configuration.cert_file = configuration.key_file = None
         configuration.client_side_validation = False
         about = chosen.get("context") or {}
-        return cls(
+        made = cls(
             api.ApiClient(configuration),
             namespace=about.get("namespace") or "default",
             context=chosen["name"],
@@ -78,6 +82,8 @@ class Connection:
             if configuration.ssl_ca_cert
             else "",
         )
+        configuration.trace_configs = [made._traced()]
+        return made
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,6 +98,22 @@ class Connection:
     def host(self) -> str:
         """URL of the API server."""
         return str(self._client.configuration.host)
+
+    def _traced(self) -> aiohttp.TraceConfig:
+        """What asks `before_write` of a request that is about to be sent."""
+        config = aiohttp.TraceConfig()
+
+        async def starts(_: Any, about: Any, params: aiohttp.TraceRequestStartParams) -> None:
+            about.method = params.method
+
+        async def connected(_: Any, about: Any, __: Any) -> None:
+            if about.method != "GET" and self.before_write is not None:
+                self.before_write()
+
+        config.on_request_start.append(starts)
+        config.on_connection_create_end.append(connected)
+        config.on_connection_reuseconn.append(connected)
+        return config
 
     # -- requests ------------------------------------------------------------------------------------
 
