@@ -42,9 +42,11 @@ def test_the_good_revision_goes_on_and_the_pusher_sees_the_log_within_seconds(pe
     assert "revision 2 failed" in pushed.said, pushed.said
     assert f"No module named {nonce}" in pushed.said, pushed.said
     assert "Revision 1 keeps serving." in pushed.said
-    # those that reached the new pod while its port was open; none after that, and no 503
+    # Those that reached the new pod while its port was open, which is half of them for a second, and once
+    # more when its container was started again, until the pod was taken away; none after that, and no 503.
     assert set(totals.texts) == {good}
-    assert totals.failed <= totals.requests / 20, totals
+    assert "status 503" not in totals.failures, totals
+    assert totals.failed <= totals.requests / totals.seconds / 2 * 4, totals
 
     config = person.instance.object("deploymentconfig", person.project, "shop")
     assert config is not None

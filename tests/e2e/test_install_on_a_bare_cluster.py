@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from paas.node import paths
+from paas.registry.gc_job import GC_KEY
 from tests.support.platform import PAAS, Instance, Person, Ran, eventually, new_person, run, unused_name
 from tests.support.samples import python_app
 
@@ -42,15 +43,17 @@ def administered(instance: Instance, *argv: str) -> Ran:
 
 
 def platform(instance: Instance) -> dict[str, Any]:
-    """What of the platform is there: CRDs and roles as they are, the rest by name."""
+    """What of the platform is there: CRDs and roles as they are, the rest by name. Without the collection of
+    unused images, which `paas up` puts beside the registry of its own cluster."""
     kinds = "customresourcedefinitions,clusterroles,clusterrolebindings"
     wide = json.loads(instance.kubectl("get", kinds, "-o", "json").ok().out)["items"]
     named = instance.kubectl("get", KINDS, "-n", "paas-system", "-o", "name").ok().out.split()
-    return dict.fromkeys(named) | {
+    found = dict.fromkeys(named) | {
         f"{obj['kind']}/{obj['metadata']['name']}": obj.get("spec") or obj.get("rules") or obj["roleRef"]
         for obj in wide
         if "paas" in obj["metadata"]["name"] and not obj["metadata"]["name"].startswith("system:")
     }
+    return {name: what for name, what in found.items() if not name.endswith(f"/{GC_KEY.name}")}
 
 
 def test_install_push_and_uninstall_beside_another_instance(
