@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries
 from paas.projects.controller import ProjectsController
+from paas.reconcile.conditions import timestamp
 from paas.reconcile.controller import Controller
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
@@ -157,6 +159,11 @@ async def test_a_route_whose_secret_may_not_be_read_holds_up_no_other(
         wanted = route("shop", namespace, host=host, tls={"termination": "edge"})
         await api.create(wanted, manager="test")
 
+    async def is_older(namespace: str) -> bool:
+        """Than what is made now: of the same second the UID decides."""
+        made = await api.get(ROUTE, Key(namespace, "shop"))
+        return made is not None and made["metadata"]["creationTimestamp"] < timestamp(datetime.now(UTC))
+
     async def says(namespace: str, reason: str) -> bool:
         return (await condition(api, ROUTE, Key(namespace, "shop"), "Ready"))[1] == reason
 
@@ -165,6 +172,7 @@ async def test_a_route_whose_secret_may_not_be_read_holds_up_no_other(
             await published(namespace)
         await eventually(lambda: says(plain, "NotAProject"))
         await eventually(lambda: says(unbound, "Refused"))
+        await eventually(lambda: is_older(unbound))
         await published(project)
         await eventually(lambda: says(project, "HostAlreadyClaimed"))
         await api.delete(ROUTE, Key(unbound, "shop"))
