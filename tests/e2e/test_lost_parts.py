@@ -87,9 +87,10 @@ def test_a_cancelled_build_stays_cancelled(person: Person, app: Path) -> None:
     eventually(
         lambda: (
             not [
-                p
-                for p in person.instance.objects("pods", person.project)
-                if f"shop-{made + 1}" in p["metadata"]["name"]
+                pod
+                for pod in person.instance.objects("pods", person.project)
+                # not by its name: an application's pod may be called shop-7c5f...
+                if pod["metadata"].get("labels", {}).get("paas.dev/build-number") == str(made + 1)
             ]
         ),
         seconds=60,
