@@ -17,7 +17,7 @@ from paas.git.quota import Quota, over
 from paas.git.receive import Receiver
 from paas.git.receive_pack import Ended
 from paas.git.repositories import Repositories, Repository
-from paas.git.spool import Spool
+from paas.git.spool import Kept, Spool
 from paas.git.upkeep import Upkeep
 from paas.server.container import memory_limit
 
@@ -29,7 +29,7 @@ def session_of(tmp_path: Path) -> PushSession:
     repository = Repository(tmp_path / "uid", "uid", KEY)
     repository.path.mkdir(exist_ok=True)
     push = Push(repository, "alice", [], frozenset({"side-band-64k"}), b"")
-    return PushSession(push, Spool(tmp_path))
+    return PushSession(push, Spool(tmp_path, Kept(2**30), KEY.namespace))
 
 
 def receiver_of(tmp_path: Path, found: Shares) -> Receiver:
@@ -127,7 +127,8 @@ def test_the_memory_of_the_container(tmp_path: Path, content: str, limit: int | 
 
 async def test_what_arrives_is_kept_and_can_be_read_again(tmp_path: Path) -> None:
     for size in (0, 100, 2**16, 2**16 + 1, 3 * 2**20 + 7):
-        kept, pieces = Spool(tmp_path), [bytes([n % 256]) * 999 for n in range(size // 999)]
+        kept = Spool(tmp_path, Kept(2**30), KEY.namespace)
+        pieces = [bytes([n % 256]) * 999 for n in range(size // 999)]
         for piece in pieces:
             await kept.write(piece)
         for _ in range(2):
