@@ -15,6 +15,8 @@ from tests.support.samples import python_app
 
 pytestmark = pytest.mark.e2e
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+NOTHING_STORED = {"leases", "tokenreviews", "subjectaccessreviews", "selfsubjectaccessreviews"}
+"""The heartbeat, and questions."""
 QUIET_SECONDS = 15
 """How long nothing may be written at the end of the window; that is what the test is about."""
 
@@ -27,7 +29,7 @@ def writes(instance: Instance, since: int) -> list[tuple[str, str, str, str]]:
     return [
         (entry.user, entry.verb, entry.resource, f"{entry.namespace}/{entry.name}")
         for entry in ours(instance, since)
-        if entry.verb in WRITES and entry.resource not in ("leases", "tokenreviews", "subjectaccessreviews")
+        if entry.verb in WRITES and entry.resource not in NOTHING_STORED
     ]
 
 
