@@ -32,8 +32,7 @@ def kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> V
     # A digest in the termination message proves nothing: each layer that went to the cache leaves one.
     said = "" if DIGEST.fullmatch(ended.message.strip()) else ended.message
     text, finished = tail or said, ended.finished
-    known = ended.reason != "ContainerStatusUnknown"
-    ending = executor.ending(text, ended.code, context=f"{CONTEXT}/{SOURCE}") if known else None
+    ending = executor.ending(text, ended.code, context=f"{CONTEXT}/{SOURCE}")
     if ending is not None and _platform_was_away(ending, runtimes):
         return Lost(
             Reason.PLATFORM_UNREACHABLE,
@@ -42,7 +41,7 @@ def kaniko_failed(ended: Exit, tail: str | None, runtimes: tuple[str, ...]) -> V
         )
     if ending is not None:
         return replace(_why(ending, text, runtimes), snippet=log.snippet(text), finished=finished)
-    if not known or ended.code in executor.KILLED:
+    if ended.code in executor.KILLED:
         return Lost(
             Reason.BUILD_POD_DELETED,
             f"the build was stopped from outside (exit code {ended.code})",

@@ -14,7 +14,7 @@ from paas.api.build import Phase
 from paas.api.names import Reason
 from paas.api.resources import Manifest
 from paas.builds import executor, log
-from paas.builds.executor_verdict import DIGEST, kaniko_failed
+from paas.builds.executor_verdict import DIGEST, ERROR_WIDTH, kaniko_failed
 from paas.builds.job import FETCH, KANIKO
 from paas.builds.verdict import Failed, Lost, Succeeded, UnderWay, Verdict
 from paas.fetch.request import FetchReport
@@ -117,6 +117,12 @@ def _of_pod(pod: Manifest, tail: str | None, now: datetime, runtimes: tuple[str,
     for ended in (fetch, kaniko):
         if ended is not None and ended.reason == pods.OUT_OF_MEMORY:
             return _out_of_memory(tail, ended)
+        if ended is not None and ended.reason in pods.LOST | pods.NOT_STARTED:
+            # both commands are the platform's own, so it is never the source that cannot be started
+            why = ended.message.strip().partition("\n")[0][:ERROR_WIDTH] or ended.reason
+            return Lost(
+                Reason.BUILD_POD_DELETED, f"the node did not run the build to its end ({why})", ended.finished
+            )
     if fetch is not None and fetch.code != 0:
         return _fetch_failed(pod, fetch, tail)
     if kaniko is not None:
@@ -182,7 +188,7 @@ def _fetch_failed(pod: Manifest, ended: Exit, tail: str | None) -> Verdict:
         known = set(Reason)
         reason = Reason(report.reason) if report.reason in known else Reason.FETCH_SOURCE_FAILED
         return Failed(reason, report.message, None, ended.finished)
-    if ended.reason == "ContainerStatusUnknown" or ended.code in executor.KILLED:
+    if ended.code in executor.KILLED:
         return Lost(Reason.BUILD_POD_DELETED, "fetching the source was stopped from outside")
     return Failed(
         Reason.FETCH_SOURCE_FAILED,

@@ -18,6 +18,9 @@ NOT_READY: Final = "ContainersNotReady"
 """Kubernetes' reason of a pod whose containers run and are not ready."""
 CRASH_LOOP: Final = "CrashLoopBackOff"
 LOST: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
+NOT_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
+"""Reasons of an end: the container runtime could not start the container. What it was to run says nothing
+then: the exit code (128) is the runtime's."""
 """Exit reasons of containers that the node lost track of, as when it was started again: not their own end."""
 OUT_OF_MEMORY: Final = "OOMKilled"
 EVICTED: Final = "Evicted"

@@ -215,6 +215,26 @@ def test_a_fetch_that_was_killed_is_lost() -> None:
     assert isinstance(judged(pod(fetch=ended(1, reason="ContainerStatusUnknown"))), Lost)
 
 
+@pytest.mark.parametrize("container", ["fetch", "kaniko"])
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (128, "StartError", "failed to create containerd task: failed to create shim task: context canceled"),
+        (128, "ContainerCannotRun", "OCI runtime create failed"),
+        (255, "Unknown", ""),
+        (137, "ContainerStatusUnknown", "The container could not be located when the pod was terminated"),
+    ],
+)
+def test_what_the_node_did_not_run_to_its_end_is_lost(
+    container: str, code: int, reason: str, message: str
+) -> None:
+    """The exit code is the runtime's: a cluster that stops while the container is being started
+    fails no build."""
+    found = judged(pod(**{container: ended(code, message, reason)}), tail=message)
+    assert isinstance(found, Lost)
+    assert (message or reason) in found.message
+
+
 @pytest.mark.parametrize(
     ("job", "kind"),
     [
