@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from paas.api.resources import INGRESS, ROUTE, Key, Manifest
+from paas.api.resources import INGRESS, ROUTE, Key, Manifest, key_of
 from paas.kube.cluster import Cluster
 from paas.kube.errors import DeniedByPolicy
 from paas.kube.view import View
@@ -119,6 +119,7 @@ async def test_t17_an_editor_takes_neither_the_platforms_host_nor_anothers(
     await answers(edge, f"paas.{DOMAIN}", 503, "/git/x", tls=False)
     await api.delete(INGRESS, Key(mine, "a"))
     await answers(edge, f"paas.{DOMAIN}", 200, "/git/x", tls=False)
+    await api.delete(INGRESS, key_of(own))  # other tests of this API server have one for the same host
 
 
 def policies(cluster: ApiServer, folder: Path) -> None:
