@@ -63,6 +63,11 @@ async def project(api: Cluster, running: Operating) -> Project:
     return made
 
 
+async def steady(project: Project, running: Operating) -> None:
+    """The pods are replaced, which the status follows, and then nothing is written any more."""
+    await project.until(lambda _: running.writes(project.name) == 0)
+
+
 async def live(project: Project) -> Manifest:
     found = await project.api.get(DEPLOYMENT, project.key)
     assert found is not None
@@ -126,7 +131,7 @@ async def test_what_another_manager_owns_stays_is_named_and_goes_by_the_command(
         "what revision 1 does not: container proxy (by mesh); every revision runs with it" in said["message"]
     )
     assert set(await containers(project)) == {"web", "proxy"}
-    assert running.writes(project.name) == 0
+    await steady(project, running)
 
     await project.image("b")
     status = await project.rolled_out(2)
@@ -142,7 +147,7 @@ async def test_what_another_manager_owns_stays_is_named_and_goes_by_the_command(
     await project.api.patch(DEPLOYMENT, project.key, json.loads(patch), manager="kubectl-patch")
     await project.until(lambda s: drifted(s) is None)
     assert set(await containers(project)) == {"web"}
-    assert running.writes(project.name) == 0
+    await steady(project, running)
 
 
 async def test_a_variable_that_is_nobodys_is_taken_out(project: Project, running: Operating) -> None:
@@ -157,7 +162,7 @@ async def test_a_variable_that_is_nobodys_is_taken_out(project: Project, running
     await disown(project, "kubectl-set")
     await project.until(lambda s: drifted(s) is None)
     assert await env(project) == ["LEVEL"]
-    assert running.writes(project.name) == 0
+    await steady(project, running)
 
 
 async def test_a_sidecar_that_is_nobodys_is_taken_out(project: Project, running: Operating) -> None:
@@ -166,7 +171,7 @@ async def test_a_sidecar_that_is_nobodys_is_taken_out(project: Project, running:
     await disown(project, "mesh")
     await project.until(lambda s: drifted(s) is None)
     assert set(await containers(project)) == {"web"}
-    assert running.writes(project.name) == 0
+    await steady(project, running)
 
 
 async def test_what_is_nobodys_while_something_is_somebodys(project: Project, running: Operating) -> None:
@@ -183,7 +188,7 @@ async def test_what_is_nobodys_while_something_is_somebodys(project: Project, ru
     assert "container proxy (by mesh)" in (drifted(status) or {})["message"]
     assert "team" not in ((await live(project))["spec"]["template"]["metadata"].get("annotations") or {})
     assert set(await containers(project)) == {"web", "proxy"}
-    assert running.writes(project.name) == 0
+    await steady(project, running)
 
 
 @pytest.fixture
@@ -239,5 +244,5 @@ async def test_what_the_cluster_itself_adds_is_named_and_not_fought(
     assert f"variable {injecting} of container web (by an admission webhook or policy" in said["message"]
     assert await env(project) == ["LEVEL", injecting]
     before = (await live(project))["metadata"]["generation"]
-    assert running.writes(project.name) == 0
+    await steady(project, running)
     assert (await live(project))["metadata"]["generation"] == before
