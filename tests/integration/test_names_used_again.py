@@ -27,7 +27,7 @@ from paas.node import build as components
 from paas.registry.repositories import Repositories
 from tests.support.guarded_registry import Registry, serving
 from tests.support.images import make_build
-from tests.support.rooms import KEY, eventually, make_project, prepare, repositories
+from tests.support.rooms import KEY, after_second, eventually, make_project, prepare, repositories
 
 pytestmark = pytest.mark.integration
 CREDENTIALS_KEY = key_of(KEY)
@@ -90,7 +90,7 @@ async def first(
         assert digest.returncode == 0, digest.stderr
         if until:
             # a Namespace of the same second counts as older
-            await asyncio.sleep(1.1)
+            await after_second(until)
         yield registry, namespace, own
 
 
@@ -158,7 +158,7 @@ async def test_projects_of_before_are_told_by_a_mark_that_is_made_once(api: Clus
         assert await repositories_by_name_until(api) == until
         # an older one is installed over it, whose projects have repositories by name
         await api.patch(DEPLOYMENT, operator, {"metadata": {"annotations": {BOUND: None}}}, manager="test")
-        await asyncio.sleep(1.1)  # times have whole seconds
+        await after_second(until)
         later = await repositories_by_name_until(api)
         assert later > until
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,14 +18,13 @@ from paas.kube.view import View
 from paas.node.apiserver import ApiServer
 from paas.node.audit import entries
 from paas.projects.controller import ProjectsController
-from paas.reconcile.conditions import timestamp
 from paas.reconcile.controller import Controller
 from paas.routes.controller import RoutesController
 from paas.settings import Settings
 from tests.support.images import make_build, stream
 from tests.support.operating import operating
 from tests.support.people import kubeconfig_of
-from tests.support.rooms import condition, eventually, make_project, set_status, settings_in
+from tests.support.rooms import after_second, condition, eventually, make_project, set_status, settings_in
 from tests.support.routes import route, service
 
 pytestmark = pytest.mark.integration
@@ -159,11 +157,6 @@ async def test_a_route_whose_secret_may_not_be_read_holds_up_no_other(
         wanted = route("shop", namespace, host=host, tls={"termination": "edge"})
         await api.create(wanted, manager="test")
 
-    async def is_older(namespace: str) -> bool:
-        """Than what is made now: of the same second the UID decides."""
-        made = await api.get(ROUTE, Key(namespace, "shop"))
-        return made is not None and made["metadata"]["creationTimestamp"] < timestamp(datetime.now(UTC))
-
     async def says(namespace: str, reason: str) -> bool:
         return (await condition(api, ROUTE, Key(namespace, "shop"), "Ready"))[1] == reason
 
@@ -172,7 +165,9 @@ async def test_a_route_whose_secret_may_not_be_read_holds_up_no_other(
             await published(namespace)
         await eventually(lambda: says(plain, "NotAProject"))
         await eventually(lambda: says(unbound, "Refused"))
-        await eventually(lambda: is_older(unbound))
+        older = await api.get(ROUTE, Key(unbound, "shop"))
+        assert older is not None
+        await after_second(older["metadata"]["creationTimestamp"])  # of the same second the UID decides
         await published(project)
         await eventually(lambda: says(project, "HostAlreadyClaimed"))
         await api.delete(ROUTE, Key(unbound, "shop"))

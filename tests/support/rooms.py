@@ -13,6 +13,7 @@ from paas.api.names import LABEL_PROJECT
 from paas.api.resources import NAMESPACE, SERVICEACCOUNT, Key, Manifest, Resource
 from paas.install.apply import apply_crds
 from paas.kube.cluster import Cluster
+from paas.reconcile.conditions import timestamp
 from paas.registry.repositories import Repositories, repositories_of
 from paas.settings import Settings
 from tests.support.authority import new_authority
@@ -79,6 +80,15 @@ async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 60) -
         assert asyncio.get_running_loop().time() < deadline, f"it did not happen in {seconds} s"
         await asyncio.sleep(0.02)
     return answer
+
+
+async def after_second(moment: str) -> None:
+    """Wait until what is made is younger than `moment` (RFC 3339): times of the API server are whole seconds."""
+
+    async def passed() -> bool:
+        return timestamp(datetime.now(UTC)) > moment
+
+    await eventually(passed)
 
 
 async def condition(api: Cluster, resource: Resource, key: Key, type_: str) -> tuple[str, str]:
