@@ -83,7 +83,7 @@ async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 60) -
 
 
 async def after_second(moment: str) -> None:
-    """Wait until what is made is younger than `moment` (RFC 3339): times of the API server are whole seconds."""
+    """Wait until what is made is younger than `moment` (RFC 3339), as the API server's times are."""
 
     async def passed() -> bool:
         return timestamp(datetime.now(UTC)) > moment
