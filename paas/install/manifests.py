@@ -14,6 +14,7 @@ import yaml
 
 from paas.api import names
 from paas.api.resources import Manifest
+from paas.kube.network_peers import peers
 from paas.settings import Settings
 
 SETTINGS_LABEL: Final = "paas.dev/settings"
@@ -109,7 +110,7 @@ def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
                 variable["expression"] = json.dumps(settings.domain)  # a string of CEL, too
     if (changed["kind"], changed["metadata"]["name"]) == ("NetworkPolicy", HTTP_POLICY):
         (rule,) = changed["spec"]["ingress"]
-        rule["from"] = _ingress_controllers(settings)
+        rule["from"] = peers(namespaces=settings.ingress_namespaces, networks=settings.ingress_networks)
         if not rule["from"]:  # which would mean everybody
             changed["spec"]["ingress"] = []
     if (changed["kind"], changed["metadata"]["name"]) == ("ClusterRole", CUSTOM_HOST_ROLE):
@@ -118,16 +119,6 @@ def _with(config_name: str, settings: Settings, manifest: Manifest) -> Manifest:
             # Not left out: what an earlier installation said is said otherwise.
             changed["metadata"]["labels"][label] = aggregated
     return changed
-
-
-def _ingress_controllers(settings: Settings) -> list[Manifest]:
-    namespaces = sorted(settings.ingress_namespaces)
-    expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}
-    blocks = ({"ipBlock": {"cidr": cidr}} for cidr in settings.ingress_networks)
-    return [
-        *([{"namespaceSelector": {"matchExpressions": [expression]}}] if namespaces else []),
-        *blocks,
-    ]
 
 
 def _put_hosts(ingress: Manifest, settings: Settings) -> None:

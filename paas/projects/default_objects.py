@@ -18,6 +18,7 @@ from paas.api.resources import (
     Resource,
 )
 from paas.auth.credentials import project_user
+from paas.kube.network_peers import peers
 from paas.settings import Settings
 
 LIMITS: Final = "paas-defaults"
@@ -131,14 +132,12 @@ def _limits() -> Manifest:
 
 
 def _ingress_controllers(settings: Settings) -> list[Manifest]:
-    """Where requests from outside come from, as the peers of a NetworkPolicy."""
-    return [_namespaces(settings), *({"ipBlock": {"cidr": cidr}} for cidr in settings.ingress_networks)]
+    """Where requests from outside come from, and the platform itself, as the peers of a NetworkPolicy."""
+    return peers(namespaces=_namespaces(settings), networks=settings.ingress_networks)
 
 
-def _namespaces(settings: Settings) -> Manifest:
-    wanted = sorted({names.SYSTEM_NAMESPACE, *settings.ingress_namespaces})
-    expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": wanted}
-    return {"namespaceSelector": {"matchExpressions": [expression]}}
+def _namespaces(settings: Settings) -> set[str]:
+    return {names.SYSTEM_NAMESPACE, *settings.ingress_namespaces}
 
 
 def _builds(operator: str) -> Manifest:
@@ -157,7 +156,7 @@ def _isolation(settings: Settings) -> Manifest:
 def _build_isolation(settings: Settings) -> Manifest:
     """Nobody reaches a build; it reaches DNS, the platform, what the settings add, and public addresses."""
     dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    extra = [{"ipBlock": {"cidr": cidr}} for cidr in settings.build_networks]
+    platform = peers(namespaces=_namespaces(settings), networks=settings.build_networks)
     public = [
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_NETWORKS)}},
         {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_NETWORKS_V6)}},
@@ -165,5 +164,5 @@ def _build_isolation(settings: Settings) -> Manifest:
     return {
         "podSelector": _builds("Exists"),
         "policyTypes": ["Ingress", "Egress"],
-        "egress": [{"ports": dns}, {"to": [_namespaces(settings), *extra, *public]}],
+        "egress": [{"ports": dns}, {"to": [*platform, *public]}],
     }
